@@ -1,0 +1,106 @@
+# Every target sets up what it needs, from nothing but Python 3.11 or newer, make and git.
+#   EXTRA=cpu|gpu|jax   which backend to install; without it, what .venv was last set up with, else cpu
+#   PYTHON=python3.12   which interpreter to make .venv with; without it, python3 or what uv finds
+
+ifndef EXTRA
+EXTRA := $(or $(patsubst .venv/.setup-%,%,$(firstword $(wildcard .venv/.setup-*))),cpu)
+endif
+ifdef PYTHON
+export UV_PYTHON := $(PYTHON)
+endif
+
+# A uv on PATH is used as it is; otherwise this version goes into a folder of its own, the version in
+# its name so that a new pin installs a new one.
+UV_VERSION := 0.13.8
+UV_HOME := .tools/uv-$(UV_VERSION)
+UV := $(if $(shell uv --version 2>/dev/null),uv,$(UV_HOME)/bin/uv)
+RUN := $(UV) run --no-sync
+
+# The stamp lies inside .venv so that removing .venv removes it, and carries the extra's name so that
+# another extra does not find it.
+SETUP := .venv/.setup-$(EXTRA)
+
+# Only .venv counts here, whatever environment the calling shell has active.
+unexport VIRTUAL_ENV
+export UV_PROJECT_ENVIRONMENT := .venv
+
+# Nothing reports home unless the person who calls make says so.
+DVC_NO_ANALYTICS ?= 1
+DO_NOT_TRACK ?= 1
+PREFECT_SERVER_ANALYTICS_ENABLED ?= false
+MLFLOW_DISABLE_TELEMETRY ?= true
+export DVC_NO_ANALYTICS DO_NOT_TRACK PREFECT_SERVER_ANALYTICS_ENABLED MLFLOW_DISABLE_TELEMETRY
+
+.DEFAULT_GOAL := help
+.PHONY: help setup reproduce test test-services check serve
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(SETUP) ## install exactly what uv.lock says into .venv (EXTRA=cpu, gpu or jax)
+
+reproduce: $(SETUP) ## run every step that has changed, from download to table
+	$(RUN) python -m flows.reproduce
+
+serve: $(SETUP) ## run the servers and schedules until Ctrl-C
+	$(RUN) python -m flows.serve
+
+check: $(SETUP) ## style, types and the direction of imports
+	$(RUN) ruff check
+	$(RUN) ruff format --check
+	$(RUN) mypy
+	$(RUN) lint-imports --no-logo
+
+test: $(SETUP) ## all tests but those that need a browser or a database server
+	$(RUN) pytest
+
+test-services: $(SETUP) ## the tests that need a browser or a database server; root on Debian gets both installed
+	@# Asked first, so that nobody installs a browser for no test.
+	@found=0; names=$$($(RUN) pytest -m services --collect-only -qq 2>&1) || found=$$?; \
+	if [ $$found = 5 ]; then echo "No test is marked services: nothing to run."; exit 0; fi; \
+	if [ $$found != 0 ]; then echo "$$names"; exit $$found; fi; \
+	missing=; \
+	command -v chromium >/dev/null || missing=chromium; \
+	PATH="$$PATH:$$(echo /usr/lib/postgresql/*/bin | tr ' ' :)" command -v initdb >/dev/null || missing="$${missing:+$$missing }postgresql"; \
+	if [ -n "$$missing" ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing || exit 1; \
+	elif [ -n "$$missing" ]; then \
+	  echo "make test-services: programs are missing that these tests start." >&2; \
+	  echo "  got        no $$missing" >&2; \
+	  echo "  allowed    chromium on PATH; initdb on PATH or under /usr/lib/postgresql" >&2; \
+	  echo "  next step  as root: apt-get install $$missing (on Debian root gets them from this target)" >&2; \
+	  exit 1; \
+	fi; \
+	$(RUN) pytest -m services
+
+# The old stamps go first: a setup that is interrupted leaves none.
+$(SETUP): pyproject.toml uv.lock | $(filter $(UV_HOME)/%,$(UV))
+	rm -f .venv/.setup-*
+	$(UV) sync --locked --extra $(EXTRA)
+	@touch $@
+
+# Made under another name and renamed: half an installation is never taken for a whole one.
+# Some systems ship venv without pip, others pip without venv; either is enough.
+$(UV_HOME)/bin/uv:
+	@python=$(or $(PYTHON),python3); got=$$($$python --version 2>&1) || got="no $$python that runs ($$got)"; \
+	minor=$${got#Python 3.}; minor=$${minor%%.*}; \
+	if ! [ "$$minor" -ge 11 ] 2>/dev/null; then \
+	  echo "make: this project needs Python 3.11 or newer." >&2; \
+	  echo "  looked at  $$python ($$(command -v $$python || echo 'not on PATH'))" >&2; \
+	  echo "  got        $$got" >&2; \
+	  echo "  allowed    3.11, 3.12 or 3.13; with a newer one, uv fetches one of these" >&2; \
+	  echo "  next step  install Python 3.12, or name another: make setup PYTHON=/path/to/python3.12" >&2; \
+	  exit 1; \
+	fi; \
+	echo "uv is not on PATH: installing uv $(UV_VERSION) into $(UV_HOME)"; \
+	rm -rf $(UV_HOME) $(UV_HOME).partial; \
+	if $$python -c 'import ensurepip' 2>/dev/null; then \
+	  $$python -m venv $(UV_HOME).partial && $(UV_HOME).partial/bin/pip install --quiet uv==$(UV_VERSION); \
+	elif $$python -m pip --version >/dev/null 2>&1; then \
+	  $$python -m pip install --quiet --target $(UV_HOME).partial uv==$(UV_VERSION); \
+	else \
+	  echo "make: $$python can install nothing." >&2; \
+	  echo "  got        neither the module ensurepip nor pip" >&2; \
+	  echo "  next step  install one of them (Debian: apt-get install python3-venv), or uv itself" >&2; \
+	  exit 1; \
+	fi && mv $(UV_HOME).partial $(UV_HOME)

@@ -1,0 +1,82 @@
+"""A classifier of single objects, and the backbone that it becomes.
+
+Long et al., section 3.1: "decapitate" a classifier and make its dense layers convolutions; here as
+Farhan Ahmad did for M2NIST: one trained on single digits becomes the front of the network.
+"""
+
+from collections.abc import Callable, Sequence
+
+import keras
+import numpy as np
+from keras import layers
+
+import fcn.backbones
+from fcn import inputs, models, training, weights
+from fcn.dataset import Crop
+from fcn.settings import Backbone, Classifier
+
+
+def build(settings: Backbone, classifier: Classifier, channels: int, classes: int) -> keras.Model:
+    """Return the dense network: images B side side C -> logits B classes.
+
+    Up to pool5 it is the backbone; then dense layers fc6, fc7 and `score` over what is left.
+    """
+    images = keras.Input((classifier.side, classifier.side, channels), name="images")
+    taps = models.module(fcn.backbones, settings.module).taps(images, settings.network)
+    x = layers.Flatten(name="flatten")(taps["pool5"])
+    for name in ("fc6", "fc7"):
+        start = keras.initializers.HeNormal()
+        x = layers.Dense(
+            taps["fc7"].shape[-1], activation="relu", kernel_initializer=start, name=name
+        )(x)
+        x = layers.Dropout(settings.network.dropout, name=f"drop{name[-1]}")(x)
+    logits = layers.Dense(classes, dtype="float32", name="score")(x)
+    return keras.Model(images, logits, name="classifier")
+
+
+def train(
+    model: keras.Model,
+    classifier: Classifier,
+    crops: dict[str, Sequence[Crop]],
+    seed: int,
+    seen: Callable[[training.Epoch], None],
+) -> list[training.Epoch]:
+    """Train on the crops of split `train`, measured on `val` after every epoch."""
+    source = inputs.InMemory([_example(crop, classifier.side) for crop in crops["train"]])
+    return training.fit(
+        model,
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        inputs.batches(source, classifier.training, seed),
+        classifier.training,
+        lambda network: {"val_accuracy": accuracy(network, crops["val"], classifier.side)},
+        seen,
+    )
+
+
+def accuracy(model: keras.Model, crops: Sequence[Crop], side: int) -> float:
+    """Return the share of crops that the classifier names right."""
+    examples = [_example(crop, side) for crop in crops]
+    images = np.stack([example["image"] for example in examples])
+    labels = np.stack([example["label"] for example in examples])
+    logits = model.predict(images, batch_size=len(images), verbose=0)
+    return float((logits.argmax(axis=-1) == labels).mean())
+
+
+def decapitate(dense: keras.Model, backbone: keras.Model) -> None:
+    """Give the backbone the classifier's weights, its dense fc6 and fc7 as convolutions."""
+    headless = keras.Model(dense.input, dense.get_layer("flatten").output, name=dense.name)
+    trunk = keras.Model(backbone.input, backbone.get_layer("pool5").output, name=backbone.name)
+    weights.transplant(headless, trunk)
+    for name in ("fc6", "fc7"):
+        weights.convolutionalize(dense.get_layer(name), backbone.get_layer(name))
+
+
+def _example(crop: Crop, side: int) -> inputs.Example:
+    """Return the crop in the middle of a black square; class 0 of the data set is no object."""
+    height, width = crop.image.shape
+    if max(height, width) > side:
+        raise ValueError(f"classifier.side: got {side}, but a crop is {height}x{width}")
+    image = np.zeros((side, side, 1), np.uint8)
+    top, left = (side - height) // 2, (side - width) // 2
+    image[top : top + height, left : left + width, 0] = crop.image
+    return {"image": image, "label": np.int32(crop.label - 1)}

@@ -1,0 +1,87 @@
+"""The door of every command: its arguments, one clear message, and an end with its parent.
+
+    main(__doc__, run, key=str, raw=Path, out=Path)
+
+reads `KEY --raw PATH --out PATH` and calls `run(key, raw, out)`. What a person can cause
+(`ValueError`, `OSError`) ends as `error: …` on stderr and exit code 1, without a traceback; the
+traceback of anything else is a fault of this project's and shown whole.
+"""
+
+import argparse
+import errno
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import NoReturn
+
+import psutil
+
+NEXT = {
+    errno.ENOSPC: "no space is left; free some and run again: nothing half-written was kept",
+    errno.EDQUOT: "the disk quota is used up; free some space and run again",
+    errno.EFBIG: "the file is larger than this system allows; raise the limit (`ulimit -f`)",
+    errno.EACCES: "permission denied; make the folder writable for you and run again",
+    errno.EROFS: "the file system is read-only; run from a writable folder",
+}
+
+
+def main(doc: str, run: Callable[..., None], **arguments: type) -> None:
+    """Parse the command line, run, and exit: 0 when done, 1 with a message, 2 on wrong usage.
+
+    The first argument is positional, the others are options of the same name.
+    """
+    parser = argparse.ArgumentParser(
+        description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    for number, (name, kind) in enumerate(arguments.items()):
+        if number == 0:
+            parser.add_argument(name, type=kind)
+        else:
+            parser.add_argument(f"--{name.replace('_', '-')}", type=kind, required=True)
+    parsed = parser.parse_args()
+    end_with_parent()
+    try:
+        run(**{name: getattr(parsed, name) for name in arguments})
+    except OSError as error:
+        fail(_explain(error))
+    except ValueError as error:
+        fail(str(error))
+
+
+def fail(message: str) -> NoReturn:
+    """Print one message for the person and exit with code 1."""
+    print(f"error: {message}", file=sys.stderr)
+    sys.exit(1)
+
+
+def _explain(error: OSError) -> str:
+    where = f"{error.filename}: " if error.filename else ""
+    reason = NEXT.get(error.errno or 0, error.strerror or str(error))
+    return f"{where}{reason}"
+
+
+def end_with_parent(seconds: float = 0.5) -> None:
+    """End this process and its children when the process that started it is gone.
+
+    DVC's own death (`kill -9`) would leave a training running and holding the GPU.
+    """
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(seconds)
+        for child in psutil.Process().children(recursive=True):
+            child.kill()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True, name="end-with-parent").start()
+
+
+def say(text: str, *, last: bool = True) -> None:
+    """Show progress: a line that replaces itself at a terminal, plain lines elsewhere."""
+    if sys.stderr.isatty():
+        print(f"\r\x1b[K{text}", end="\n" if last else "", file=sys.stderr, flush=True)
+    elif last:
+        print(text, file=sys.stderr, flush=True)

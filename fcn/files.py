@@ -1,0 +1,82 @@
+"""Files and folders that are either whole or not there: written aside, flushed, then renamed."""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+PARTIAL = ".partial"
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[Path]:
+    """Give a path beside `path` to write a file to; rename it to `path` when all went well."""
+    with _aside(path) as aside:
+        yield aside
+        with aside.open("rb") as file:
+            os.fsync(file.fileno())
+        aside.replace(path)
+
+
+@contextmanager
+def writing_folder(path: Path) -> Iterator[Path]:
+    """Give an empty folder beside `path`; rename it to `path` when all went well.
+
+    What stood at `path` is replaced in the end, not emptied in the beginning.
+    """
+    with _aside(path) as aside:
+        aside.mkdir()
+        yield aside
+        if path.exists():
+            shutil.rmtree(path)
+        aside.rename(path)
+
+
+@contextmanager
+def _aside(path: Path) -> Iterator[Path]:
+    """Give a name beside `path`, clear of what a killed run left, and leave nothing there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # The name's ending stays: libraries choose the format by it.
+    aside = path.with_name(f".{path.stem}{PARTIAL}{path.suffix}")
+    _remove(aside)
+    try:
+        yield aside
+    finally:
+        _remove(aside)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write `content` as indented JSON; NaN is refused, since JSON has none."""
+    with writing(path) as aside:
+        aside.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", "utf-8")
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file of ours.
+
+    Raises:
+        ValueError: it is missing, or somebody edited it into something else.
+    """
+    try:
+        return json.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise ValueError(f"{path} is missing; `dvc repro` makes it") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is not JSON: {error}") from None
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

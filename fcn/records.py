@@ -1,0 +1,277 @@
+"""THE record: encode, decode, write, read, index. Works without TensorFlow.
+
+A record file is a TFRecord file: for each example 8 bytes of length, their masked CRC-32C, the
+bytes, their masked CRC-32C (little endian; tensorflow/core/lib/io/record_writer). The bytes are a
+`tf.train.Example` with these features, so that `tf.data.TFRecordDataset` reads them as well:
+
+    image/encoded   the source's own JPEG or PNG bytes; a PNG for composed canvases
+    image/format    b"jpeg" or b"png"
+    image/height, image/width   pixels
+    image/id        unique in the data set
+    label/encoded   8-bit grey PNG of class indices, 255 where ignored
+    label/format    b"png"
+
+A folder of records holds `<split>-00000-of-00002.tfrecord`, `index.parquet` (a row per example:
+where it stands and what is in it) and `labels.json` (class names, colours, channels).
+"""
+
+import hashlib
+import os
+import struct
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import google_crc32c
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from fcn import files
+from fcn.dataset import IGNORE, Dataset, Pair
+from fcn.example import Example
+
+INDEX = "index.parquet"
+LABELS = "labels.json"
+HEADER = struct.Struct("<QI")
+FOOTER = struct.Struct("<I")
+
+SCHEMA = pa.schema(
+    [
+        ("id", pa.string()),
+        ("split", pa.string()),
+        ("group", pa.list_(pa.string())),
+        ("shard", pa.string()),
+        ("offset", pa.int64()),  # of the record's header, in bytes
+        ("length", pa.int64()),  # of the example, in bytes
+        ("height", pa.int32()),
+        ("width", pa.int32()),
+        ("bytes", pa.int64()),  # of the encoded image
+        ("image_sha256", pa.string()),
+        ("label_sha256", pa.string()),
+        ("pixels", pa.list_(pa.int64())),  # per class
+        ("ignored", pa.int64()),  # pixels
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What the numbers in the masks mean."""
+
+    dataset: str
+    classes: tuple[str, ...]
+    colours: tuple[tuple[int, int, int], ...]
+    channels: int
+    """Of the images: 1 (grey) or 3 (RGB)."""
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """One example as arrays: image uint8 H W C, label uint8 H W."""
+
+    id: str
+    image: np.ndarray
+    label: np.ndarray
+
+
+def encode(pair: Pair) -> Example:
+    """Return the record's content for a pair; encoded images pass through untouched."""
+    if isinstance(pair.image, bytes):
+        encoded = pair.image
+        height, width = decode_image(encoded, 3, pair.id).shape[:2]
+    else:
+        encoded = encode_png(pair.image)
+        height, width = pair.image.shape[:2]
+    kind = "jpeg" if encoded.startswith(b"\xff\xd8") else "png"
+    return Example(pair.id, encoded, kind, height, width, encode_png(pair.mask))
+
+
+def encode_png(pixels: np.ndarray) -> bytes:
+    """Return a PNG of uint8 pixels H W (grey) or H W 3 (RGB)."""
+    if pixels.ndim == 3:
+        pixels = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
+    done, encoded = cv2.imencode(".png", pixels)
+    assert done and pixels.dtype == np.uint8
+    return encoded.tobytes()
+
+
+def decode_image(encoded: bytes, channels: int, name: str) -> np.ndarray:
+    """Return pixels uint8 H W C.
+
+    The orientation in EXIF is not applied: masks are drawn on the pixels as stored.
+    """
+    mode = cv2.IMREAD_GRAYSCALE if channels == 1 else cv2.IMREAD_COLOR_RGB
+    pixels = _imdecode(encoded, mode | cv2.IMREAD_IGNORE_ORIENTATION, name)
+    return pixels.reshape(*pixels.shape[:2], channels)
+
+
+def decode(example: Example, channels: int) -> Decoded:
+    """Return the arrays of an example.
+
+    Raises:
+        ValueError: the image or label is no picture, or the label is not 8-bit grey.
+    """
+    label = _imdecode(example.label, cv2.IMREAD_UNCHANGED, f"the label of {example.id}")
+    if label.ndim != 2 or label.dtype != np.uint8:
+        shape = f"{label.dtype} {label.shape}"
+        raise ValueError(f"the label of {example.id} is {shape}; allowed: 8-bit grey, H W")
+    return Decoded(example.id, decode_image(example.image, channels, example.id), label)
+
+
+def _imdecode(encoded: bytes, mode: int, name: str) -> np.ndarray:
+    pixels = cv2.imdecode(np.frombuffer(encoded, np.uint8), mode) if encoded else None
+    if pixels is None:
+        raise ValueError(f"{name}: {len(encoded)} bytes that are no picture")
+    return pixels
+
+
+def write(folder: Path, dataset: Dataset, splits: dict[str, Iterable[Pair]], shards: int) -> None:
+    """Write the pairs of all splits as records into `folder`, which exists."""
+    classes = len(dataset.classes)
+    rows = []
+    for split, pairs in splits.items():
+        pairs = list(pairs)
+        for shard, part in enumerate(np.array_split(np.arange(len(pairs)), shards)):
+            name = f"{split}-{shard:05d}-of-{shards:05d}.tfrecord"
+            with (folder / name).open("wb") as file:
+                rows += [
+                    _write_one(file, name, split, pairs[number], classes) for number in part
+                ]
+    pq.write_table(pa.Table.from_pylist(rows, SCHEMA), folder / INDEX)
+    labels = Labels(dataset.name, dataset.classes, dataset.colours, dataset.channels)
+    files.write_json(folder / LABELS, asdict(labels))
+
+
+def _write_one(file: Any, shard: str, split: str, pair: Pair, classes: int) -> dict[str, Any]:
+    """Append one record; return its row of the index."""
+    example = encode(pair)
+    data = example.to_bytes()
+    offset = file.tell()
+    file.write(frame(data))
+    counts = np.bincount(pair.mask.ravel(), minlength=IGNORE + 1)
+    return {
+        "id": pair.id,
+        "split": split,
+        "group": list(pair.group),
+        "shard": shard,
+        "offset": offset,
+        "length": len(data),
+        "height": example.height,
+        "width": example.width,
+        "bytes": len(example.image),
+        "image_sha256": hashlib.sha256(example.image).hexdigest(),
+        "label_sha256": hashlib.sha256(pair.mask.tobytes()).hexdigest(),
+        "pixels": counts[:classes],
+        "ignored": counts[IGNORE],
+    }
+
+
+def frame(data: bytes) -> bytes:
+    """Return a record around `data`: length, its checksum, data, its checksum."""
+    length = struct.pack("<Q", len(data))
+    return length + FOOTER.pack(_masked(length)) + data + FOOTER.pack(_masked(data))
+
+
+def _masked(data: bytes) -> int:
+    crc = google_crc32c.value(data)
+    return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
+
+
+class Records:
+    """The records of one split, read at random; each read checks both checksums.
+
+    Raises:
+        ValueError: the folder, its index or a record file is missing, shortened or damaged.
+    """
+
+    def __init__(self, folder: Path, split: str) -> None:
+        """Open the index; record files are opened as they are read."""
+        self.folder = folder
+        self.labels = read_labels(folder)
+        index = read_index(folder)
+        self.rows: list[dict[str, Any]] = index.filter(
+            pa.compute.equal(index["split"], split)
+        ).to_pylist()
+        if not self.rows:
+            known = ", ".join(sorted(set(index["split"].to_pylist())))
+            raise ValueError(f"{folder} has no examples of split {split!r}; it has: {known}")
+
+    def __len__(self) -> int:
+        """Return the number of examples."""
+        return len(self.rows)
+
+    def __getitem__(self, number: int) -> Decoded:
+        """Return the example `number` as arrays."""
+        return decode(self.example(number), self.labels.channels)
+
+    def __iter__(self) -> Iterator[Decoded]:
+        """Yield all examples in the order of the index."""
+        return (self[number] for number in range(len(self)))
+
+    def example(self, number: int) -> Example:
+        """Return the example `number`, encoded as it lies in its file."""
+        row = self.rows[number]
+        path = self.folder / row["shard"]
+        size = HEADER.size + row["length"] + FOOTER.size
+        try:
+            file = os.open(path, os.O_RDONLY)
+        except FileNotFoundError:
+            raise ValueError(
+                f"{path} is missing, but {INDEX} names it; run `dvc repro convert`"
+            ) from None
+        try:
+            record = os.pread(file, size, row["offset"])
+        finally:
+            os.close(file)
+        where = f"{path}: record {row['id']} at byte {row['offset']}"
+        if len(record) < size:
+            raise ValueError(
+                f"{where} ends after {len(record)} of {size} bytes: the file was cut short; "
+                "delete the folder and run `dvc repro convert`"
+            )
+        data = record[HEADER.size : -FOOTER.size]
+        length, length_crc = HEADER.unpack_from(record)
+        (data_crc,) = FOOTER.unpack_from(record, HEADER.size + len(data))
+        sound = length == len(data) and length_crc == _masked(record[:8])
+        if not sound or data_crc != _masked(data):
+            raise ValueError(
+                f"{where} does not match its CRC-32C: the file is damaged; "
+                "delete the folder and run `dvc repro convert`"
+            )
+        return Example.from_bytes(data)
+
+
+def read_labels(folder: Path) -> Labels:
+    """Read what the masks' numbers mean."""
+    content = files.read_json(folder / LABELS)
+    colours = tuple((red, green, blue) for red, green, blue in content["colours"])
+    return Labels(content["dataset"], tuple(content["classes"]), colours, content["channels"])
+
+
+def read_index(folder: Path) -> pa.Table:
+    """Read the index of all splits.
+
+    Raises:
+        ValueError: it is missing, damaged, or of another layout.
+    """
+    path = folder / INDEX
+    try:
+        index = pq.read_table(path)
+    except FileNotFoundError:
+        raise ValueError(f"{path} is missing; run `dvc repro convert`") from None
+    except pa.ArrowInvalid as error:
+        raise ValueError(f"{path} is damaged ({error}); run `dvc repro convert`") from None
+    if index.schema != SCHEMA:
+        raise ValueError(f"{path} has another layout than this version's; run `dvc repro convert`")
+    return index
+
+
+def fingerprint(folder: Path) -> str:
+    """Return one SHA-256 over the names and bytes of all files in the folder."""
+    total = hashlib.sha256()
+    for path in sorted(folder.iterdir()):
+        total.update(f"{path.name} {files.sha256(path)}\n".encode())
+    return total.hexdigest()

@@ -1,0 +1,121 @@
+"""The table: rows of measured numbers, as Markdown to read and CSV to compute with."""
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fcn.metrics import ABSENT, SCORES
+
+TITLES = {
+    "pixel_accuracy": "pixel accuracy",
+    "mean_accuracy": "mean accuracy",
+    "mean_iou": "mean IoU",
+    "frequency_weighted_iou": "f.w. IoU",
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One trained network."""
+
+    key: str
+    name: str
+    stride: int
+    scores: dict[str, float]
+    """By name in `fcn.metrics.SCORES`, as fractions."""
+    class_iou: dict[str, float | None]
+    ceiling: float | None
+    """Mean IoU of the masks themselves through this stride."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """All that the table says."""
+
+    title: str
+    split: str
+    examples: int
+    method: str
+    """How the ceilings were measured; see `fcn.ceiling`."""
+    rows: Sequence[Row]
+    classifiers: dict[str, float]
+    """Accuracy on unseen objects by backbone."""
+    citation: str
+
+
+def markdown(report: Report) -> str:
+    """Return the table in percent, its policy and its sources."""
+    head = ["network", *(TITLES[name] for name in SCORES), "stride", "ceiling"]
+    rows = [
+        [
+            row.name,
+            *(_percent(row.scores[name]) for name in SCORES),
+            str(row.stride),
+            _percent(row.ceiling),
+        ]
+        for row in report.rows
+    ]
+    classes = list(report.rows[0].class_iou)
+    by_class = [
+        [row.name, *(_percent(row.class_iou[name]) for name in classes)] for row in report.rows
+    ]
+    notes = [
+        f"Split `{report.split}`, {report.examples} images, at the labels' own size, in percent.",
+        f"One confusion matrix over the whole split; {ABSENT}.",
+        f"Ceiling: mean IoU of the masks themselves made coarse by the stride and fine again "
+        f"(`{report.method}`); a yardstick, not a bound: learned upsampling can beat it.",
+        *(
+            f"Backbone `{name}`: its classifier names {_percent(value)} % of unseen objects right."
+            for name, value in report.classifiers.items()
+        ),
+        f"Data: {report.citation}",
+    ]
+    return "\n".join(
+        [
+            f"# {report.title}",
+            "",
+            *_grid(head, rows),
+            "",
+            "IoU by class:",
+            "",
+            *_grid(["network", *classes], by_class),
+            "",
+            *(f"- {note}" for note in notes),
+            "",
+        ]
+    )
+
+
+def comma_separated(report: Report) -> str:
+    """Return a row per network: `row` is its key, every number a fraction."""
+    text = io.StringIO()
+    classes = list(report.rows[0].class_iou)
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(
+        ["row", "name", *SCORES, "stride", "ceiling", *(f"iou_{name}" for name in classes)]
+    )
+    for row in report.rows:
+        numbers: list[Any] = [row.scores[name] for name in SCORES]
+        by_class = [row.class_iou[name] for name in classes]
+        writer.writerow([row.key, row.name, *numbers, row.stride, row.ceiling, *by_class])
+    return text.getvalue()
+
+
+def _percent(value: float | None) -> str:
+    return "–" if value is None else f"{100 * value:.1f}"
+
+
+def _grid(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return Markdown lines, columns aligned: the first left, numbers right."""
+    widths = [max(len(line[column]) for line in [head, *rows]) for column in range(len(head))]
+    widths = [max(3, width) for width in widths]
+
+    def line(cells: Sequence[str]) -> str:
+        first, *others = zip(cells, widths, strict=True)
+        padded = [first[0].ljust(first[1]), *(cell.rjust(width) for cell, width in others)]
+        return f"| {' | '.join(padded)} |"
+
+    rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
+    return [line(head), line(rule), *(line(row) for row in rows)]

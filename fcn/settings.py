@@ -1,0 +1,363 @@
+"""All settings, typed and refused early: the only reader of params.yaml and tables/*.yaml.
+
+`params.yaml` holds what all tables share (`Common`); a file `tables/NAME.yaml` holds one table
+(`TableFile`). A key of a table file starts with the table's name (`digits-fcn16s`), so that DVC can
+merge the files and a key alone says where it stands. Values are read as DVC reads them (YAML 1.2:
+`1e-3` is a number).
+"""
+
+import reprlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, TypeVar, get_args, get_origin
+
+import pydantic
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveInt
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from fcn.text import nearest
+
+PARAMS = Path("params.yaml")
+TABLES = Path("tables")
+
+T = TypeVar("T")
+S = TypeVar("S", bound="Settings")
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class Settings(BaseModel):
+    """A group of settings: frozen, of exact types, without unknown keys."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True
+    )
+
+
+class Common(Settings):
+    """params.yaml: what all tables share."""
+
+    seed: NonNegativeInt
+    """Everything random starts here: splits, canvases, first weights, order, dropout."""
+    backend: Literal["tensorflow", "jax"]
+    """Keras' backend. TensorFlow is the fast one on a CPU; JAX is for machines with a GPU only."""
+    precision: Literal["float32", "mixed_bfloat16"]
+    """What layers compute in; weights, scores and the loss are float32 in both."""
+    deterministic: bool
+    """Use deterministic kernels, so that the same settings give the same weights bit for bit."""
+
+
+class Download(Settings):
+    """What `stages.download` brings to `data/raw/<key>`."""
+
+    table: str
+    """The table file that this stands in."""
+    module: str
+    """The data set: `fcn/datasets/<module>.py`."""
+
+
+class Convert(Settings):
+    """How pairs become records."""
+
+    splits: Annotated[dict[str, PositiveInt], Field(min_length=1)]
+    """Examples promised per split; converting fails if there are more or fewer."""
+    shards: Annotated[int, Field(ge=1, le=99_999)]
+    """Record files per split."""
+
+
+class Validate(Settings):
+    """How the labels' report is made."""
+
+    pictures: NonNegativeInt
+    """Blended pictures of image and mask per split."""
+
+
+class Ceiling(Settings):
+    """How much of the masks survives at a stride: Long et al., appendix A."""
+
+    split: str
+    """The split whose masks are measured."""
+    strides: Annotated[tuple[PositiveInt, ...], Field(strict=False)]
+    """Output strides in pixels."""
+    method: Literal["nearest", "area", "bilinear"]
+    """How a mask is made coarse and fine again; see `fcn.ceiling`."""
+
+
+class Data(Settings):
+    """One data set: its records, its label report, its ceiling."""
+
+    table: str
+    module: str
+    raw: str
+    """The key in `downloads` whose files are read."""
+    convert: Convert
+    validate_: Annotated[Validate, Field(alias="validate")]
+    ceiling: Ceiling
+
+
+class Network(Settings):
+    """The shape of a backbone."""
+
+    width: Positive
+    """Factor on all channel counts; 1 is VGG-16 as published."""
+    fc6_kernel: PositiveInt
+    """Side of fc6's kernel at stride 32; 7 as published."""
+    dropout: Fraction
+    """After fc6 and fc7; 0.5 as published."""
+    mean: float
+    """Subtracted from pixel values 0..255."""
+    scale: Positive
+    """Divides pixel values after that."""
+
+
+class Training(Settings):
+    """One training: Adam, learning rate rising over the warm-up, then falling as a cosine to 0."""
+
+    epochs: PositiveInt
+    batch: PositiveInt
+    """Examples per step."""
+    learning_rate: Positive
+    """The highest, reached at the end of the warm-up."""
+    warmup: Fraction
+    """Share of all steps over which the learning rate rises from 0."""
+    shift: NonNegativeInt
+    """Largest random shift in pixels, each way; image and mask move together."""
+
+
+class Classifier(Settings):
+    """The training of the classifier that becomes a backbone."""
+
+    side: PositiveInt
+    """Height and width of its input in pixels."""
+    training: Training
+
+
+class Backbone(Settings):
+    """Where the first FCN starts."""
+
+    table: str
+    dataset: str
+    """The key in `datasets` whose crops the classifier learns."""
+    raw: str
+    """The key in `downloads` whose files are read."""
+    source: str
+    """The data set of these files, `fcn/datasets/<source>.py`: it knows the single objects."""
+    module: str
+    """The network: `fcn/backbones/<module>.py`."""
+    network: Network
+    weights: Literal["classifier", "scratch"]
+    """`classifier`: train one on single objects; `scratch`: random weights."""
+    classifier: Classifier | None = None
+
+    @pydantic.model_validator(mode="after")
+    def _classifier_is_described(self) -> Self:
+        if (self.weights == "classifier") != (self.classifier is not None):
+            raise ValueError("`classifier:` stands there exactly when `weights: classifier`")
+        return self
+
+
+class Model(Settings):
+    """One trained network: a row of the table."""
+
+    table: str
+    dataset: str
+    """The key in `datasets` that it learns."""
+    backbone: str
+    """The network: `fcn/backbones/<backbone>.py`, the same as where it starts."""
+    head: str
+    """The head: `fcn/heads/<head>.py`."""
+    start: str
+    """The key in `backbones` or `models` whose weights it starts from."""
+    training: Training
+
+
+class Evaluation(Settings):
+    """How the table's rows are measured."""
+
+    split: str
+    batch: PositiveInt
+    pictures: NonNegativeInt
+    """Pictures (input, truth, prediction) kept per row."""
+
+
+class Table(Settings):
+    """What the table shows."""
+
+    title: str
+    dataset: str
+    """The key in `datasets` that the rows are measured on."""
+    source: str
+    """Its `module`, whose citation is printed."""
+    evaluation: Evaluation
+    rows: Annotated[dict[str, str], Field(min_length=1)]
+    """Model key: name as printed, from top to bottom."""
+
+
+class TableFile(Settings):
+    """tables/NAME.yaml."""
+
+    tables: dict[str, Table]
+    downloads: dict[str, Download]
+    datasets: dict[str, Data]
+    backbones: dict[str, Backbone]
+    models: dict[str, Model]
+
+    def network(self, model: str) -> Network:
+        """Return the shape of the backbone at the end of the chain that `model` starts from."""
+        start = self.models[model].start
+        return self.backbones[start].network if start in self.backbones else self.network(start)
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """The settings of one table together with the common ones."""
+
+    common: Common
+    table: TableFile
+
+
+def load(key: str, root: Path = Path()) -> Loaded:
+    """Read and check params.yaml and the table file that `key` belongs to.
+
+    `key` is a table's name or begins with it (`digits`, `digits-fcn16s`).
+
+    Raises:
+        ValueError: a file is missing or not YAML, or a setting is unknown, missing, of the wrong
+            type, out of range, or names something that is not there.
+    """
+    name = key.split("-")[0]
+    known = sorted(path.stem for path in (root / TABLES).glob("*.yaml"))
+    if name not in known:
+        raise ValueError(f"no table file {TABLES / name}.yaml for {key!r}; {nearest(name, known)}")
+    path = TABLES / f"{name}.yaml"
+    table = _parse(TableFile, path, root)
+    problems = list(_problems(table, name))
+    if problems:
+        raise ValueError("\n  ".join([f"{path}: {len(problems)} wrong setting(s)", *problems]))
+    return Loaded(_parse(Common, PARAMS, root), table)
+
+
+def entry(entries: dict[str, T], key: str, section: str) -> T:
+    """Return `entries[key]`, or say which key of the section was probably meant."""
+    if key not in entries:
+        raise ValueError(f"{section}: no key {key!r}; {nearest(key, entries)}")
+    return entries[key]
+
+
+def _parse(kind: type[S], path: Path, root: Path) -> S:
+    try:
+        content = YAML(typ="safe", pure=True).load((root / path).read_text("utf-8"))
+    except FileNotFoundError:
+        raise ValueError(f"{path} is missing; run from the project's folder") from None
+    except YAMLError as error:
+        raise ValueError(f"{path} is not valid YAML: {error}") from None
+    try:
+        return kind.model_validate(content)
+    except pydantic.ValidationError as error:
+        lines = [_explain(kind, problem) for problem in error.errors()]
+        raise ValueError(
+            "\n  ".join([f"{path}: {len(lines)} wrong setting(s)", *lines])
+        ) from None
+
+
+def _explain(kind: type[Settings], problem: Any) -> str:
+    """Return one line: where, what was got, what is allowed."""
+    where = ".".join(str(part) for part in problem["loc"]) or "(the whole file)"
+    match problem["type"]:
+        case "extra_forbidden":
+            *above, key = problem["loc"]
+            return f"{where}: unknown key; {nearest(str(key), _fields(kind, above))}"
+        case "missing":
+            return f"{where}: missing"
+        case _:
+            allowed = problem["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+            return f"{where}: got {reprlib.repr(problem['input'])}, allowed: {allowed}"
+
+
+def _fields(kind: Any, location: list[Any]) -> list[str]:
+    """Return the known keys at a location inside the settings `kind`."""
+    for part in location:
+        if get_origin(kind) is dict:
+            kind = get_args(kind)[1]
+        else:
+            by_alias = {field.alias or name: field for name, field in kind.model_fields.items()}
+            kind = by_alias[part].annotation
+        if get_origin(kind) is not dict and get_args(kind):  # Optional, Annotated
+            kind = get_args(kind)[0]
+    return [field.alias or name for name, field in kind.model_fields.items()]
+
+
+def _problems(file: TableFile, name: str) -> Iterator[str]:
+    """Yield what is wrong between the sections of one file, a line each."""
+    sections: dict[str, dict[str, Any]] = {
+        "downloads": file.downloads,
+        "datasets": file.datasets,
+        "backbones": file.backbones,
+        "models": file.models,
+    }
+    for section, entries in sections.items():
+        for key, value in entries.items():
+            where = f"{section}.{key}"
+            if key.split("-")[0] != name:
+                yield f"{where}: keys of this file start with its name, {name!r}"
+            if value.table != name:
+                yield f"{where}.table: got {value.table!r}, allowed: {name!r}, the file's name"
+            if section in ("datasets", "backbones") and value.raw not in file.downloads:
+                yield f"{where}.raw: {_unknown(value.raw, file.downloads)}"
+            if section in ("backbones", "models") and value.dataset not in file.datasets:
+                yield f"{where}.dataset: {_unknown(value.dataset, file.datasets)}"
+    if list(file.tables) != [name]:
+        yield f"tables: got {list(file.tables)}, allowed: one key, {name!r}"
+    for key, backbone in file.backbones.items():
+        download = file.downloads.get(backbone.raw)
+        if download and download.module != backbone.source:
+            yield _differs(f"backbones.{key}.source", backbone.source, download.module)
+    for key, table in file.tables.items():
+        data = file.datasets.get(table.dataset)
+        if data and data.module != table.source:
+            yield _differs(f"tables.{key}.source", table.source, data.module)
+        if table.dataset not in file.datasets:
+            yield f"tables.{key}.dataset: {_unknown(table.dataset, file.datasets)}"
+        for row in table.rows.keys() - file.models:
+            yield f"tables.{key}.rows: {_unknown(row, file.models)}"
+    yield from _broken_starts(file)
+    yield from _unknown_splits(file)
+
+
+def _broken_starts(file: TableFile) -> Iterator[str]:
+    known = {**file.backbones, **file.models}
+    for key, model in file.models.items():
+        if model.start not in known:
+            yield f"models.{key}.start: {_unknown(model.start, known)}"
+            continue
+        chain = [key]
+        while chain[-1] in file.models and file.models[chain[-1]].start not in chain:
+            chain.append(file.models[chain[-1]].start)
+        if chain[-1] in file.models:
+            circle = " <- ".join([*chain, file.models[chain[-1]].start])
+            yield f"models.{key}.start: goes in a circle: {circle}"
+        elif chain[-1] in file.backbones and file.backbones[chain[-1]].module != model.backbone:
+            other = file.backbones[chain[-1]].module
+            yield f"models.{key}.backbone: got {model.backbone!r}, but it starts from {other!r}"
+
+
+def _unknown_splits(file: TableFile) -> Iterator[str]:
+    for key, data in file.datasets.items():
+        if data.ceiling.split not in data.convert.splits:
+            split = _unknown(data.ceiling.split, data.convert.splits)
+            yield f"datasets.{key}.ceiling.split: {split}"
+    for key, table in file.tables.items():
+        data_of_table = file.datasets.get(table.dataset)
+        if data_of_table and table.evaluation.split not in data_of_table.convert.splits:
+            split = _unknown(table.evaluation.split, data_of_table.convert.splits)
+            yield f"tables.{key}.evaluation.split: {split}"
+
+
+def _differs(where: str, name: str, module: str) -> str:
+    return f"{where}: got {name!r}, allowed: {module!r}, the module that the files belong to"
+
+
+def _unknown(name: str, known: Any) -> str:
+    return f"got {name!r}, which is not there; {nearest(name, known)}"
