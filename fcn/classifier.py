@@ -4,7 +4,7 @@ Long et al., section 3.1: "decapitate" a classifier and make its dense layers co
 Farhan Ahmad did for M2NIST: one trained on single digits becomes the front of the network.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import keras
 import numpy as np
@@ -37,7 +37,7 @@ def build(settings: Backbone, classifier: Classifier, channels: int, classes: in
 def train(
     model: keras.Model,
     classifier: Classifier,
-    crops: dict[str, Sequence[Crop]],
+    crops: Mapping[str, Sequence[Crop]],
     seed: int,
     seen: Callable[[training.Epoch], None],
 ) -> list[training.Epoch]:
@@ -79,4 +79,4 @@ def _example(crop: Crop, side: int) -> inputs.Example:
     image = np.zeros((side, side, 1), np.uint8)
     top, left = (side - height) // 2, (side - width) // 2
     image[top : top + height, left : left + width, 0] = crop.image
-    return {"image": image, "label": np.int32(crop.label - 1)}
+    return {"image": image, "label": np.array(crop.label - 1, np.int32)}

@@ -1,4 +1,4 @@
-"""Draw single digits on canvases: M2NIST's way of making a segmentation set from a classification set.
+"""Draw single digits on canvases: M2NIST's way from a classification set to a segmentation set.
 
 Farhan Ahmad, "Rediscovering Semantic Segmentation" (2018): 28x28 digits on 64x84 canvases that do
 not overlap. Two things differ from its generator, on purpose: one, two and three digits come
@@ -21,7 +21,7 @@ MOST = 3
 
 @dataclass(frozen=True)
 class Digits:
-    """Source digits: grey images N 28 28 uint8, their values N, and their numbers N in the source."""
+    """Source digits: grey images N 28 28 uint8, values N, numbers in the source N."""
 
     images: np.ndarray
     values: np.ndarray

@@ -29,9 +29,7 @@ def predict(
             yield example, scores.argmax(axis=-1).astype(np.uint8)
 
 
-def count(
-    model: keras.Model, examples: Sequence[Decoded], batch: int, classes: int
-) -> np.ndarray:
+def count(model: keras.Model, examples: Sequence[Decoded], batch: int, classes: int) -> np.ndarray:
     """Return the confusion matrix of each example, N K K int64."""
     return np.stack(
         [

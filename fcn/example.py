@@ -21,7 +21,11 @@ def _message_type() -> Any:
         added = file.message_type.add(name=name)
         for field, (number, label, kind, *refers) in fields.items():
             added.field.add(
-                name=field, number=number, label=label, type=kind, type_name=(refers or [None])[0]
+                name=field,
+                number=number,
+                label=label,
+                type=kind,
+                type_name=refers[0] if refers else None,
             )
         return added
 

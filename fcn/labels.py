@@ -128,11 +128,15 @@ def check(folder: Path) -> list[Finding]:
     for split in dict.fromkeys(row["split"] for row in rows):
         for example in Records(folder, split):
             for rule, (severity, ask) in EXAMPLE_RULES.items():
-                for message in ask(example, labels):
-                    found.append(Finding(rule, severity, split, example.id, message))
+                found += [
+                    Finding(rule, severity, split, example.id, message)
+                    for message in ask(example, labels)
+                ]
     for rule, (severity, ask_all) in SET_RULES.items():
-        for split, name, message in ask_all(rows, labels):
-            found.append(Finding(rule, severity, split, name, message))
+        found += [
+            Finding(rule, severity, split, name, message)
+            for split, name, message in ask_all(rows, labels)
+        ]
     return sorted(found, key=lambda finding: finding.severity)
 
 

@@ -30,7 +30,7 @@ def confusion_matrix(truth: np.ndarray, prediction: np.ndarray, classes: int) ->
     counted = truth != IGNORE
     truth, prediction = truth[counted].astype(np.int64), prediction[counted].astype(np.int64)
     for name, values in (("truth", truth), ("prediction", prediction)):
-        if values.size and not (0 <= values.min() and values.max() < classes):
+        if values.size and not (values.min() >= 0 and values.max() < classes):
             wrong = sorted(set(np.unique(values).tolist()) - set(range(classes)))
             raise ValueError(f"{name} holds {wrong}; allowed: 0..{classes - 1} and {IGNORE}")
     pairs = np.bincount(truth * classes + prediction, minlength=classes * classes)

@@ -57,7 +57,7 @@ def save(model: keras.Model, path: Path) -> None:
 
     Neither the optimizer nor the loss is in it: the file is for using the model.
     """
-    bare = keras.models.clone_model(model)
+    bare = keras.Model.from_config(model.get_config())
     bare.set_weights(model.get_weights())
     with files.writing(path) as aside:
         bare.save(aside)

@@ -12,8 +12,11 @@ IGNORED = (224, 224, 192)
 """Colour of ignored pixels: the cream of PASCAL VOC's void border."""
 PANEL = 252
 """Least width of a panel in pixels; smaller images are enlarged by a whole factor."""
+GAP = 4
+"""Pixels between panels."""
 LINE = 16
 """Height of a line of text in pixels."""
+Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 
 def colour(mask: np.ndarray, labels: Labels) -> np.ndarray:
@@ -35,7 +38,9 @@ def blend(image: np.ndarray, mask: np.ndarray, labels: Labels) -> np.ndarray:
     return np.where((mask == 0)[..., None], base, mixed).astype(np.uint8)
 
 
-def row(panels: Sequence[tuple[str, np.ndarray]], present: np.ndarray, labels: Labels) -> Image.Image:
+def row(
+    panels: Sequence[tuple[str, np.ndarray]], present: np.ndarray, labels: Labels
+) -> Image.Image:
     """Return titled panels side by side, over a legend of the classes that are `present`."""
     factor = max(1, -(-PANEL // panels[0][1].shape[1]))
     height, width = (size * factor for size in panels[0][1].shape[:2])
@@ -43,14 +48,15 @@ def row(panels: Sequence[tuple[str, np.ndarray]], present: np.ndarray, labels: L
     if IGNORE in present:
         entries.append(("ignored", IGNORED))
     font = ImageFont.load_default(size=12)
-    total = width * len(panels)
+    step = width + GAP
+    total = step * len(panels) - GAP
     lines = _wrap(entries, total, font)
     picture = Image.new("RGB", (total, LINE + height + LINE * len(lines)), "white")
     draw = ImageDraw.Draw(picture)
     for number, (title, pixels) in enumerate(panels):
-        draw.text((number * width + 2, 1), title, "black", font)
+        draw.text((number * step + 2, 1), title, "black", font)
         panel = Image.fromarray(pixels).resize((width, height), Image.Resampling.NEAREST)
-        picture.paste(panel, (number * width, LINE))
+        picture.paste(panel, (number * step, LINE))
     for number, line in enumerate(lines):
         top = LINE + height + number * LINE
         for left, name, swatch in line:
@@ -60,7 +66,7 @@ def row(panels: Sequence[tuple[str, np.ndarray]], present: np.ndarray, labels: L
 
 
 def _wrap(
-    entries: Sequence[tuple[str, tuple[int, int, int]]], width: int, font: ImageFont.FreeTypeFont
+    entries: Sequence[tuple[str, tuple[int, int, int]]], width: int, font: Font
 ) -> list[list[tuple[int, str, tuple[int, int, int]]]]:
     """Return the legend's lines: left edge, name and colour of each entry."""
     lines: list[list[tuple[int, str, tuple[int, int, int]]]] = [[]]

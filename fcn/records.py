@@ -18,7 +18,7 @@ where it stands and what is in it) and `labels.json` (class names, colours, chan
 import hashlib
 import os
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -128,7 +128,9 @@ def _imdecode(encoded: bytes, mode: int, name: str) -> np.ndarray:
     return pixels
 
 
-def write(folder: Path, dataset: Dataset, splits: dict[str, Iterable[Pair]], shards: int) -> None:
+def write(
+    folder: Path, dataset: Dataset, splits: Mapping[str, Iterable[Pair]], shards: int
+) -> None:
     """Write the pairs of all splits as records into `folder`, which exists."""
     classes = len(dataset.classes)
     rows = []
@@ -137,9 +139,7 @@ def write(folder: Path, dataset: Dataset, splits: dict[str, Iterable[Pair]], sha
         for shard, part in enumerate(np.array_split(np.arange(len(pairs)), shards)):
             name = f"{split}-{shard:05d}-of-{shards:05d}.tfrecord"
             with (folder / name).open("wb") as file:
-                rows += [
-                    _write_one(file, name, split, pairs[number], classes) for number in part
-                ]
+                rows += [_write_one(file, name, split, pairs[number], classes) for number in part]
     pq.write_table(pa.Table.from_pylist(rows, SCHEMA), folder / INDEX)
     labels = Labels(dataset.name, dataset.classes, dataset.colours, dataset.channels)
     files.write_json(folder / LABELS, asdict(labels))

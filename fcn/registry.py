@@ -1,4 +1,4 @@
-"""What MLflow remembers of a whole pipeline run: a parent, its children's origin, the best model."""
+"""What MLflow remembers of a pipeline run: a parent, its children's origin, the best model."""
 
 import hashlib
 import json

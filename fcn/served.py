@@ -5,15 +5,15 @@ Input: uint8 B H W C in 0..255. Output: uint8 B H W, the index of each pixel's c
 
 from typing import Any
 
-import mlflow.pyfunc
 import numpy as np
 from mlflow.models import set_model
+from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
 
-class Segmenter(mlflow.pyfunc.PythonModel):
+class Segmenter(PythonModel):
     """Opens the `.keras` file among its artifacts and answers with masks."""
 
-    def load_context(self, context: mlflow.pyfunc.PythonModelContext) -> None:
+    def load_context(self, context: PythonModelContext) -> None:
         """Open the model; keras is imported only here."""
         from pathlib import Path
 
@@ -22,7 +22,7 @@ class Segmenter(mlflow.pyfunc.PythonModel):
         self.model = models.load(Path(context.artifacts["model"]))
 
     def predict(
-        self, context: mlflow.pyfunc.PythonModelContext, model_input: np.ndarray, params: Any = None
+        self, context: PythonModelContext, model_input: np.ndarray, params: Any = None
     ) -> np.ndarray:
         """Return the masks uint8 B H W of images B H W C."""
         logits = self.model.predict_on_batch(np.asarray(model_input))

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar, get_args, get_origin
 
 import pydantic
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveInt
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
@@ -257,9 +257,7 @@ def _parse(kind: type[S], path: Path, root: Path) -> S:
         return kind.model_validate(content)
     except pydantic.ValidationError as error:
         lines = [_explain(kind, problem) for problem in error.errors()]
-        raise ValueError(
-            "\n  ".join([f"{path}: {len(lines)} wrong setting(s)", *lines])
-        ) from None
+        raise ValueError("\n  ".join([f"{path}: {len(lines)} wrong setting(s)", *lines])) from None
 
 
 def _explain(kind: type[Settings], problem: Any) -> str:

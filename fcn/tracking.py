@@ -10,7 +10,7 @@ import importlib.util
 import logging
 import os
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -21,8 +21,16 @@ from PIL import Image
 PARENTS = "FCN_PARENT_RUNS"
 """`TABLE:RUN_ID` separated by spaces. `MLFLOW_RUN_ID` would not do: a child with it resumes the
 parent, renames it and ends it."""
+QUIET = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_UV_AUTO_DETECT": "false",
+    "MLFLOW_LOG_UV_FILES": "false",
+}
 HERE = Path(__file__).parents[1]
-REQUIREMENTS = ("keras", "numpy", "opencv-python-headless", "pydantic", "pillow")
+STORE = f"sqlite:///{HERE / 'mlflow.db'}"
+"""The default; absolute, since MLflow's own default makes a new store in every folder."""
+REQUIREMENTS = ("keras", "numpy", "pydantic", "ruamel.yaml")
 BACKENDS = {"tensorflow": ("tensorflow-cpu", "tensorflow"), "jax": ("jax",)}
 
 
@@ -33,14 +41,15 @@ def installed() -> bool:
 
 def store() -> Any:
     """Import MLflow, quiet, on its store."""
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    # A new store tells each of its migrations.
-    for name in ("alembic", "mlflow.store.db.utils", "mlflow.tracking.fluent"):
-        logging.getLogger(name).setLevel(logging.WARNING)
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
     import mlflow
 
+    # A new store tells each of its migrations, a logged model how it looked for packages.
+    for name in ("alembic", "mlflow"):
+        logging.getLogger(name).setLevel(logging.ERROR)
     if "MLFLOW_TRACKING_URI" not in os.environ:
-        mlflow.set_tracking_uri(f"sqlite:///{HERE / 'mlflow.db'}")
+        mlflow.set_tracking_uri(STORE)
     return mlflow
 
 
@@ -49,7 +58,7 @@ def experiment(mlflow: Any, table: str) -> str:
     found = mlflow.get_experiment_by_name(table)
     if found is not None:
         return str(found.experiment_id)
-    ours = "MLFLOW_TRACKING_URI" not in os.environ
+    ours = mlflow.get_tracking_uri() == STORE
     place = (HERE / "mlartifacts" / table).as_uri() if ours else None
     return str(mlflow.create_experiment(table, artifact_location=place))
 
@@ -80,12 +89,13 @@ class Run:
     def data(self, name: str, folder: Path, fingerprint: str, split: str) -> None:
         """Log which data was used: name, place, SHA-256 of the records, split."""
         if self._mlflow:
-            from mlflow.data.dataset_source_registry import resolve_dataset_source
+            from mlflow.data.code_dataset_source import CodeDatasetSource
             from mlflow.data.meta_dataset import MetaDataset
 
-            source = resolve_dataset_source(folder.resolve().as_uri())
+            source = CodeDatasetSource({"dvc.path": folder.as_posix()})
             # MLflow keeps 36 characters of a digest; the whole one is a tag.
-            dataset = MetaDataset(source, name=name, digest=fingerprint[:32])
+            make: Any = MetaDataset  # its abstract `profile` is one that MLflow itself leaves out
+            dataset = make(source, name=name, digest=fingerprint[:32])
             self._mlflow.log_input(dataset, context=split)
             self._mlflow.set_tag("data.sha256", fingerprint)
 
@@ -96,14 +106,15 @@ class Run:
             from mlflow.models import ModelSignature
             from mlflow.types import Schema, TensorSpec
 
-            image = TensorSpec(np.dtype("uint8"), (-1, -1, -1, channels), "images")
-            mask = TensorSpec(np.dtype("uint8"), (-1, -1, -1), "masks")
+            image = TensorSpec(np.dtype("uint8"), (-1, -1, -1, channels))
+            mask = TensorSpec(np.dtype("uint8"), (-1, -1, -1))
             self._mlflow.set_tag("model.md5", md5(path))
             self._mlflow.pyfunc.log_model(
                 name="model",
                 python_model=str(HERE / "fcn" / "served.py"),
                 artifacts={"model": str(path)},
                 code_paths=[str(HERE / "fcn")],
+                input_example=np.zeros((1, 32, 32, channels), np.uint8),
                 signature=ModelSignature(inputs=Schema([image]), outputs=Schema([mask])),
                 # Given, since inferring them takes MLflow ten seconds.
                 pip_requirements=requirements(backend),

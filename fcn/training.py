@@ -83,6 +83,7 @@ def fit(
         inputs.stream(batches),
         epochs=training.epochs,
         steps_per_epoch=per_epoch,
+        shuffle=False,  # the batches are in their order already
         verbose=0,
         callbacks=[watch],
     )

@@ -33,8 +33,7 @@ def backbone(key: str, raw: Path, records: Path, valid: Path, out: Path, metrics
             if source.crops is None:
                 raise ValueError(f"{source.name} knows no single objects; use `weights: scratch`")
             crops = {
-                split: list(source.crops(raw, split, loaded.common.seed))
-                for split in source.splits
+                split: list(source.crops(raw, split, loaded.common.seed)) for split in source.splits
             }
             dense = classifier.build(wanted, wanted.classifier, channels, len(source.classes) - 1)
             classifier.train(

@@ -7,8 +7,8 @@ Run:
 
 from pathlib import Path
 
-from fcn import door, files, labels, metrics, settings
 from fcn import ceiling as measured
+from fcn import door, files, labels, metrics, settings
 from fcn import records as record
 
 

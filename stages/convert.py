@@ -30,11 +30,12 @@ def promised(source: Dataset, raw: Path, split: str, count: int, seed: int) -> I
     """Yield the pairs of a split; raise if they are more or fewer than the settings promise."""
     if split not in source.splits:
         raise ValueError(f"{source.name} has no split {split!r}; it has {', '.join(source.splits)}")
-    number = 0
-    for number, pair in enumerate(source.pairs(raw, split, count, seed), start=1):
+    found = 0
+    for pair in source.pairs(raw, split, count, seed):
+        found += 1
         yield pair
-    if number != count:
-        raise ValueError(f"{source.name} {split}: {number} pairs, but the settings promise {count}")
+    if found != count:
+        raise ValueError(f"{source.name} {split}: {found} pairs, but the settings promise {count}")
 
 
 if __name__ == "__main__":

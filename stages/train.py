@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from fcn import backend, door, files, inputs, labels, metrics, settings
+from fcn import backend, door, files, labels, metrics, settings
 from fcn.records import Records
 
 
@@ -20,7 +20,7 @@ def train(key: str, records: Path, valid: Path, start: Path, out: Path, curve: P
     wanted = settings.entry(loaded.table.models, key, "models")
     fingerprint = labels.require_valid(valid, records)
     backend.use(loaded.common)
-    from fcn import evaluation, losses, models, tracking, training, weights
+    from fcn import evaluation, inputs, losses, models, tracking, training, weights
 
     split, val = Records(records, "train"), list(Records(records, "val"))
     classes, channels = len(split.labels.classes), split.labels.channels
@@ -54,6 +54,4 @@ def train(key: str, records: Path, valid: Path, start: Path, out: Path, curve: P
 
 
 if __name__ == "__main__":
-    door.main(
-        __doc__, train, key=str, records=Path, valid=Path, start=Path, out=Path, curve=Path
-    )
+    door.main(__doc__, train, key=str, records=Path, valid=Path, start=Path, out=Path, curve=Path)

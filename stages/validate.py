@@ -58,6 +58,4 @@ def draw(folder: Path, splits: list[str], count: int, out: Path) -> None:
 
 
 if __name__ == "__main__":
-    door.main(
-        __doc__, validate, key=str, records=Path, report=Path, pictures=Path, valid=Path
-    )
+    door.main(__doc__, validate, key=str, records=Path, report=Path, pictures=Path, valid=Path)

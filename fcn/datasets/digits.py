@@ -42,7 +42,9 @@ def _digits(raw: Path) -> compose.Digits:
     small = np.round(table[:, :64].reshape(-1, 8, 8) * (255 / 16)).astype(np.uint8)
     # Pillow scales 8-bit images in integers: the same bytes on every processor.
     size = (compose.SIDE, compose.SIDE)
-    images = [Image.fromarray(digit).resize(size, Image.Resampling.BICUBIC) for digit in small]
+    images = [
+        np.asarray(Image.fromarray(digit).resize(size, Image.Resampling.BICUBIC)) for digit in small
+    ]
     return compose.Digits(np.stack(images), table[:, 64], np.arange(len(table)))
 
 

@@ -1,0 +1,168 @@
+"""DVC's graph and status, as plain data.
+
+    python -m flows.graph [TARGET ...]
+
+prints which stages may have to run, and why.
+"""
+
+import difflib
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from graphlib import TopologicalSorter
+from pathlib import Path
+from typing import Any
+
+from dvc.exceptions import DvcException
+from dvc.repo import Repo
+
+ALWAYS = "always changed"  # DVC's words for a stage that runs every time
+
+
+class GraphError(ValueError):
+    """The pipeline cannot be read; the message says what is wrong and what is allowed."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of the pipeline."""
+
+    name: str
+    """As `dvc repro` takes it: `train@digits-fcn16s`."""
+    upstream: tuple[str, ...]
+    """The selected stages whose outs this one reads."""
+    outs: tuple[str, ...]
+    """Paths of the files and folders it writes."""
+    changes: tuple[str, ...]
+    """What `dvc status` says about it, such as `dep params.yaml: lr modified`."""
+    frozen: bool
+    """DVC does not run it again, whatever happens upstream."""
+    retries: int
+    """How often to try again after a failure (`meta.retries` in dvc.yaml; 0)."""
+    retry_delay: float
+    """Seconds to wait before each new try (`meta.retry_delay`; 10)."""
+    timeout: float | None
+    """Seconds after which one try is ended (`meta.timeout`; none)."""
+
+    @property
+    def changed(self) -> bool:
+        """Whether DVC finds a difference between dvc.lock and the files."""
+        return bool(self.changes)
+
+    @property
+    def reason(self) -> str:
+        """Why it may have to run, in a line; a stage that never ran has many reasons."""
+        more = f"; and {len(self.changes) - 3} more" if len(self.changes) > 3 else ""
+        return "; ".join(self.changes[:3]) + more or "something upstream may change"
+
+
+def read(targets: Sequence[str] = ()) -> tuple[Stage, ...]:
+    """Read stages from the repository in the current folder, upstream first.
+
+    Args:
+        targets: what `dvc repro` takes: names of stages (`train@digits-fcn16s`), of groups
+            (`train`), or .dvc files. What they need comes along. Empty: all stages.
+
+    Raises:
+        GraphError: an unknown target, a wrong `meta`, or a pipeline that DVC refuses.
+    """
+    try:
+        with Repo() as repo:
+            if Path(repo.root_dir) != Path.cwd():
+                raise GraphError(f"flows run in the folder that holds .dvc: cd {repo.root_dir}")
+            graph = repo.index.graph  # edges go from a stage to what it needs
+            selected = _with_ancestors(graph, _find(repo, targets)) if targets else set(graph)
+            names = [stage.addressing for stage in selected]
+            status = repo.status(names) if names else {}
+    except DvcException as error:
+        raise GraphError(f"{error} (`dvc status` may tell more)") from error
+    order = TopologicalSorter({stage: list(graph.successors(stage)) for stage in graph})
+    return tuple(
+        Stage(
+            name=stage.addressing,
+            upstream=tuple(up.addressing for up in graph.successors(stage) if up in selected),
+            outs=tuple(str(out) for out in stage.outs),
+            changes=tuple(_changes(status.get(stage.addressing, []))),
+            frozen=stage.frozen,
+            **_tries(stage),
+        )
+        for stage in order.static_order()
+        if stage in selected
+    )
+
+
+def may_run(stages: Sequence[Stage]) -> frozenset[str]:
+    """Names of the stages that changed or stand behind one that may run; all others are clean."""
+    names: set[str] = set()
+    for stage in stages:  # upstream first
+        if stage.changed or (not stage.frozen and not names.isdisjoint(stage.upstream)):
+            names.add(stage.name)
+    return frozenset(names)
+
+
+def _find(repo: Repo, targets: Sequence[str]) -> Iterator[Any]:
+    for target in targets:
+        try:
+            yield from repo.stage.collect(target)
+        except DvcException as error:
+            names = [stage.addressing for stage in repo.index.graph]
+            groups = sorted({name.partition("@")[0] for name in names})
+            near = difflib.get_close_matches(target, [*names, *groups], n=3) or groups
+            raise GraphError(
+                f"unknown target {target!r}; nearest of the names in dvc.yaml: {', '.join(near)}"
+            ) from error
+
+
+def _with_ancestors(graph: Any, stages: Iterable[Any]) -> set[Any]:
+    found: set[Any] = set()
+    waiting = list(stages)
+    while waiting:
+        stage = waiting.pop()
+        if stage not in found:
+            found.add(stage)
+            if not stage.frozen:  # as in `dvc repro`, a frozen stage needs nothing
+                waiting.extend(graph.successors(stage))
+    return found
+
+
+def _changes(status: Sequence[Any]) -> Iterator[str]:
+    for entry in status:
+        if isinstance(entry, str):  # "changed command", "always changed"
+            yield entry
+            continue
+        for kind, paths in entry.items():  # "changed deps", "changed outs"
+            word = kind.removeprefix("changed ").removesuffix("s")
+            for path, change in paths.items():
+                if isinstance(change, str):
+                    yield f"{word} {path} {change}"
+                else:  # the keys of a params file
+                    yield from (f"{word} {path}: {key} {how}" for key, how in change.items())
+
+
+def _tries(stage: Any) -> dict[str, Any]:
+    meta = stage.meta if isinstance(stage.meta, dict) else {}  # free-form: others may use it too
+    retries = meta.get("retries", 0)
+    delay = meta.get("retry_delay", 10)
+    timeout: Any = meta.get("timeout")
+
+    def require(fits: bool, key: str, allowed: str) -> None:
+        if not fits:
+            where = f"dvc.yaml, stage {stage.addressing}: meta.{key}"
+            raise GraphError(f"{where} is {meta[key]!r}; allowed: {allowed}")
+
+    number = (int, float)  # compared with `type`, since True is an int
+    require(type(retries) is int and retries >= 0, "retries", "a whole number, 0 or more")
+    require(type(delay) in number and delay >= 0, "retry_delay", "seconds, 0 or more")
+    endless = timeout is None
+    require(endless or (type(timeout) in number and timeout > 0), "timeout", "seconds, above 0")
+    return {"retries": retries, "retry_delay": delay, "timeout": timeout}
+
+
+if __name__ == "__main__":
+    try:
+        pipeline = read(sys.argv[1:])
+    except GraphError as problem:
+        sys.exit(f"error: {problem}")
+    stale = may_run(pipeline)
+    for stage in pipeline:
+        print(f"{stage.name}: {stage.reason if stage.name in stale else 'clean'}")

@@ -1,0 +1,66 @@
+"""A Prefect server for the time of one command, for who has none running.
+
+    server.start_if_none()
+
+Prefect would start one by itself, but that one dies of the Ctrl-C that is meant for the flow, which
+then tries for more than a minute to report to it, and it stays behind when the flow is killed.
+"""
+
+import atexit
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+from prefect.context import refresh_global_settings_context
+from prefect.settings import (
+    PREFECT_API_URL,
+    PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS,
+)
+
+from flows import tether
+
+
+def start_if_none() -> None:
+    """Start a server and report to it, unless PREFECT_API_URL or the profile names one.
+
+    Raises:
+        RuntimeError: the server does not start; the message ends with what it wrote.
+    """
+    if PREFECT_API_URL.value():
+        return
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        host, port = probe.getsockname()
+    prefect = [sys.executable, "-P", "-m", "prefect"]
+    options = ["--host", host, "--port", str(port), "--no-scheduler", "--no-late-runs"]
+    with tempfile.TemporaryFile() as log:
+        server = tether.start(
+            [*prefect, "server", "start", *options], stdout=log, stderr=subprocess.STDOUT
+        )
+        atexit.register(_stop, server)  # runs after Prefect's, which send the last lines of the log
+        deadline = time.monotonic() + PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS.value()
+        while not _answers(host, port):
+            if server.poll() is not None or time.monotonic() > deadline:
+                log.seek(0)
+                text = log.read().decode(errors="replace")
+                raise RuntimeError(f"the temporary Prefect server did not start:\n{text[-2000:]}")
+            time.sleep(0.1)
+    os.environ["PREFECT_API_URL"] = f"http://{host}:{port}/api"
+    refresh_global_settings_context()
+
+
+def _answers(host: str, port: int) -> bool:
+    """Whether someone listens; Prefect does so once its database is ready."""
+    try:
+        socket.create_connection((host, port), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
+def _stop(server: subprocess.Popen[bytes]) -> None:
+    with server:
+        server.terminate()

@@ -1,0 +1,79 @@
+"""What all tests share: a small data set made by the real stages' code, and Keras once."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+# Before anything imports them.
+os.environ.setdefault("DVC_NO_ANALYTICS", "1")
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+from fcn import dataset, fetch, files, records, settings
+
+ROOT = Path(__file__).parents[1]
+SPLITS = {"train": 12, "val": 6, "test": 6}
+
+
+@pytest.fixture(scope="session")
+def loaded() -> settings.Loaded:
+    """The project's own settings of the default table."""
+    return settings.load("digits", ROOT)
+
+
+@pytest.fixture(scope="session")
+def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The raw folder of the digits, as the download stage makes it."""
+    folder = tmp_path_factory.mktemp("raw")
+    for archive in dataset.load("digits").archives:
+        fetch.fetch(archive, folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def small_records(raw: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Records of a few canvases per split; for reading only."""
+    return write_small_records(raw, tmp_path_factory.mktemp("records") / "digits")
+
+
+@pytest.fixture
+def own_records(raw: Path, tmp_path: Path) -> Path:
+    """The same records, for a test that damages them."""
+    return write_small_records(raw, tmp_path / "digits")
+
+
+def write_small_records(raw: Path, out: Path) -> Path:
+    source = dataset.load("digits")
+    pairs = {split: source.pairs(raw, split, count, seed=7) for split, count in SPLITS.items()}
+    with files.writing_folder(out) as folder:
+        records.write(folder, source, pairs, shards=2)
+    return out
+
+
+@pytest.fixture(scope="session")
+def keras_ready(loaded: settings.Loaded) -> None:
+    """Keras on the settings' backend, deterministic, seeded."""
+    from fcn import backend
+
+    backend.use(loaded.common)
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Callable[[str, str], Path]:
+    """A function that copies the settings with one text replaced and returns the folder."""
+
+    def changed(old: str, new: str) -> Path:
+        (tmp_path / "tables").mkdir()
+        for name in ("params.yaml", "tables/digits.yaml"):
+            (tmp_path / name).write_text((ROOT / name).read_text())
+        path = next(
+            p
+            for p in (tmp_path / "tables/digits.yaml", tmp_path / "params.yaml")
+            if old in p.read_text()
+        )
+        path.write_text(path.read_text().replace(old, new, 1))
+        return tmp_path
+
+    return changed

@@ -1,0 +1,87 @@
+"""What every stage promises; a new file in stages/ needs no new test."""
+
+import importlib
+import inspect
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fcn import settings
+
+ROOT = Path(__file__).parents[2]
+STAGES = sorted(path.stem for path in (ROOT / "stages").glob("[!_]*.py"))
+
+
+@pytest.fixture(params=STAGES)
+def stage(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+def run(stage: str, *arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", f"stages.{stage}", *arguments],
+        cwd=cwd,
+        env={"PYTHONPATH": str(ROOT), "PATH": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def options(stage: str, folder: Path) -> list[str]:
+    """Every path argument of the stage, pointing to nothing inside `folder`."""
+    function = getattr(importlib.import_module(f"stages.{stage}"), stage)
+    names = list(inspect.signature(function).parameters)[1:]
+    return [part for name in names for part in (f"--{name}", str(folder / name))]
+
+
+def a_key(stage: str) -> str:
+    """A key of the default table that the stage accepts."""
+    table = settings.load("digits", ROOT).table
+    sections = {
+        "download": table.downloads,
+        "backbone": table.backbones,
+        "train": table.models,
+        "evaluate": table.models,
+        "table": table.tables,
+    }
+    return next(iter(sections.get(stage, table.datasets)))
+
+
+def test_docstring_shows_the_command_with_every_argument(stage: str, tmp_path: Path) -> None:
+    doc = importlib.import_module(f"stages.{stage}").__doc__ or ""
+    assert f"python -m stages.{stage} digits" in doc
+    assert [option for option in options(stage, tmp_path)[::2] if option not in doc] == []
+
+
+def test_help_is_the_docstring(stage: str) -> None:
+    done = run(stage, "--help")
+    assert done.returncode == 0
+    assert (importlib.import_module(f"stages.{stage}").__doc__ or "").splitlines()[0] in done.stdout
+
+
+def test_an_unknown_key_is_answered_with_the_nearest(stage: str, tmp_path: Path) -> None:
+    done = run(stage, f"{a_key(stage)}-x", *options(stage, tmp_path))
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: ")
+    assert "did you mean" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("stage", [name for name in STAGES if name != "download"])
+def test_missing_inputs_end_with_one_message_and_leave_nothing(stage: str, tmp_path: Path) -> None:
+    done = run(stage, a_key(stage), *options(stage, tmp_path))
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: ")
+    assert str(tmp_path) in done.stderr
+    assert "Traceback" not in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_outside_the_project_it_says_where_to_run_from(stage: str, tmp_path: Path) -> None:
+    done = run(stage, a_key(stage), *options(stage, tmp_path), cwd=tmp_path)
+    assert done.returncode == 1
+    assert "tables/digits.yaml" in done.stderr

@@ -1,0 +1,90 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import pytest
+
+from fcn import backend, settings
+
+pytestmark = pytest.mark.usefixtures("keras_ready")
+ROOT = Path(__file__).parents[2]
+USE = """
+import sys
+from fcn import backend, settings
+{first}
+common = settings.Common(
+    seed=3, backend="{backend}", precision="mixed_bfloat16", deterministic=True
+)
+try:
+    backend.use(common)
+except ValueError as error:
+    sys.exit(str(error))
+import keras
+import tensorflow as tf
+print(keras.backend.backend(), keras.config.dtype_policy().name)
+print(tf.config.experimental.is_op_determinism_enabled(), keras.random.normal([1]).numpy()[0])
+"""
+
+
+def fresh(**parts: str) -> subprocess.CompletedProcess[str]:
+    """Use a backend in a process that has not imported keras."""
+    noisy = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in ("KERAS_BACKEND", "TF_CPP_MIN_LOG_LEVEL")
+    }
+    return subprocess.run(
+        [sys.executable, "-c", USE.format(**parts)],
+        cwd=ROOT,
+        env=noisy,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_backend_precision_seed_and_determinism_are_the_settings_and_nothing_is_said() -> None:
+    done = fresh(backend="tensorflow", first="")
+    assert done.stderr == ""
+    keras.utils.set_random_seed(3)
+    drawn = float(keras.random.normal([1])[0])
+    assert done.stdout.splitlines()[0] == "tensorflow mixed_bfloat16"
+    deterministic, number = done.stdout.splitlines()[1].split()
+    assert deterministic == "True"
+    assert float(number) == pytest.approx(drawn, rel=1e-6)
+
+
+def test_a_backend_that_is_not_installed_is_named_with_the_way_out() -> None:
+    done = fresh(backend="jax", first="sys.modules['jax'] = None")
+    assert done.returncode == 1
+    (message,) = done.stderr.splitlines()
+    assert "backend 'jax' is not installed" in message
+    assert "make setup EXTRA=jax" in message
+
+
+def test_the_seed_fixes_first_weights(loaded: settings.Loaded) -> None:
+    drawn = []
+    for _ in range(2):
+        backend.use(loaded.common)
+        drawn.append(keras.random.normal([4]).numpy())
+    assert (drawn[0] == drawn[1]).all()
+
+
+def test_what_c_code_writes_while_loading_is_kept_back(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    with backend._quietly():
+        os.write(2, b"a note on CPU features\n")
+    os.write(2, b"after\n")
+    assert capfd.readouterr().err == "after\n"
+
+
+def test_what_c_code_writes_is_shown_when_loading_fails(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(ImportError), backend._quietly():
+        os.write(2, b"why it failed\n")
+        raise ImportError
+    assert capfd.readouterr().err == "why it failed\n"

@@ -1,0 +1,110 @@
+"""Real DVC in toy repositories, and one real Prefect server for the whole session."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from dvc.repo import Repo
+from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
+from prefect.testing.utilities import prefect_test_harness
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="session")
+def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a server with an empty database."""
+    with (
+        temporary_settings({PREFECT_HOME: tmp_path_factory.mktemp("prefect")}),
+        prefect_test_harness(server_startup_timeout=90),
+    ):
+        yield PREFECT_API_URL.value()
+
+
+@pytest.fixture(autouse=True)
+def surroundings(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Neither read nor leave anything outside the tests' own folders."""
+    monkeypatch.setenv("DVC_SITE_CACHE_DIR", str(tmp_path_factory.getbasetemp() / "dvc"))
+    monkeypatch.setenv("DVC_NO_ANALYTICS", "1")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+
+
+@pytest.fixture
+def pipeline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """An empty DVC repository in the current folder; a call writes its stages and parameters."""
+    monkeypatch.chdir(tmp_path)
+    subprocess.run(["git", "init", "--quiet"], check=True)
+    Repo.init().close()
+
+    def write(stages: str, params: str = "x: 1\n") -> None:
+        Path("dvc.yaml").write_text(f"stages:\n{stages}")
+        Path("params.yaml").write_text(params)
+
+    return write
+
+
+@pytest.fixture
+def command() -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Start `python -m flows.reproduce` as a terminal does."""
+    started = []
+
+    def start(*arguments: str, **env: str) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "flows.reproduce", *arguments],
+            env={**os.environ, "PYTHONPATH": str(ROOT), **env},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            process_group=0,
+            # A background job of a script ignores Ctrl-C, and so would all that it starts.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+@pytest.fixture
+def written() -> Callable[[str], str]:
+    """Wait for a file with a whole line, and read it."""
+
+    def wait(path: str) -> str:
+        deadline = time.monotonic() + 60
+        while not (Path(path).exists() and Path(path).read_text().endswith("\n")):
+            assert time.monotonic() < deadline, f"{path} was not written"
+            time.sleep(0.05)
+        return Path(path).read_text().strip()
+
+    return wait
+
+
+@pytest.fixture
+def gone() -> Callable[..., bool]:
+    """Whether processes end within some seconds; a zombie waits for its parent only."""
+
+    def wait(*processes: psutil.Process, seconds: float) -> bool:
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            if not any(map(_alive, processes)):
+                return True
+            time.sleep(0.05)
+        return False
+
+    return wait
+
+
+def _alive(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

@@ -1,0 +1,201 @@
+"""The flow, on real DVC and a real Prefect server."""
+
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import ArtifactFilter, TaskRunFilter
+from prefect.client.schemas.objects import State
+
+from flows import reproduce
+
+Pipeline = Callable[..., None]
+# `sort -u` forgets how often a line comes: a changed input may give an unchanged result.
+CHAIN = """
+  first: {cmd: 'sort -u lines > a', deps: [lines], outs: [a]}
+  second:
+    foreach: [digits-fcn16s]
+    do: {cmd: "cat a extra > ${item}", deps: [a, extra], outs: ["${item}"]}
+  table:
+    foreach: [digits]
+    do: {cmd: "cp ${item}-fcn16s ${item}.md", deps: ["${item}-fcn16s"], outs: ["${item}.md"]}
+"""
+
+
+@pytest.fixture
+def chain(pipeline: Pipeline, prefect_server: str) -> None:
+    pipeline(CHAIN)
+    Path("lines").write_text("|1|\n")
+    Path("extra").write_text("|x|\n")
+
+
+def run(*targets: str, slots: int = 2) -> State[Any]:
+    return reproduce.reproduce([*targets], slots, return_state=True)
+
+
+def last_line(state: State[Any]) -> str:
+    return (state.message or "").splitlines()[-1].rpartition(";")[0]
+
+
+@pytest.mark.usefixtures("chain")
+def test_only_what_changed_and_what_it_changes_runs() -> None:
+    everything = "first, second@digits-fcn16s, table@digits"
+    assert last_line(run()) == f"ran 3 ({everything})"
+    state = run()
+    assert state.is_completed()
+    assert last_line(state) == f"cached 3 ({everything})"
+    Path("extra").write_text("|y|\n")
+    assert last_line(run()) == "ran 2 (second@digits-fcn16s, table@digits); cached 1 (first)"
+    assert Path("digits.md").read_text() == "|1|\n|y|\n"
+    Path("lines").write_text("|1|\n|1|\n")  # an unchanged result stops the runs behind it
+    assert last_line(run()) == "ran 1 (first); cached 2 (second@digits-fcn16s, table@digits)"
+
+
+@pytest.mark.usefixtures("chain")
+def test_targets_bring_along_what_they_need() -> None:
+    assert last_line(run("second")) == "ran 2 (first, second@digits-fcn16s)"
+    state = run("tabel@digits")
+    assert state.is_failed()
+    assert "unknown target 'tabel@digits'; nearest" in state.message
+
+
+@pytest.mark.usefixtures("chain")
+def test_the_server_knows_every_stage_and_shows_the_table() -> None:
+    run("first")
+    flow_run = {"any_": [str(run().state_details.flow_run_id)]}
+    with get_client(sync_client=True) as client:
+        (table,) = client.read_artifacts(
+            artifact_filter=ArtifactFilter.model_validate({"flow_run_id": flow_run})
+        )
+        assert (table.key, table.type) == ("table-digits", "markdown")
+        assert table.data == "|1|\n|x|\n"
+        names: dict[str, str | None] = {}
+        deadline = time.monotonic() + 20  # the server writes task runs down when it has time
+        while "Completed" not in names.values() or "Running" in names.values():
+            assert time.monotonic() < deadline, names
+            time.sleep(0.2)
+            runs = client.read_task_runs(
+                task_run_filter=TaskRunFilter.model_validate({"flow_run_id": flow_run})
+            )
+            names = {task_run.name: task_run.state_name for task_run in runs}
+    assert names == {
+        "first": "Cached",
+        "second@digits-fcn16s": "Completed",
+        "table@digits": "Completed",
+    }
+
+
+@pytest.mark.usefixtures("prefect_server")
+def test_a_failure_speaks_for_itself_and_stops_only_what_is_behind_it(pipeline: Pipeline) -> None:
+    pipeline(
+        """
+  bad: {cmd: 'echo "error: no mask for 7.png" >&2; exit 2', params: [x], outs: [b]}
+  behind: {cmd: cp b c, deps: [b], outs: [c]}
+  good: {cmd: sleep 1; touch g, params: [x], outs: [g]}
+  after: {cmd: cp g h, deps: [g], outs: [h]}
+"""
+    )
+    state = run()
+    assert state.is_failed()
+    assert state.message.splitlines()[0] == "bad: no mask for 7.png"
+    assert last_line(state) == "ran 2 (good, after); failed 1 (bad); not run 1 (behind)"
+    assert Path("h").exists()
+
+
+@pytest.mark.usefixtures("prefect_server")
+def test_a_stage_is_tried_again_as_its_meta_says(pipeline: Pipeline) -> None:
+    pipeline(
+        """
+  flaky:
+    cmd: echo x >> tries; test $(wc -l < tries) -eq 3 && touch f
+    params: [x]
+    outs: [f]
+    meta: {retries: 2, retry_delay: 0.1}
+  slow:
+    cmd: sleep 300
+    params: [x]
+    outs: [s]
+    meta: {timeout: 1}
+"""
+    )
+    state = run()
+    assert last_line(state) == "ran 1 (flaky); failed 1 (slow)"
+    assert state.message.splitlines()[0] == "slow: ended after 1 s, the meta.timeout of dvc.yaml"
+
+
+@pytest.mark.usefixtures("prefect_server")
+@pytest.mark.parametrize("slots", [1, 2])
+def test_branches_run_side_by_side_as_far_as_slots_allow(pipeline: Pipeline, slots: int) -> None:
+    branch = "{{cmd: 'date +%s.%N > {0}; sleep 1.5; date +%s.%N >> {0}', params: [x], outs: [{0}]}}"
+    pipeline(f"  b1: {branch.format('b1')}\n  b2: {branch.format('b2')}\n")
+    assert run(slots=slots).is_completed()
+    times = [[float(line) for line in Path(name).read_text().split()] for name in ("b1", "b2")]
+    together = min(end for _, end in times) - max(begin for begin, _ in times)
+    assert together > 0 if slots == 2 else together < 0
+
+
+@pytest.mark.usefixtures("prefect_server")
+def test_a_change_made_meanwhile_fails_the_run(pipeline: Pipeline) -> None:
+    pipeline(
+        """
+  first: {cmd: cp lines a, deps: [lines], outs: [a]}
+  second: {cmd: cp a b; echo 2 > lines, deps: [a], outs: [b]}
+"""
+    )
+    Path("lines").write_text("1\n")
+    state = run()
+    assert state.is_failed()
+    assert "after the run DVC still finds changes\nfirst: dep lines modified" in state.message
+
+
+LONG = """
+  long: {cmd: 'echo begun; sleep 300 & echo $! > child; wait', params: [x], outs: [never]}
+  quick: {cmd: touch q, params: [x], outs: [q]}
+"""
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_nothing_is_left_of_a_flow_that_is_ended(
+    pipeline: Pipeline,
+    prefect_server: str,
+    command: Callable[..., subprocess.Popen[str]],
+    written: Callable[[str], str],
+    gone: Callable[..., bool],
+    how: signal.Signals,
+) -> None:
+    pipeline(LONG)
+    flow = command("long", PREFECT_API_URL=prefect_server)
+    child = psutil.Process(int(written("child")))
+    family = psutil.Process(flow.pid).children(recursive=True)
+    assert child in family
+    flow.send_signal(how)
+    assert gone(*family, seconds=10)
+    output, _ = flow.communicate(timeout=20)
+    assert "Task run 'long' - begun" in output
+    assert flow.returncode == (130 if how == signal.SIGINT else -how)
+
+
+def test_no_server_is_needed_and_none_is_left(
+    pipeline: Pipeline,
+    tmp_path: Path,
+    command: Callable[..., subprocess.Popen[str]],
+    written: Callable[[str], str],
+    gone: Callable[..., bool],
+) -> None:
+    pipeline(LONG)
+    quick = command("quick", PREFECT_HOME=str(tmp_path / "prefect"))
+    output, _ = quick.communicate(timeout=120)
+    assert quick.returncode == 0
+    assert output.splitlines()[-1].startswith("ran 1 (quick); ")
+    flow = command(PREFECT_HOME=str(tmp_path / "prefect"))
+    written("child")
+    family = psutil.Process(flow.pid).children(recursive=True)
+    assert any("server" in process.cmdline() for process in family)
+    flow.kill()
+    assert gone(*family, seconds=10)

@@ -1,0 +1,117 @@
+"""Copies of the project, shrunk: the real graph, stages, stores and flow on a few canvases."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SHRUNK = {
+    r"\{train: 2000, val: 200, test: 400\}": "{train: 24, val: 6, test: 8}",
+    r"width: 0.125": "width: 0.0625",
+    r"epochs: \d+": "epochs: 2",
+    r"batch: (16|32|50)": "batch: 8",
+    r"pictures: \d+": "pictures: 2",
+}
+"""What makes the default table small: pattern in tables/digits.yaml, replacement."""
+
+
+@dataclass(frozen=True)
+class Project:
+    """A checkout of its own, with its own Prefect home and MLflow store."""
+
+    root: Path
+
+    def run(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run a command in it, stdout and stderr as one text."""
+        done = subprocess.run(
+            command,
+            cwd=self.root,
+            env=self.env(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0 or not check, done.stdout
+        return done
+
+    def env(self) -> dict[str, str]:
+        """Return the environment of a person who has just cloned it."""
+        kept = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("PREFECT_", "MLFLOW_", "FCN_", "PYTEST_", "DVC_"))
+        }
+        return kept | {
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "PREFECT_HOME": str(self.root / ".prefect"),
+            "DVC_NO_ANALYTICS": "1",
+        }
+
+    def edit(self, name: str, old: str, new: str) -> None:
+        """Replace a text that stands in a file."""
+        path = self.root / name
+        text = path.read_text("utf-8")
+        assert old in text
+        path.write_text(text.replace(old, new, 1), "utf-8")
+
+    def outs(self) -> dict[str, bytes]:
+        """Return every file under data/ with its bytes, DVC's own .gitignore files aside."""
+        found = (path for path in (self.root / "data").rglob("*") if path.is_file())
+        return {
+            path.relative_to(self.root).as_posix(): path.read_bytes()
+            for path in found
+            if path.name != ".gitignore"
+        }
+
+
+def copy(root: Path) -> Project:
+    """Copy the tracked and the new files, shrink the default table, commit."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    for name in filter(None, listed.split("\0")):
+        source, target = ROOT / name, root / name
+        if source.is_file() and not name.startswith("data/") and name != "dvc.lock":
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, target)
+    table = root / "tables/digits.yaml"
+    text = table.read_text("utf-8")
+    for pattern, replacement in SHRUNK.items():
+        text, count = re.subn(pattern, replacement, text)
+        assert count, pattern
+    table.write_text(text, "utf-8")
+    project = Project(root)
+    project.run("git", "init", "-q")
+    project.run("git", "config", "user.email", "test@example.org")
+    project.run("git", "config", "user.name", "Test")
+    project.run("git", "add", "-A")
+    project.run("git", "commit", "-qm", "start")
+    return project
+
+
+@pytest.fixture(scope="session")
+def by_dvc(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A shrunk project after a fresh `dvc repro`."""
+    project = copy(tmp_path_factory.mktemp("by-dvc"))
+    project.run("dvc", "repro")
+    return project
+
+
+@pytest.fixture(scope="session")
+def by_flow(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A shrunk project after a fresh run of the flow, without a server."""
+    project = copy(tmp_path_factory.mktemp("by-flow"))
+    done = project.run(sys.executable, "-m", "flows.reproduce")
+    (project.root / "flow.log").write_text(done.stdout, "utf-8")
+    return project

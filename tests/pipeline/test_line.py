@@ -1,0 +1,192 @@
+"""The line, from nothing to the table: real DVC, real flow, real MLflow, a few canvases."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from fcn import files, records
+from fcn.metrics import SCORES
+from tests.pipeline.conftest import Project
+
+ROWS = ["digits-fcn32s", "digits-fcn16s", "digits-fcn8s"]
+
+
+def test_the_table_has_every_row_and_score(by_dvc: Project) -> None:
+    table = pd.read_csv(by_dvc.root / "data/tables/digits.csv")
+    assert table["row"].tolist() == ROWS
+    assert table[list(SCORES)].stack().between(0, 1).all()
+    text = (by_dvc.root / "data/tables/digits.md").read_text("utf-8")
+    assert all(name in text for name in ("FCN-32s", "FCN-16s", "FCN-8s", "unseen objects"))
+
+
+def test_the_flow_gives_the_same_bytes_as_dvc(by_dvc: Project, by_flow: Project) -> None:
+    one, other = by_dvc.outs(), by_flow.outs()
+    assert sorted(one) == sorted(other)
+    assert [name for name in one if one[name] != other[name]] == []
+
+
+def test_dvc_shows_metrics_and_plots(by_dvc: Project) -> None:
+    metrics = by_dvc.run("dvc", "metrics", "show").stdout
+    assert "mean_iou" in metrics
+    by_dvc.run("dvc", "plots", "show", "-o", "plots")
+    page = (by_dvc.root / "plots/index.html").read_text("utf-8")
+    assert all(f"{row} {what}" in page for row in ROWS for what in ("loss", "IoU", "confusion"))
+    assert "mean_iou" in by_dvc.run("dvc", "exp", "show", "--no-pager").stdout
+
+
+def test_nothing_runs_again_when_nothing_changed(by_dvc: Project, by_flow: Project) -> None:
+    assert "Data and pipelines are up to date." in by_dvc.run("dvc", "repro").stdout
+    last = by_flow.run(sys.executable, "-m", "flows.reproduce").stdout.splitlines()[-1]
+    assert "cached 12" in last
+    assert "ran" not in last
+
+
+def test_mlflow_holds_the_runs_under_one_parent(by_flow: Project) -> None:
+    # In a process of its own: MLflow keeps one store per process.
+    found = by_flow.run(sys.executable, "-c", READ_STORE).stdout
+    assert "parents 1" in found
+    assert "children 7 failed 0" in found
+    assert "with commit and lock 7" in found
+    assert "registered fcn-digits 1" in found
+    assert "same masks True" in found
+
+
+READ_STORE = """
+import numpy as np, mlflow, os
+from pathlib import Path
+mlflow.set_tracking_uri(f"sqlite:///{Path('mlflow.db').resolve()}")
+client = mlflow.MlflowClient()
+runs = client.search_runs([client.get_experiment_by_name("digits").experiment_id])
+children = [run for run in runs if "mlflow.parentRunId" in run.data.tags]
+print("parents", len(runs) - len(children))
+failed = [run for run in children if run.info.status != "FINISHED"]
+print("children", len(children), "failed", len(failed))
+told = [r for r in children if {"git.commit", "dvc.lock.sha256"} <= r.data.tags.keys()]
+print("with commit and lock", len(told))
+versions = client.search_model_versions("name = 'fcn-digits'")
+print("registered", versions[0].name, len(versions))
+for run in children:
+    if run.data.tags["fcn.kind"] == "evaluate":
+        assert len(client.list_artifacts(run.info.run_id, "pictures")) == 2
+        assert {"mean_iou", "pixel_accuracy", "iou_background"} <= run.data.metrics.keys()
+        assert run.inputs.dataset_inputs[0].dataset.name == "digits"
+os.environ["KERAS_BACKEND"] = "tensorflow"
+served = mlflow.pyfunc.load_model(f"models:/fcn-digits/{versions[0].version}")
+from fcn import models
+model = models.load(Path("data/models") / (versions[0].tags["fcn.key"] + ".keras"))
+image = np.random.default_rng(0).integers(0, 255, (1, 64, 84, 1), np.uint8)
+masks = np.asarray(model.predict_on_batch(image)).argmax(-1)
+print("same masks", bool((served.predict(image) == masks).all()))
+"""
+
+
+def test_a_setting_reruns_what_it_changes_and_nothing_before(by_dvc: Project) -> None:
+    by_dvc.edit(
+        "tables/digits.yaml",
+        "start: digits-fcn32s\n    training: {epochs: 2, batch: 8, learning_rate: 3.0e-3",
+        "start: digits-fcn32s\n    training: {epochs: 2, batch: 8, learning_rate: 2.0e-3",
+    )
+    ran = [
+        line.split("'")[1]
+        for line in by_dvc.run("dvc", "repro").stdout.splitlines()
+        if line.startswith("Running stage")
+    ]
+    assert sorted(ran) == sorted(
+        [
+            "train@digits-fcn16s",
+            "evaluate@digits-fcn16s",
+            "train@digits-fcn8s",
+            "evaluate@digits-fcn8s",
+            "table@digits",
+        ]
+    )
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("head: fcn16s", "haed: fcn16s", "did you mean 'head'"),
+        (
+            "epochs: 2, batch: 8, learning_rate: 3.0e-3",
+            "epochs: 2, batch: 8, learning_rate: -3.0",
+            "learning_rate: got -3.0, allowed: greater than 0",
+        ),
+        ("seed: 1337", "sede: 1337", "did you mean 'seed'"),
+        ("seed: 1337", "seed: many", "allowed: a valid integer"),
+    ],
+)
+@pytest.mark.parametrize("command", [("dvc", "repro"), (sys.executable, "-m", "flows.reproduce")])
+def test_a_wrong_setting_ends_with_one_clear_message(
+    command: tuple[str, ...], old: str, new: str, said: str, by_flow: Project
+) -> None:
+    name = "params.yaml" if old.startswith("seed") else "tables/digits.yaml"
+    before = by_flow.outs()
+    by_flow.edit(name, old, new)
+    try:
+        done = by_flow.run(*command, check=False)
+    finally:
+        by_flow.edit(name, new, old)
+    assert done.returncode != 0
+    assert said in done.stdout
+    assert "Traceback" not in done.stdout
+    assert by_flow.outs() == before
+
+
+def test_a_training_killed_in_the_middle_leaves_nothing_half_written(by_flow: Project) -> None:
+    before = by_flow.outs()
+    model = by_flow.root / "data/models/digits-fcn8s.keras"
+    model.unlink()
+    stage = subprocess.Popen(
+        ["dvc", "repro", "--single-item", "train@digits-fcn8s"],
+        cwd=by_flow.root,
+        env=by_flow.env(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    time.sleep(8)
+    os.killpg(stage.pid, signal.SIGKILL)
+    stage.wait()
+    assert not model.exists()
+    by_flow.run("dvc", "repro")
+    assert by_flow.outs() == before
+
+
+def test_a_damaged_record_stops_training(by_flow: Project, tmp_path: Path) -> None:
+    folder = tmp_path / "records"
+    with files.writing_folder(folder) as aside:
+        for path in (by_flow.root / "data/records/digits").iterdir():
+            (aside / path.name).write_bytes(path.read_bytes())
+    shard = folder / "train-00000-of-00002.tfrecord"
+    content = bytearray(shard.read_bytes())
+    content[200] ^= 1
+    shard.write_bytes(bytes(content))
+    valid = tmp_path / "valid.json"
+    files.write_json(valid, {"records": records.fingerprint(folder), "verdict": "valid"})
+    done = by_flow.run(
+        sys.executable,
+        "-m",
+        "stages.train",
+        "digits-fcn8s",
+        "--records",
+        str(folder),
+        "--valid",
+        str(valid),
+        "--start",
+        "data/models/digits-fcn16s.keras",
+        "--out",
+        str(tmp_path / "model.keras"),
+        "--curve",
+        str(tmp_path / "loss.csv"),
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "train-00000-of-00002.tfrecord" in done.stdout
+    assert "CRC-32C" in done.stdout
+    assert not (tmp_path / "model.keras").exists()
