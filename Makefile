@@ -20,6 +20,9 @@ RUN := $(UV) run --no-sync
 # another extra does not find it.
 SETUP := .venv/.setup-$(EXTRA)
 
+# Bytecode of everything, once: half a minute here saves each stage four seconds of importing Keras.
+export UV_COMPILE_BYTECODE := 1
+
 # Only .venv counts here, whatever environment the calling shell has active.
 unexport VIRTUAL_ENV
 export UV_PROJECT_ENVIRONMENT := .venv

@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import NoReturn
 
 import psutil
@@ -73,7 +74,8 @@ def end_with_parent(seconds: float = 0.5) -> None:
         while os.getppid() == parent:
             time.sleep(seconds)
         for child in psutil.Process().children(recursive=True):
-            child.kill()
+            with suppress(psutil.Error):  # It may have ended meanwhile.
+                child.kill()
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True, name="end-with-parent").start()

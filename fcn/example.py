@@ -96,17 +96,18 @@ class Example:
         except DecodeError as error:
             raise ValueError(f"{len(data)} bytes that are no tf.train.Example: {error}") from None
 
-        def content(name: str) -> bytes:
-            if len(feature[name].bytes_list.value) != 1:
-                raise ValueError(f"a tf.train.Example without {name}; it has {sorted(feature)}")
-            value: bytes = feature[name].bytes_list.value[0]
-            return value
+        def content(name: str, kind: str = "bytes_list") -> Any:
+            # Asked first: reading a key of this map makes it.
+            values = getattr(feature[name], kind).value if name in feature else []
+            if len(values) != 1:
+                raise ValueError(f"a tf.train.Example without one {name}; it has {sorted(feature)}")
+            return values[0]
 
         return cls(
             id=content("image/id").decode(),
             image=content("image/encoded"),
             format=content("image/format").decode(),
-            height=sum(feature["image/height"].int64_list.value),
-            width=sum(feature["image/width"].int64_list.value),
+            height=content("image/height", "int64_list"),
+            width=content("image/width", "int64_list"),
             label=content("label/encoded"),
         )

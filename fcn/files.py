@@ -1,5 +1,6 @@
 """Files and folders that are either whole or not there: written aside, flushed, then renamed."""
 
+import errno
 import hashlib
 import json
 import os
@@ -9,7 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-PARTIAL = ".partial"
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+PARTIAL, OLD = ".partial", ".partial-old"
 
 
 @contextmanager
@@ -28,23 +30,29 @@ def writing_folder(path: Path) -> Iterator[Path]:
 
     What stood at `path` is replaced in the end, not emptied in the beginning.
     """
-    with _aside(path) as aside:
+    with _aside(path) as aside, _aside(path, OLD) as old:
         aside.mkdir()
         yield aside
+        # Moved away whole: a run that is killed while it deletes leaves no half of it here.
         if path.exists():
-            shutil.rmtree(path)
+            path.rename(old)
         aside.rename(path)
 
 
 @contextmanager
-def _aside(path: Path) -> Iterator[Path]:
+def _aside(path: Path, mark: str = PARTIAL) -> Iterator[Path]:
     """Give a name beside `path`, clear of what a killed run left, and leave nothing there."""
     path.parent.mkdir(parents=True, exist_ok=True)
     # The name's ending stays: libraries choose the format by it.
-    aside = path.with_name(f".{path.stem}{PARTIAL}{path.suffix}")
+    aside = path.with_name(f".{path.stem}{mark}{path.suffix}")
     _remove(aside)
     try:
         yield aside
+    except OSError as error:
+        # Writing to a full disk names no file, and a person has to know which disk.
+        if error.errno in FULL:
+            error.filename = error.filename or str(path)
+        raise
     finally:
         _remove(aside)
 

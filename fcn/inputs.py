@@ -66,18 +66,21 @@ def shifted(pixels: np.ndarray, down: int, right: int, fill: int) -> np.ndarray:
 def batches(source: InMemory, training: Training, seed: int) -> grain.MapDataset:
     """Return all batches of all epochs: pairs of images B H W C and labels B H W (or B).
 
-    Each epoch has its own order, and each example of each epoch its own shift, by `seed` alone.
+    Each epoch has its own order, and each example of each epoch its own shift, by `seed` alone. An
+    epoch is `len(source) // batch` steps; what it leaves over, the next begins with.
 
     Raises:
         ValueError: a batch is larger than the split.
     """
     if training.batch > len(source):
-        raise ValueError(f"training.batch: got {training.batch}, allowed: 1..{len(source)}, all")
+        allowed = f"1..{len(source)}, the split's examples"
+        raise ValueError(f"training.batch: got {training.batch}, allowed: {allowed}")
+    steps = len(source) // training.batch * training.epochs
     dataset = grain.MapDataset.source(source).seed(seed).shuffle().repeat(training.epochs)
     if training.shift:
         dataset = dataset.random_map(Shift(training.shift))
     pair: Callable[[Example], tuple[np.ndarray, np.ndarray]] = _pair
-    return dataset.map(pair).batch(training.batch, drop_remainder=True)
+    return dataset.map(pair).batch(training.batch)[:steps]
 
 
 def _pair(element: Example) -> tuple[np.ndarray, np.ndarray]:

@@ -4,6 +4,9 @@ import keras
 import numpy as np
 from keras import KerasTensor, layers, ops
 
+SCORES = "float32"
+"""Scores are summed and compared: in bfloat16 classes would tie."""
+
 
 @keras.saving.register_keras_serializable(package="fcn")
 class Bilinear(keras.initializers.Initializer):
@@ -52,7 +55,7 @@ class CropLike(layers.Layer):
 
 def score(x: KerasTensor, classes: int, name: str) -> KerasTensor:
     """Score each class at each place: a 1x1 convolution that starts at zero (section 4.2)."""
-    return layers.Conv2D(classes, 1, kernel_initializer="zeros", name=name)(x)
+    return layers.Conv2D(classes, 1, kernel_initializer="zeros", dtype=SCORES, name=name)(x)
 
 
 def upsample(x: KerasTensor, stride: int, like: KerasTensor, name: str) -> KerasTensor:
@@ -65,11 +68,12 @@ def upsample(x: KerasTensor, stride: int, like: KerasTensor, name: str) -> Keras
         padding="same",
         use_bias=False,
         kernel_initializer=Bilinear(),
+        dtype=SCORES,
         name=name,
     )(x)
-    return CropLike(name=f"{name}_crop")([x, like])
+    return CropLike(dtype=SCORES, name=f"{name}_crop")([x, like])
 
 
 def fuse(coarse: KerasTensor, fine: KerasTensor, name: str) -> KerasTensor:
     """Add two score maps of the same shape."""
-    return layers.Add(name=name)([coarse, fine])
+    return layers.Add(dtype=SCORES, name=name)([coarse, fine])

@@ -29,10 +29,13 @@ def confusion_matrix(truth: np.ndarray, prediction: np.ndarray, classes: int) ->
         raise ValueError(f"truth is {truth.shape}, but the prediction is {prediction.shape}")
     counted = truth != IGNORE
     truth, prediction = truth[counted].astype(np.int64), prediction[counted].astype(np.int64)
-    for name, values in (("truth", truth), ("prediction", prediction)):
+    for name, values, also in (
+        ("truth", truth, f" and {IGNORE}"),
+        ("prediction", prediction, ""),
+    ):
         if values.size and not (values.min() >= 0 and values.max() < classes):
             wrong = sorted(set(np.unique(values).tolist()) - set(range(classes)))
-            raise ValueError(f"{name} holds {wrong}; allowed: 0..{classes - 1} and {IGNORE}")
+            raise ValueError(f"{name} holds {wrong}; allowed: 0..{classes - 1}{also}")
     pairs = np.bincount(truth * classes + prediction, minlength=classes * classes)
     return pairs.reshape(classes, classes)
 

@@ -6,6 +6,7 @@ A model takes images B H W C in 0..255 of any H and W and returns logits B H W K
 import importlib
 import json
 import pkgutil
+import textwrap
 import zipfile
 from pathlib import Path
 from types import ModuleType
@@ -80,8 +81,8 @@ def load(path: Path) -> keras.Model:
         raise ValueError(f"{path} is missing; `dvc repro` makes it")
     try:
         return keras.models.load_model(path, compile=False)
-    except (zipfile.BadZipFile, KeyError, ValueError, OSError) as error:
-        first = str(error).splitlines()[0]
+    except (zipfile.BadZipFile, KeyError, TypeError, ValueError, OSError) as error:
+        reason = textwrap.shorten(str(error), 200)
         raise ValueError(
-            f"{path} cannot be opened as a model ({first}); delete it and run `dvc repro`"
+            f"{path} cannot be opened as a model ({reason}); delete it and run `dvc repro`"
         ) from error

@@ -37,6 +37,7 @@ INDEX = "index.parquet"
 LABELS = "labels.json"
 HEADER = struct.Struct("<QI")
 FOOTER = struct.Struct("<I")
+SIGNATURES = {"jpeg": b"\xff\xd8\xff", "png": b"\x89PNG"}
 
 SCHEMA = pa.schema(
     [
@@ -78,15 +79,21 @@ class Decoded:
 
 
 def encode(pair: Pair) -> Example:
-    """Return the record's content for a pair; encoded images pass through untouched."""
+    """Return the record's content for a pair; encoded images pass through untouched.
+
+    Raises:
+        ValueError: the image is no picture, or neither JPEG nor PNG.
+    """
     if isinstance(pair.image, bytes):
         encoded = pair.image
         height, width = decode_image(encoded, 3, pair.id).shape[:2]
     else:
         encoded = encode_png(pair.image)
         height, width = pair.image.shape[:2]
-    kind = "jpeg" if encoded.startswith(b"\xff\xd8") else "png"
-    return Example(pair.id, encoded, kind, height, width, encode_png(pair.mask))
+    kinds = [kind for kind, start in SIGNATURES.items() if encoded.startswith(start)]
+    if not kinds:
+        raise ValueError(f"{pair.id} is a picture of another format; allowed: JPEG, PNG")
+    return Example(pair.id, encoded, kinds[0], height, width, encode_png(pair.mask))
 
 
 def encode_png(pixels: np.ndarray) -> bytes:
@@ -262,7 +269,9 @@ def read_index(folder: Path) -> pa.Table:
         index = pq.read_table(path)
     except FileNotFoundError:
         raise ValueError(f"{path} is missing; run `dvc repro convert`") from None
-    except pa.ArrowInvalid as error:
+    except (pa.ArrowException, OSError) as error:
+        if getattr(error, "errno", None):  # the system's own: no permission, a broken disk
+            raise
         raise ValueError(f"{path} is damaged ({error}); run `dvc repro convert`") from None
     if index.schema != SCHEMA:
         raise ValueError(f"{path} has another layout than this version's; run `dvc repro convert`")

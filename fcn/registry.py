@@ -20,7 +20,7 @@ def pipeline(tables: Sequence[str]) -> Iterator[dict[str, str]]:
     Afterwards every child is tagged with Git's commit and its entry in dvc.lock, and the best model
     of each table is registered as `fcn-TABLE`. An exception marks the parents failed.
     """
-    if not tracking.installed():
+    if not tables or not tracking.installed():
         yield {}
         return
     mlflow = tracking.store()

@@ -25,6 +25,7 @@ TABLES = Path("tables")
 T = TypeVar("T")
 S = TypeVar("S", bound="Settings")
 Fraction = Annotated[float, Field(ge=0, lt=1)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
@@ -106,7 +107,7 @@ class Network(Settings):
     """Side of fc6's kernel at stride 32; 7 as published."""
     dropout: Fraction
     """After fc6 and fc7; 0.5 as published."""
-    mean: float
+    mean: Finite
     """Subtracted from pixel values 0..255."""
     scale: Positive
     """Divides pixel values after that."""
@@ -218,6 +219,17 @@ class Loaded:
     table: TableFile
 
 
+def table_of(key: str) -> str:
+    """Return the name of the table that a key belongs to: `digits` of `digits-fcn16s`."""
+    return key.partition("-")[0]
+
+
+def active(root: Path = Path()) -> list[str]:
+    """Return the names of the active tables: the files that dvc.yaml lists under `vars`."""
+    graph = YAML(typ="safe", pure=True).load((root / "dvc.yaml").read_text("utf-8"))
+    return [Path(path).stem for path in graph.get("vars", []) if Path(path).parent == TABLES]
+
+
 def load(key: str, root: Path = Path()) -> Loaded:
     """Read and check params.yaml and the table file that `key` belongs to.
 
@@ -227,7 +239,7 @@ def load(key: str, root: Path = Path()) -> Loaded:
         ValueError: a file is missing or not YAML, or a setting is unknown, missing, of the wrong
             type, out of range, or names something that is not there.
     """
-    name = key.split("-")[0]
+    name = table_of(key)
     known = sorted(path.stem for path in (root / TABLES).glob("*.yaml"))
     if name not in known:
         raise ValueError(f"no table file {TABLES / name}.yaml for {key!r}; {nearest(name, known)}")
@@ -251,7 +263,7 @@ def _parse(kind: type[S], path: Path, root: Path) -> S:
         content = YAML(typ="safe", pure=True).load((root / path).read_text("utf-8"))
     except FileNotFoundError:
         raise ValueError(f"{path} is missing; run from the project's folder") from None
-    except YAMLError as error:
+    except (YAMLError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is not valid YAML: {error}") from None
     try:
         return kind.model_validate(content)
@@ -298,7 +310,7 @@ def _problems(file: TableFile, name: str) -> Iterator[str]:
     for section, entries in sections.items():
         for key, value in entries.items():
             where = f"{section}.{key}"
-            if key.split("-")[0] != name:
+            if table_of(key) != name:
                 yield f"{where}: keys of this file start with its name, {name!r}"
             if value.table != name:
                 yield f"{where}.table: got {value.table!r}, allowed: {name!r}, the file's name"
@@ -318,7 +330,7 @@ def _problems(file: TableFile, name: str) -> Iterator[str]:
             yield _differs(f"tables.{key}.source", table.source, data.module)
         if table.dataset not in file.datasets:
             yield f"tables.{key}.dataset: {_unknown(table.dataset, file.datasets)}"
-        for row in table.rows.keys() - file.models:
+        for row in (row for row in table.rows if row not in file.models):
             yield f"tables.{key}.rows: {_unknown(row, file.models)}"
     yield from _broken_starts(file)
     yield from _unknown_splits(file)

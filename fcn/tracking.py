@@ -14,9 +14,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from PIL import Image
+if TYPE_CHECKING:
+    from PIL import Image
 
 PARENTS = "FCN_PARENT_RUNS"
 """`TABLE:RUN_ID` separated by spaces. `MLFLOW_RUN_ID` would not do: a child with it resumes the
@@ -76,7 +77,7 @@ class Run:
             known = {name: value for name, value in values.items() if value is not None}
             self._mlflow.log_metrics(known, step=step)
 
-    def picture(self, name: str, picture: Image.Image) -> None:
+    def picture(self, name: str, picture: "Image.Image") -> None:
         """Log a picture under `pictures/`."""
         if self._mlflow:
             self._mlflow.log_image(picture, f"pictures/{name}.png")

@@ -10,8 +10,8 @@ import argparse
 import re
 import sys
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from prefect import flow, get_run_logger, task
@@ -22,17 +22,12 @@ from prefect.futures import PrefectFuture
 from prefect.runtime import task_run
 from prefect.states import Cancelled, Completed, Failed
 
-from flows import dvc, graph, server
+from fcn import registry, settings
+from flows import dvc, graph, temporary_server
 
 
 class PipelineFailed(RuntimeError):
     """At least one stage failed, or DVC still finds changes after the run."""
-
-
-@contextmanager
-def pipeline_env(targets: Sequence[str]) -> Iterator[dict[str, str]]:
-    """Variables that all stages of one run of the pipeline get; entered only if one may run."""
-    yield {}
 
 
 @task(name="stage", task_run_name="{stage.name}", cache_policy=NO_CACHE)
@@ -70,15 +65,19 @@ def reproduce(targets: list[str] | None = None, slots: int = 2) -> State[None]:
     states: dict[str, State[None]] = {}
     problem = ""
     try:
+        tables = settings.active()
+        for table in tables:
+            settings.load(table)  # refused before DVC trips over what is wrong
         stages = graph.read(targets or ())
         stale = graph.may_run(stages)
         with ExitStack() as stack:
-            env = stack.enter_context(pipeline_env(targets or ())) if stale else {}
+            touched = {settings.table_of(name.partition("@")[2]) for name in stale}
+            env = stack.enter_context(registry.pipeline(sorted(touched & set(tables))))
             runner = stack.enter_context(dvc.Runner(slots, env))
             states |= run_side_by_side(stages, stale, runner)
             show_tables(stages, states)
             require_success(targets or (), states)
-    except (graph.GraphError, PipelineFailed) as error:
+    except (ValueError, PipelineFailed) as error:
         problem = f"{error}\n"
     message = problem + _summary(states, time.monotonic() - begin)
     return Failed(message=message) if problem else Completed(message=message)
@@ -158,7 +157,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("targets", nargs="*", metavar="TARGET", help="as for `dvc repro`")
     parser.add_argument("--slots", type=int, default=2, help="stages at once (%(default)s)")
     chosen = parser.parse_args(arguments)
-    server.start_if_none()
+    temporary_server.start_if_none()
     try:
         state = reproduce(chosen.targets, chosen.slots, return_state=True)
     except KeyboardInterrupt:

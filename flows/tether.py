@@ -28,8 +28,9 @@ GRACE = 4.0  # seconds between SIGTERM and SIGKILL
 def start(command: list[str], **options: Any) -> subprocess.Popen[bytes]:
     """Start `command` so that it ends with this process; the options are those of `Popen`.
 
-    Calling `terminate` ends it within GRACE seconds, closing its `stdin` at once. Ctrl-C at the
-    terminal does not reach it: the caller decides what ends first.
+    Calling `terminate` ends it within GRACE seconds. Closing its `stdin` ends it at once, and with
+    that `communicate` begins: read `stdout` instead. Ctrl-C at the terminal does not reach it: the
+    caller decides what ends first.
     """
     tether = [sys.executable, "-IS", __file__, "--"]  # -IS: nothing but the standard library
     return subprocess.Popen(

@@ -1,15 +1,19 @@
-"""Keras for the tests of networks: on the settings' backend from its first import on.
+"""What tests of networks share: Keras on the settings' backend, and empty MLflow stores.
 
-Modules that import keras say `pytestmark = pytest.mark.usefixtures("keras_ready")`.
+Modules that import keras say `pytestmark = pytest.mark.usefixtures("keras_ready")`; the variable
+set here makes sure that the first import, whoever does it, is on the right backend.
 """
 
 import os
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from fcn import settings
+from fcn import settings, tracking
 
 os.environ["KERAS_BACKEND"] = settings.load("digits", Path(__file__).parents[2]).common.backend
 
@@ -23,3 +27,38 @@ def tiny() -> settings.Network:
 @pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(5)
+
+
+@pytest.fixture
+def half_precision(keras_ready: None, loaded: settings.Loaded) -> Iterator[None]:
+    """What is built meanwhile computes in bfloat16."""
+    from fcn import backend
+
+    backend.use(loaded.common.model_copy(update={"precision": "mixed_bfloat16"}))
+    yield
+    backend.use(loaded.common)
+
+
+@pytest.fixture(scope="session")
+def new_store(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Callable[[Path, pytest.MonkeyPatch], Any]:
+    """Make an empty MLflow store in a folder and use it; its tables are created only once."""
+    template = tmp_path_factory.mktemp("store") / "mlflow.db"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{template}")
+        tracking.store().search_experiments()
+
+    def use(folder: Path, patch: pytest.MonkeyPatch) -> Any:
+        shutil.copy(template, folder / "mlflow.db")
+        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder / 'mlflow.db'}")
+        patch.chdir(folder)  # where MLflow puts the files of runs
+        return tracking.store()
+
+    return use
+
+
+@pytest.fixture
+def mlflow(new_store: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """MLflow on an empty store of the test's own."""
+    return new_store(tmp_path, monkeypatch)

@@ -32,6 +32,9 @@ def surroundings(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempP
     """Neither read nor leave anything outside the tests' own folders."""
     monkeypatch.setenv("DVC_SITE_CACHE_DIR", str(tmp_path_factory.getbasetemp() / "dvc"))
     monkeypatch.setenv("DVC_NO_ANALYTICS", "1")
+    # Some fifty processes import DVC here; compiling it takes each of them half a second.
+    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+    monkeypatch.setenv("PYTHONPYCACHEPREFIX", str(tmp_path_factory.getbasetemp() / "pycache"))
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
 
 

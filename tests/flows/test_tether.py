@@ -31,8 +31,9 @@ def started(
 
 
 def test_exit_code_and_output_pass_through(started: Callable[..., subprocess.Popen[bytes]]) -> None:
-    assert started("sh", "-c", "echo hello; exit 7").communicate()[0] == b"hello\n"
-    assert started("sh", "-c", "exit 7").wait() == 7
+    process = started("sh", "-c", "echo hello; exit 7")
+    assert process.stdout.read() == b"hello\n"
+    assert process.wait() == 7
     assert started("sh", "-c", "kill -9 $$").wait() == 128 + 9
 
 

@@ -1,6 +1,6 @@
 """A Prefect server for the time of one command, for who has none running.
 
-    server.start_if_none()
+    temporary_server.start_if_none()
 
 Prefect would start one by itself, but that one dies of the Ctrl-C that is meant for the flow, which
 then tries for more than a minute to report to it, and it stays behind when the flow is killed.

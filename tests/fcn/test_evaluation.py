@@ -1,0 +1,74 @@
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from fcn import evaluation
+from fcn.dataset import IGNORE
+from fcn.metrics import confusion_matrix
+from fcn.records import Decoded
+
+pytestmark = pytest.mark.usefixtures("keras_ready")
+CLASSES = 5
+SIZES = [(4, 6), (4, 6), (4, 6), (3, 9), (3, 9), (4, 6), (1, 1), (4, 6), (4, 6)]
+
+
+@pytest.fixture(scope="module")
+def reader(keras_ready: None) -> keras.Model:
+    """A network that reads the class of a pixel from its value."""
+    # 2 k v - k² is largest for the whole number k next to v.
+    pixel = keras.layers.Conv2D(CLASSES, 1)
+    model = keras.Sequential([keras.Input((None, None, 1)), pixel])
+    k = np.arange(CLASSES, dtype=np.float32)
+    pixel.set_weights([(2 * k).reshape(1, 1, 1, -1), -(k**2)])
+    return model
+
+
+@pytest.fixture
+def examples(rng: np.random.Generator) -> list[Decoded]:
+    made = []
+    for number, size in enumerate(SIZES):
+        image = rng.integers(CLASSES, size=(*size, 1)).astype(np.uint8)
+        label = rng.integers(CLASSES, size=size).astype(np.uint8)
+        label[rng.random(size) < 0.2] = IGNORE
+        made.append(Decoded(f"example-{number}", image, label))
+    return made
+
+
+@pytest.mark.parametrize("batch", [1, 2, 3, 100])
+def test_masks_come_in_order_and_at_each_images_own_size(
+    reader: keras.Model, examples: list[Decoded], batch: int
+) -> None:
+    results = list(evaluation.predict(reader, examples, batch))
+    assert [example.id for example, _ in results] == [example.id for example in examples]
+    for example, mask in results:
+        assert mask.dtype == np.uint8
+        np.testing.assert_array_equal(mask, example.image[..., 0])
+
+
+def test_each_example_is_counted_for_itself(reader: keras.Model, examples: list[Decoded]) -> None:
+    matrices = evaluation.count(reader, examples, 2, CLASSES)
+    assert matrices.shape == (len(examples), CLASSES, CLASSES)
+    assert matrices.dtype == np.int64
+    for example, matrix in zip(examples, matrices, strict=True):
+        expected = confusion_matrix(example.label, example.image[..., 0], CLASSES)
+        np.testing.assert_array_equal(matrix, expected)
+    valid = sum((example.label != IGNORE).sum() for example in examples)
+    assert matrices.sum() == valid
+
+
+def test_matrices_come_back_from_the_file(tmp_path: Path, rng: np.random.Generator) -> None:
+    matrices = rng.integers(2**40, size=(7, CLASSES, CLASSES))
+    ids = [f"example-{number}" for number in range(7)]
+    evaluation.write_matrices(tmp_path / "matrices.parquet", ids, matrices)
+    read_ids, read = evaluation.read_matrices(tmp_path / "matrices.parquet")
+    assert read_ids == ids
+    assert read.dtype == np.int64
+    np.testing.assert_array_equal(read, matrices)
+
+
+def test_the_same_matrices_are_the_same_bytes(tmp_path: Path) -> None:
+    for name in ("first", "second"):
+        evaluation.write_matrices(tmp_path / name, ["a"], np.ones((1, 2, 2), np.int64))
+    assert (tmp_path / "first").read_bytes() == (tmp_path / "second").read_bytes()

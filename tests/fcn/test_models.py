@@ -1,0 +1,265 @@
+import importlib
+import pkgutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+import fcn.heads
+from fcn import backend, losses, models, settings
+
+pytestmark = pytest.mark.usefixtures("keras_ready")
+ROOT = Path(__file__).parents[2]
+HEADS = sorted(module.name for module in pkgutil.iter_modules(fcn.heads.__path__))
+SIZES = [(1, 1), (7, 5), (33, 31), (64, 84), (65, 130)]
+CLASSES = 3
+BACKBONE = [
+    "conv1_1 conv1_2 pool1 conv2_1 conv2_2 pool2 conv3_1 conv3_2 conv3_3 pool3",
+    "conv4_1 conv4_2 conv4_3 pool4 conv5_1 conv5_2 conv5_3 pool5 fc6 drop6 fc7 drop7",
+]
+PAPER = {
+    "fcn32s": "score_fr upscore32",
+    "fcn16s": "score_fr score_pool4 upscore2 fuse_pool4 upscore16",
+    "fcn8s": "score_fr score_pool4 score_pool3 upscore2 fuse_pool4 upscore_pool4 fuse_pool3"
+    " upscore8",
+}
+ELSEWHERE = """
+import sys
+from pathlib import Path
+import keras
+import numpy as np
+import fcn.layers, fcn.losses
+
+first, logits, second = map(Path, sys.argv[1:])
+network = keras.models.load_model(first)
+assert "fcn.models" not in sys.modules
+image = np.random.default_rng(5).integers(256, size=(1, 33, 31, 1))
+np.save(logits, keras.ops.convert_to_numpy(network(image)))
+from fcn import models
+models.save(models.load(first), second)
+"""
+
+
+def network(head: str, tiny: settings.Network, channels: int = 1) -> keras.Model:
+    """An untrained network whose scores are not zero."""
+    model = models.network(head, "vgg16", tiny, channels, CLASSES)
+    rng = np.random.default_rng(7)
+    for layer in model.layers:
+        if layer.name.startswith("score"):
+            layer.set_weights([rng.normal(size=weight.shape) for weight in layer.get_weights()])
+    return model
+
+
+def logits(model: keras.Model, images: np.ndarray) -> np.ndarray:
+    return ops.convert_to_numpy(model(images))
+
+
+@pytest.fixture(scope="module")
+def dropping(tiny: settings.Network) -> settings.Network:
+    return tiny.model_copy(update={"dropout": 0.5})
+
+
+@pytest.fixture
+def saved(tiny: settings.Network, tmp_path: Path) -> Path:
+    models.save(network("fcn32s", tiny), tmp_path / "model.keras")
+    return tmp_path / "model.keras"
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_any_size_gives_scores_of_its_own_size(
+    head: str, tiny: settings.Network, rng: np.random.Generator
+) -> None:
+    model = network(head, tiny, channels=3)
+    assert model.output_shape == (None, None, None, CLASSES)
+    for height, width in SIZES:
+        got = logits(model, rng.integers(256, size=(2, height, width, 3)))
+        assert got.shape == (2, height, width, CLASSES)
+        assert np.isfinite(got).all()
+        assert got.any()
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_what_moves_by_the_coarsest_stride_moves_its_scores(
+    head: str, tiny: settings.Network, rng: np.random.Generator
+) -> None:
+    model = network(head, tiny)
+    far, side, most = 32, 384, 160
+    scene = rng.integers(256, size=(1, side + far, side + far, 1))
+    here, there = logits(model, scene[:, far:, far:]), logits(model, scene[:, :-far, :-far])
+    before = here[:, most - far : -most - far, most - far : -most - far]
+    after = there[:, most:-most, most:-most]
+    assert np.ptp(before) > 1e-3
+    np.testing.assert_allclose(after, before, atol=1e-4 * np.abs(before).max())
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_scores_start_at_zero(head: str, tiny: settings.Network, rng: np.random.Generator) -> None:
+    model = models.network(head, "vgg16", tiny, 1, CLASSES)
+    assert not logits(model, rng.integers(256, size=(1, 40, 50, 1))).any()
+
+
+@pytest.mark.parametrize("head", PAPER)
+def test_layers_have_the_papers_names(head: str, tiny: settings.Network) -> None:
+    names = [layer.name for layer in network(head, tiny).layers]
+    wanted = " ".join([*BACKBONE, PAPER[head]]).split()
+    assert [name for name in names if name in wanted] == [
+        name for name in names if not name.endswith("_crop") and name not in ("images", "normalise")
+    ]
+    assert set(wanted) <= set(names)
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_the_head_names_its_stride(head: str, tiny: settings.Network) -> None:
+    stride = importlib.import_module(f"fcn.heads.{head}").STRIDE
+    last = network(head, tiny).layers[-2]
+    assert isinstance(last, keras.layers.Conv2DTranspose)
+    assert last.strides == (stride, stride)
+
+
+def test_at_width_one_it_is_vgg16_as_published(tiny: settings.Network) -> None:
+    model = models.backbone("vgg16", tiny.model_copy(update={"fc6_kernel": 7}), 3)
+    convolutions = [layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]
+    assert [layer.filters / tiny.width for layer in convolutions] == [
+        *(64, 64, 128, 128, 256, 256, 256, 512, 512, 512, 512, 512, 512),
+        *(4096, 4096),
+    ]
+    assert [layer.kernel_size for layer in convolutions] == [(3, 3)] * 13 + [(7, 7), (1, 1)]
+
+
+def test_pixels_are_normalised_by_the_settings(tiny: settings.Network) -> None:
+    shifted = tiny.model_copy(update={"mean": 100.0, "scale": 50.0})
+    model = models.backbone("vgg16", shifted, 1)
+    normalise = keras.Model(model.input, model.get_layer("normalise").output)
+    got = logits(normalise, np.array([50, 100, 200]).reshape(1, 1, 3, 1))
+    np.testing.assert_allclose(got.ravel(), [-1, 0, 2], atol=1e-6)
+
+
+def test_an_unknown_name_is_refused_with_the_nearest() -> None:
+    with pytest.raises(ValueError, match=r"no module 'fcn16' in fcn\.heads.*fcn16s"):
+        models.module(fcn.heads, "fcn16")
+
+
+def test_a_training_leaves_nothing_in_the_file_but_weights(
+    dropping: settings.Network, tmp_path: Path
+) -> None:
+    model = network("fcn8s", dropping)
+    models.save(model, tmp_path / "before.keras")
+    weights = model.get_weights()
+    model.compile(keras.optimizers.Adam(), losses.pixel_cross_entropy)
+    model.train_on_batch(np.ones((1, 32, 32, 1)), np.zeros((1, 32, 32), np.uint8))
+    model.set_weights(weights)
+    models.save(model, tmp_path / "after.keras")
+    assert (tmp_path / "before.keras").read_bytes() == (tmp_path / "after.keras").read_bytes()
+
+
+def test_other_weights_are_other_bytes(saved: Path, tiny: settings.Network) -> None:
+    model = models.load(saved)
+    model.get_layer("score_fr").set_weights(
+        [weight + 1 for weight in model.get_layer("score_fr").get_weights()]
+    )
+    models.save(model, saved.with_name("other.keras"))
+    assert saved.read_bytes() != saved.with_name("other.keras").read_bytes()
+
+
+def test_another_process_opens_the_file_with_keras_alone_and_saves_the_same_bytes(
+    dropping: settings.Network, tmp_path: Path, rng: np.random.Generator
+) -> None:
+    model = network("fcn16s", dropping)
+    first, scores, second = (tmp_path / name for name in ("a.keras", "logits.npy", "b.keras"))
+    models.save(model, first)
+    command = [sys.executable, "-c", ELSEWHERE, str(first), str(scores), str(second)]
+    subprocess.run(command, cwd=ROOT, check=True)
+    expected = logits(model, rng.integers(256, size=(1, 33, 31, 1)))
+    np.testing.assert_array_equal(np.load(scores), expected)
+    assert first.read_bytes() == second.read_bytes()
+
+
+def test_a_saved_model_gives_the_same_scores(
+    tiny: settings.Network, tmp_path: Path, rng: np.random.Generator
+) -> None:
+    model = network("fcn8s", tiny)
+    models.save(model, tmp_path / "deep" / "model.keras")
+    images = rng.integers(256, size=(2, 20, 30, 1))
+    again = logits(models.load(tmp_path / "deep" / "model.keras"), images)
+    np.testing.assert_array_equal(again, logits(model, images))
+
+
+@pytest.mark.usefixtures("half_precision")
+def test_in_half_precision_weights_and_scores_are_single(
+    loaded: settings.Loaded, tiny: settings.Network, tmp_path: Path
+) -> None:
+    model = network("fcn8s", tiny)
+    models.save(model, tmp_path / "model.keras")
+    backend.use(loaded.common)
+    for network_of_half in (model, models.load(tmp_path / "model.keras")):
+        assert network_of_half.get_layer("fc7").compute_dtype == "bfloat16"
+        assert {weight.dtype for weight in network_of_half.weights} == {"float32"}
+        scores = [
+            layer
+            for layer in network_of_half.layers
+            if layer.name.startswith(("score", "upscore", "fuse"))
+        ]
+        assert {layer.compute_dtype for layer in scores} == {"float32"}
+        assert logits(network_of_half, np.ones((1, 8, 8, 1))).dtype == np.float32
+
+
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"other\.keras is missing; `dvc repro` makes it"):
+        models.load(tmp_path / "other.keras")
+
+
+def rewritten(path: Path, **changed: bytes) -> None:
+    """Replace members of a saved model, by the part of the name before the dot."""
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, changed.get(name.split(".")[0], content))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda path: path.write_bytes(b""),
+        lambda path: path.write_text("not a model"),
+        lambda path: path.write_bytes(path.read_bytes()[: path.stat().st_size // 2]),
+        lambda path: path.write_bytes(path.read_bytes()[1000:]),
+        lambda path: rewritten(path, config=b"{"),
+        lambda path: rewritten(path, config=b"{}"),
+        lambda path: rewritten(
+            path, config=b'{"module": "elsewhere", "class_name": "Net", "config": {}}'
+        ),
+        lambda path: rewritten(path, model=b"no weights"),
+        lambda path: zipfile.ZipFile(path, "w").close(),
+    ],
+    ids=[
+        "empty",
+        "text",
+        "cut short",
+        "beginning lost",
+        "broken graph",
+        "no graph",
+        "another project's class",
+        "no weights",
+        "empty archive",
+    ],
+)
+def test_a_damaged_or_foreign_file_is_refused_with_one_message(saved: Path, damage) -> None:
+    damage(saved)
+    with pytest.raises(ValueError, match=r"model\.keras cannot be opened as a model") as refused:
+        models.load(saved)
+    assert "delete it and run `dvc repro`" in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_changed_byte_of_the_weights_is_noticed(saved: Path) -> None:
+    data = bytearray(saved.read_bytes())
+    data[len(data) // 2] ^= 1
+    saved.write_bytes(data)
+    with pytest.raises(ValueError, match=r"model\.keras cannot be opened as a model"):
+        models.load(saved)

@@ -1,0 +1,195 @@
+import hashlib
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fcn import tracking
+
+ROOT = Path(__file__).parents[2]
+WITHOUT_MLFLOW = """
+import sys
+from pathlib import Path
+sys.modules["mlflow"] = None
+from fcn import registry, tracking
+assert not tracking.installed()
+with tracking.run("train", "key", "table", {}) as run:
+    run.metrics({"loss": 1.0})
+    run.picture("name", None)
+    run.file(Path("missing"))
+    run.data("name", Path("missing"), "hash", "train")
+    run.model(Path("missing"), 1, "tensorflow")
+with registry.pipeline(["table"]) as env:
+    print(env)
+"""
+
+
+def only_run(mlflow: Any, table: str = "toy") -> Any:
+    experiment = mlflow.get_experiment_by_name(table)
+    (run,) = mlflow.MlflowClient().search_runs([experiment.experiment_id])
+    return run
+
+
+def test_a_run_has_a_name_a_kind_flat_parameters_and_the_commit(
+    mlflow: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DVC_STAGE", "train@toy-fcn32s")
+    settings = {"head": "fcn32s", "training": {"epochs": 2, "deep": {"rate": 0.1}}}
+    with tracking.run("train", "toy-fcn32s", "toy", settings):
+        pass
+    run = only_run(mlflow)
+    assert run.info.run_name == "train toy-fcn32s"
+    assert run.info.status == "FINISHED"
+    assert run.data.params == {
+        "head": "fcn32s",
+        "training.epochs": "2",
+        "training.deep.rate": "0.1",
+    }
+    ours = {"fcn.kind": "train", "fcn.key": "toy-fcn32s", "dvc.stage": "train@toy-fcn32s"}
+    assert (ours | tracking.git_tags()).items() <= run.data.tags.items()
+    assert "mlflow.parentRunId" not in run.data.tags
+
+
+def test_outside_dvc_no_stage_is_claimed(mlflow: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DVC_STAGE", raising=False)
+    with tracking.run("train", "key", "toy", {}):
+        pass
+    assert "dvc.stage" not in only_run(mlflow).data.tags
+
+
+def test_a_run_is_a_child_of_its_tables_parent(
+    mlflow: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = mlflow.MlflowClient()
+    parents = {
+        table: client.create_run(tracking.experiment(mlflow, table)).info.run_id
+        for table in ("one", "two")
+    }
+    monkeypatch.setenv(tracking.PARENTS, " ".join(f"{t}:{run}" for t, run in parents.items()))
+    for table in parents:
+        with tracking.run("train", "key", table, {}):
+            pass
+        (child,) = client.search_runs(
+            [tracking.experiment(mlflow, table)], "tags.`fcn.kind` = 'train'"
+        )
+        assert child.data.tags["mlflow.parentRunId"] == parents[table]
+        assert client.get_run(parents[table]).info.status == "RUNNING"
+    with tracking.run("train", "key", "three", {}):
+        pass
+    assert "mlflow.parentRunId" not in only_run(mlflow, "three").data.tags
+
+
+def test_an_exception_marks_the_run_failed_and_is_passed_on(mlflow: Any) -> None:
+    with pytest.raises(ZeroDivisionError), tracking.run("train", "key", "toy", {}):
+        _ = 1 / 0
+    assert only_run(mlflow).info.status == "FAILED"
+    assert mlflow.active_run() is None
+
+
+def test_metrics_have_steps_and_an_absent_class_is_left_out(mlflow: Any) -> None:
+    with tracking.run("evaluate", "key", "toy", {}) as run:
+        run.metrics({"loss": 2.0, "iou_7": None}, step=5)
+        run.metrics({"loss": 1.0}, step=10)
+    done = only_run(mlflow)
+    assert done.data.metrics == {"loss": 1.0}
+    history = mlflow.MlflowClient().get_metric_history(done.info.run_id, "loss")
+    assert [(one.step, one.value) for one in history] == [(5, 2.0), (10, 1.0)]
+
+
+def test_pictures_and_files_are_kept(mlflow: Any, tmp_path: Path) -> None:
+    (tmp_path / "report.md").write_text("a table")
+    picture = Image.fromarray(np.arange(12, dtype=np.uint8).reshape(2, 2, 3))
+    with tracking.run("evaluate", "key", "toy", {}) as run:
+        run.picture("val-00001", picture)
+        run.file(tmp_path / "report.md")
+    folder = Path(mlflow.artifacts.download_artifacts(run_id=only_run(mlflow).info.run_id))
+    assert (folder / "report.md").read_text() == "a table"
+    with Image.open(folder / "pictures" / "val-00001.png") as kept:
+        np.testing.assert_array_equal(np.asarray(kept), np.asarray(picture))
+
+
+def test_the_data_is_named_by_place_hash_and_split(mlflow: Any) -> None:
+    fingerprint = hashlib.sha256(b"records").hexdigest()
+    with tracking.run("train", "key", "toy", {}) as run:
+        run.data("digits", Path("data/records/digits"), fingerprint, "train")
+    done = only_run(mlflow)
+    assert done.data.tags["data.sha256"] == fingerprint
+    (data,) = done.inputs.dataset_inputs
+    assert data.dataset.name == "digits"
+    assert fingerprint.startswith(data.dataset.digest)
+    assert json.loads(data.dataset.source)["tags"] == {"dvc.path": "data/records/digits"}
+    assert {tag.key: tag.value for tag in data.tags} == {"mlflow.data.context": "train"}
+
+
+def test_runs_of_a_table_share_its_experiment(mlflow: Any) -> None:
+    assert tracking.experiment(mlflow, "one") == tracking.experiment(mlflow, "one")
+    assert tracking.experiment(mlflow, "one") != tracking.experiment(mlflow, "two")
+
+
+def test_the_default_store_stands_in_the_project_from_wherever_it_is_run(
+    new_store: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mlflow = new_store(tmp_path, monkeypatch)
+    monkeypatch.setattr(tracking, "HERE", tmp_path)
+    monkeypatch.setattr(tracking, "STORE", f"sqlite:///{tmp_path / 'mlflow.db'}")
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    try:
+        with tracking.run("train", "key", "toy", {}) as run:
+            run.picture("one", Image.new("L", (2, 2)))
+        done = only_run(mlflow)
+    finally:
+        mlflow.set_tracking_uri(None)
+    place = tmp_path / "mlartifacts" / "toy" / done.info.run_id
+    assert (place / "artifacts" / "pictures" / "one.png").is_file()
+    assert not list(Path().iterdir())
+
+
+def test_without_mlflow_every_run_is_silent() -> None:
+    command = [sys.executable, "-c", WITHOUT_MLFLOW]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "{}\n"
+    assert done.stderr == ""
+
+
+def test_requirements_are_pinned_to_what_is_installed() -> None:
+    pinned = dict(line.split("==") for line in tracking.requirements("tensorflow"))
+    assert {"keras", "numpy"} <= pinned.keys()
+    assert len({"tensorflow", "tensorflow-cpu"} & pinned.keys()) == 1
+    assert all(version(name) == number for name, number in pinned.items())
+
+
+def test_a_file_is_named_by_its_md5(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"bytes" * 100_000)
+    expected = hashlib.md5(b"bytes" * 100_000, usedforsecurity=False).hexdigest()
+    assert tracking.md5(tmp_path / "file") == expected
+
+
+def test_git_tags_are_the_commit_and_whether_files_differ_from_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tracking, "HERE", tmp_path)
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    assert tracking.git_tags() == {}
+
+    def git(*arguments: str) -> str:
+        who = ["-c", "user.name=a", "-c", "user.email=a@b", "-c", "commit.gpgsign=false"]
+        done = subprocess.run(
+            ["git", *who, *arguments], cwd=tmp_path, capture_output=True, text=True, check=True
+        )
+        return done.stdout.strip()
+
+    git("init", "--quiet")
+    git("commit", "--quiet", "--allow-empty", "--message", "first")
+    commit = git("rev-parse", "HEAD")
+    assert tracking.git_tags() == {"git.commit": commit, "git.dirty": "false"}
+    (tmp_path / "new").touch()
+    assert tracking.git_tags() == {"git.commit": commit, "git.dirty": "true"}
