@@ -67,7 +67,7 @@ def _lock_tags(entry: Mapping[str, Any]) -> dict[str, str]:
 
 def register_best(mlflow: Any, client: Any, table: str) -> None:
     """Register the table's model with the best validation mean IoU, once per model file."""
-    rows = settings.load(table).table.tables[table].rows
+    rows = settings.load(table, tracking.HERE).table.tables[table].rows
     best = max(
         (run for key in rows if (run := _training_of(client, table, key))),
         key=lambda run: run.data.metrics["val_mean_iou"],

@@ -6,6 +6,7 @@ set here makes sure that the first import, whoever does it, is on the right back
 
 import os
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,7 @@ def new_store(
         shutil.copy(template, folder / "mlflow.db")
         patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder / 'mlflow.db'}")
         patch.chdir(folder)  # where MLflow puts the files of runs
+        patch.setattr(sys, "path", [*sys.path])  # to which it adds a loaded model's code
         return tracking.store()
 
     return use

@@ -73,13 +73,15 @@ def test_it_learns_and_is_measured_after_every_epoch(
     assert wanted.classifier is not None
     keras.utils.set_random_seed(1)
     dense = classifier.build(wanted, wanted.classifier, 1, CLASSES)
-    splits = {"train": crops(48, rng), "val": crops(12, rng)}
+    wrong = [Crop(crop.image, 3 - crop.label) for crop in crops(12, rng)]
+    splits = {"train": crops(48, rng), "val": wrong}
     seen: list[training.Epoch] = []
     epochs = classifier.train(dense, wanted.classifier, splits, 1, seen.append)
     assert epochs == seen
     assert len(epochs) == 6
     assert epochs[-1].measured == {"val_accuracy": classifier.accuracy(dense, splits["val"], SIDE)}
-    assert classifier.accuracy(dense, splits["val"], SIDE) > 0.9
+    assert classifier.accuracy(dense, crops(12, rng), SIDE) > 0.9
+    assert epochs[-1].measured["val_accuracy"] < 0.1
     assert epochs[-1].loss < epochs[0].loss
 
 

@@ -128,7 +128,8 @@ def test_after_an_exception_the_old_file_is_there_and_nothing_else(
             aside.write_text("half")
             raise error
 
-    pytest.raises(error, fail)
+    with pytest.raises(error):
+        fail()
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
 
@@ -146,7 +147,8 @@ def test_after_an_exception_the_old_folder_is_there_and_nothing_else(
             (aside / "file").write_text("half")
             raise error
 
-    pytest.raises(error, fail)
+    with pytest.raises(error):
+        fail()
     assert (path / "file").read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
 
@@ -171,39 +173,29 @@ def test_a_folder_is_whole_or_not_there_whenever_its_writer_is_killed(tmp_path: 
     assert beside == [["folder"]] * len(left)
 
 
+FINITE = st.floats(allow_nan=False, allow_infinity=False)
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    st.none() | st.booleans() | st.integers() | FINITE | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
 )
 
 
 @hypothesis_settings(deadline=None, max_examples=50)
 @given(content=JSON)
-def test_json_reads_back_as_written_or_is_refused(
-    content: Any, tmp_path_factory: pytest.TempPathFactory
-) -> None:
+def test_json_reads_back_as_written(content: Any, tmp_path_factory: pytest.TempPathFactory) -> None:
     path = tmp_path_factory.getbasetemp() / "round.json"
-    if "Infinity" in json.dumps(content) and float("inf") in map(abs, numbers(content)):
-        with pytest.raises(ValueError, match="not JSON compliant"):
-            files.write_json(path, content)
-    else:
-        files.write_json(path, content)
-        assert files.read_json(path) == content
+    files.write_json(path, content)
+    assert files.read_json(path) == content
 
 
-def numbers(content: Any) -> list[float]:
-    if isinstance(content, dict):
-        content = list(content.values())
-    if isinstance(content, list):
-        return [number for part in content for number in numbers(part)]
-    return [content] if isinstance(content, float) else []
-
-
-def test_nan_is_refused_and_the_old_file_stays(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf")])
+def test_what_json_does_not_have_is_refused_and_the_old_file_stays(
+    number: float, tmp_path: Path
+) -> None:
     path = tmp_path / "scores.json"
     files.write_json(path, {"mean_iou": 0.5})
-    with pytest.raises(ValueError, match="nan"):
-        files.write_json(path, {"mean_iou": float("nan")})
+    with pytest.raises(ValueError, match=str(number)):
+        files.write_json(path, {"mean_iou": number})
     assert files.read_json(path) == {"mean_iou": 0.5}
     assert list(tmp_path.iterdir()) == [path]
 

@@ -37,7 +37,7 @@ def test_dvc_shows_metrics_and_plots(by_dvc: Project) -> None:
     by_dvc.run("dvc", "plots", "show", "-o", "plots")
     page = (by_dvc.root / "plots/index.html").read_text("utf-8")
     assert all(f"{row} {what}" in page for row in ROWS for what in ("loss", "IoU", "confusion"))
-    assert "mean_iou" in by_dvc.run("dvc", "exp", "show", "--no-pager").stdout
+    assert "mean_iou" in by_dvc.run("dvc", "exp", "show", "--csv").stdout
 
 
 def test_nothing_runs_again_when_nothing_changed(by_dvc: Project, by_flow: Project) -> None:

@@ -1,0 +1,158 @@
+import io
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from fcn import report
+from fcn.metrics import SCORES
+from fcn.report import Report, Row
+
+ROWS = (
+    Row(
+        "two-fcn32s",
+        "FCN-32s",
+        32,
+        dict(zip(SCORES, [0.90345, 0.8, 0.7, 1.0], strict=True)),
+        {"ground": 0.99, "thing": 0.0123},
+        0.456,
+    ),
+    Row(
+        "two-fcn8s",
+        "FCN-8s, a longer name",
+        8,
+        dict(zip(SCORES, [0.05, 0.06, 0.07, 0.0], strict=True)),
+        {"ground": 1.0, "thing": None},
+        None,
+    ),
+)
+TWO = Report("Two classes", "test", 400, "nearest", ROWS, {"two-vgg16": 0.98765}, "Somebody, 1998.")
+
+
+def grids(text: str) -> list[list[str]]:
+    """The lines of each table in a Markdown text."""
+    found: list[list[str]] = []
+    for before, line in zip(["", *text.splitlines()], text.splitlines(), strict=False):
+        if line.startswith("|"):
+            if not before.startswith("|"):
+                found.append([])
+            found[-1].append(line)
+    return found
+
+
+def cells(line: str) -> list[str]:
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
+def test_numbers_are_in_percent_and_none_is_a_dash() -> None:
+    scores, by_class = grids(report.markdown(TWO))
+    assert [cells(line) for line in scores[2:]] == [
+        ["FCN-32s", "90.3", "80.0", "70.0", "100.0", "32", "45.6"],
+        ["FCN-8s, a longer name", "5.0", "6.0", "7.0", "0.0", "8", "–"],
+    ]
+    assert [cells(line) for line in by_class[2:]] == [
+        ["FCN-32s", "99.0", "1.2"],
+        ["FCN-8s, a longer name", "100.0", "–"],
+    ]
+
+
+def test_heads_name_every_score_and_class() -> None:
+    scores, by_class = grids(report.markdown(TWO))
+    titles = [report.TITLES[name] for name in SCORES]
+    assert cells(scores[0]) == ["network", *titles, "stride", "ceiling"]
+    assert cells(by_class[0]) == ["network", "ground", "thing"]
+
+
+def test_columns_are_aligned_names_left_and_numbers_right() -> None:
+    for grid in grids(report.markdown(TWO)):
+        bars = {tuple(place for place, sign in enumerate(line) if sign == "|") for line in grid}
+        assert len(bars) == 1
+        assert cells(grid[1])[0].strip("-") == ""
+        assert [cell.strip("-") for cell in cells(grid[1])[1:]] == [":"] * (len(cells(grid[1])) - 1)
+        for line in grid[2:]:
+            name, *numbers = line.strip("|").split("|")
+            assert name.startswith(" ")
+            assert not name.startswith("  ")
+            assert all(number.endswith(" ") for number in numbers)
+            assert not any(number.endswith("  ") for number in numbers)
+
+
+def test_a_narrow_column_has_a_rule_that_markdown_takes_for_one() -> None:
+    narrow = replace(TWO, rows=[replace(ROWS[0], class_iou={"a": 0.0})])
+    rule = cells(grids(report.markdown(narrow))[1][1])
+    assert rule[1] == "---:"[-len(rule[1]) :]
+    assert len(rule[1]) >= 3
+
+
+def test_what_the_numbers_mean_is_said_below() -> None:
+    text = report.markdown(TWO)
+    assert text.startswith("# Two classes\n")
+    assert text.endswith("\n")
+    for said in (
+        "Split `test`, 400 images",
+        "left out of means",
+        "(`nearest`)",
+        "Backbone `two-vgg16`: its classifier names 98.8 % of unseen objects right.",
+        "Data: Somebody, 1998.",
+    ):
+        assert said in text
+
+
+def test_a_table_without_classifiers_says_nothing_of_them() -> None:
+    assert "classifier" not in report.markdown(replace(TWO, classifiers={}))
+
+
+FRACTIONS = st.floats(0, 1)
+CLASSES = ["a", "b b", "c,d", 'e"f']
+NAMES = st.text(st.characters(codec="utf-8", exclude_characters="\0\r"), min_size=1)
+
+
+@st.composite
+def reports(draw: st.DrawFn) -> Report:
+    classes = draw(st.lists(st.sampled_from(CLASSES), unique=True, min_size=1))
+    rows = [
+        Row(
+            f"two-{number}",
+            draw(NAMES),
+            draw(st.integers(1, 64)),
+            {name: draw(FRACTIONS) for name in SCORES},
+            {name: draw(st.none() | FRACTIONS) for name in classes},
+            draw(st.none() | FRACTIONS),
+        )
+        for number in range(draw(st.integers(1, 4)))
+    ]
+    return replace(TWO, rows=rows)
+
+
+@hypothesis_settings(deadline=None)
+@given(content=reports())
+def test_the_csv_holds_the_same_fractions_to_the_last_bit(content: Report) -> None:
+    text = io.StringIO(report.comma_separated(content))
+    table = pd.read_csv(text, dtype=str, keep_default_na=False)
+    assert table["row"].tolist() == [row.key for row in content.rows]
+    assert table["name"].tolist() == [row.name for row in content.rows]
+    assert table["stride"].tolist() == [str(row.stride) for row in content.rows]
+    for row, (_, read) in zip(content.rows, table.iterrows(), strict=True):
+        numbers = {**row.scores, "ceiling": row.ceiling}
+        numbers |= {f"iou_{name}": value for name, value in row.class_iou.items()}
+        assert {name: float(read[name] or "nan") for name in numbers} == pytest.approx(
+            {name: float("nan") if value is None else value for name, value in numbers.items()},
+            rel=0,
+            abs=0,
+            nan_ok=True,
+        )
+
+
+def test_the_csv_reads_with_pandas_own_defaults() -> None:
+    table = pd.read_csv(io.StringIO(report.comma_separated(TWO)), index_col="row")
+    assert table.loc["two-fcn32s", list(SCORES)].tolist() == pytest.approx(
+        list(ROWS[0].scores.values())
+    )
+    assert table.loc["two-fcn8s", ["iou_thing", "ceiling"]].isna().all()
+
+
+def test_every_score_has_a_title() -> None:
+    assert report.TITLES.keys() == SCORES.keys()
