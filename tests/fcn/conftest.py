@@ -1,7 +1,7 @@
 """What tests of networks share: Keras on the settings' backend, and empty MLflow stores.
 
-Modules that import keras say `pytestmark = pytest.mark.usefixtures("keras_ready")`; the variable
-set here makes sure that the first import, whoever does it, is on the right backend.
+Modules that import keras say `pytestmark = pytest.mark.usefixtures("seeded")`; the variable set
+here makes sure that the first import, whoever does it, is on the right backend.
 """
 
 import os
@@ -31,7 +31,15 @@ def rng() -> np.random.Generator:
 
 
 @pytest.fixture
-def half_precision(keras_ready: None, loaded: settings.Loaded) -> Iterator[None]:
+def seeded(keras_ready: None) -> None:
+    """Keras ready, and the same first weights whichever tests ran before."""
+    import keras
+
+    keras.utils.set_random_seed(5)
+
+
+@pytest.fixture
+def half_precision(seeded: None, loaded: settings.Loaded) -> Iterator[None]:
     """What is built meanwhile computes in bfloat16."""
     from fcn import backend
 

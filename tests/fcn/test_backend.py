@@ -9,7 +9,7 @@ import pytest
 
 from fcn import backend, settings
 
-pytestmark = pytest.mark.usefixtures("keras_ready")
+pytestmark = pytest.mark.usefixtures("seeded")
 ROOT = Path(__file__).parents[2]
 USE = """
 import sys

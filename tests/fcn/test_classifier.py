@@ -6,7 +6,7 @@ from keras import ops
 from fcn import classifier, models, settings, training
 from fcn.dataset import Crop
 
-pytestmark = pytest.mark.usefixtures("keras_ready")
+pytestmark = pytest.mark.usefixtures("seeded")
 CLASSES = 2
 SIDE = 32
 

@@ -5,7 +5,8 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -159,7 +160,7 @@ def alive(process: psutil.Process) -> bool:
         return False
 
 
-def wait_for(what: Any, seconds: float) -> bool:
+def wait_for(what: Callable[[], bool], seconds: float) -> bool:
     """Whether `what()` comes true in that time."""
     deadline = time.monotonic() + seconds
     while not what():
@@ -221,8 +222,18 @@ def test_progress_is_plain_lines_where_nobody_looks(capsys: pytest.CaptureFixtur
 
 def test_progress_replaces_its_line_at_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     ours, theirs = pty.openpty()
-    with os.fdopen(theirs, "w") as terminal, os.fdopen(ours, "rb", buffering=0) as screen:
+    os.set_blocking(ours, False)
+    shown = b""
+
+    def all_shown() -> bool:
+        nonlocal shown
+        with suppress(BlockingIOError):
+            shown += os.read(ours, 100)
+        return shown.endswith(b"\n")
+
+    with os.fdopen(theirs, "w") as terminal, os.fdopen(ours):
         monkeypatch.setattr(sys, "stderr", terminal)
         door.say("half", last=False)
         door.say("done")
-        assert screen.read(100) == b"\r\x1b[Khalf\r\x1b[Kdone\r\n"
+        assert wait_for(all_shown, 5)
+    assert shown == b"\r\x1b[Khalf\r\x1b[Kdone\r\n"

@@ -9,7 +9,7 @@ from fcn.dataset import IGNORE
 from fcn.metrics import confusion_matrix
 from fcn.records import Decoded
 
-pytestmark = pytest.mark.usefixtures("keras_ready")
+pytestmark = pytest.mark.usefixtures("seeded")
 CLASSES = 5
 SIZES = [(4, 6), (4, 6), (4, 6), (3, 9), (3, 9), (4, 6), (1, 1), (4, 6), (4, 6)]
 

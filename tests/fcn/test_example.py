@@ -30,6 +30,12 @@ def test_the_same_content_gives_the_same_bytes(example: Example) -> None:
     assert Example.from_bytes(example.to_bytes()).to_bytes() == example.to_bytes()
 
 
+def test_features_stand_in_the_order_of_their_names() -> None:
+    names = [name.encode() for name in sorted([*NAMES, "label/encoded", "label/format"])]
+    places = [WHOLE.to_bytes().index(name) for name in names]
+    assert places == sorted(places)
+
+
 @hypothesis_settings(deadline=None)
 @given(data=st.binary())
 def test_other_bytes_are_refused(data: bytes) -> None:

@@ -32,8 +32,8 @@ def read(path):
     names = ("a", "deeper/b")
     return " ".join((path / name).read_text() for name in names) if path.exists() else None
 """
-# What a run that is killed at its first, second, third … call to the system leaves at `path`, and
-# what lies beside it after the next run; until one lives to the end.
+# What a run that is killed before its first, second, third … call of a C function leaves at `path`,
+# and what lies beside it after the next run; until one lives to the end.
 KILLED = """
 import json, os, signal, sys
 from pathlib import Path
@@ -46,13 +46,14 @@ while died:
     write(path, "old")
     if os.fork() == 0:
         calls = 0
-        def kill(event, arguments):
+        def kill(frame, event, argument):
             global calls
-            calls += event.startswith(("open", "os.", "shutil."))
+            calls += event == "c_call"
             if calls == moment:
                 os.kill(os.getpid(), signal.SIGKILL)
-        sys.addaudithook(kill)
+        sys.setprofile(kill)
         write(path, "new")
+        sys.setprofile(None)
         os._exit(0)
     died = os.wait()[1] == signal.SIGKILL
     left.append(read(path))
@@ -157,6 +158,17 @@ def test_a_file_that_nobody_wrote_does_not_appear(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError), files.writing(tmp_path / "file"):
         pass
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_is_named_by_the_file_that_did_not_fit(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    with (
+        pytest.raises(OSError, match="No space left") as caught,
+        files.writing(path),
+        Path("/dev/full").open("wb", buffering=0) as full,
+    ):
+        full.write(b"x")
+    assert caught.value.filename == str(path)
 
 
 def test_a_file_is_old_or_new_whenever_its_writer_is_killed(tmp_path: Path) -> None:

@@ -85,6 +85,12 @@ def test_every_rule_finds_its_broken_set_and_passes_a_sound_one(rule: str) -> No
     assert list(ask([*SOUND_ROWS, broken], TWO)) == [finding]
 
 
+def test_every_leaking_row_is_named_once() -> None:
+    leaks = [row("test", name, "g1", "g2", image="a") for name in ("d", "e")]
+    for rule in (labels.same_image, labels.same_group):
+        assert [name for _, name, _ in rule([*SOUND_ROWS, *leaks], TWO)] == ["d", "e"]
+
+
 ROWS = st.lists(
     st.tuples(st.sampled_from("xyz"), st.sets(st.integers(0, 9), max_size=2), st.integers(0, 9)),
     max_size=8,

@@ -5,7 +5,7 @@ from keras import ops
 
 from fcn import layers
 
-pytestmark = pytest.mark.usefixtures("keras_ready")
+pytestmark = pytest.mark.usefixtures("seeded")
 STRIDES = [2, 4, 8, 16, 32]
 
 

@@ -6,7 +6,7 @@ from keras import ops
 from fcn import losses
 from fcn.dataset import IGNORE
 
-pytestmark = pytest.mark.usefixtures("keras_ready")
+pytestmark = pytest.mark.usefixtures("seeded")
 SHAPE, CLASSES = (2, 3, 4), 5
 
 

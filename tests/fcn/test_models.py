@@ -13,7 +13,7 @@ from keras import ops
 import fcn.heads
 from fcn import backend, losses, models, settings
 
-pytestmark = pytest.mark.usefixtures("keras_ready")
+pytestmark = pytest.mark.usefixtures("seeded")
 ROOT = Path(__file__).parents[2]
 HEADS = sorted(module.name for module in pkgutil.iter_modules(fcn.heads.__path__))
 SIZES = [(1, 1), (7, 5), (33, 31), (64, 84), (65, 130)]
@@ -214,7 +214,7 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
 
 
 def rewritten(path: Path, **changed: bytes) -> None:
-    """Replace members of a saved model, by the part of the name before the dot."""
+    """Replace members of a saved model, each named by what stands before its first dot."""
     with zipfile.ZipFile(path) as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
     with zipfile.ZipFile(path, "w") as archive:
@@ -254,6 +254,20 @@ def test_a_damaged_or_foreign_file_is_refused_with_one_message(saved: Path, dama
     with pytest.raises(ValueError, match=r"model\.keras cannot be opened as a model") as refused:
         models.load(saved)
     assert "delete it and run `dvc repro`" in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+# Keras warns while it looks for weights that do not fit, and raises in the end.
+@pytest.mark.filterwarnings("ignore:Skipping nested container:UserWarning")
+def test_weights_of_another_network_are_refused_with_one_message(
+    saved: Path, tiny: settings.Network
+) -> None:
+    wider = models.network("fcn32s", "vgg16", tiny.model_copy(update={"width": 0.125}), 1, CLASSES)
+    models.save(wider, saved.with_name("wider.keras"))
+    with zipfile.ZipFile(saved.with_name("wider.keras")) as archive:
+        rewritten(saved, model=archive.read("model.weights.h5"))
+    with pytest.raises(ValueError, match=r"model\.keras cannot be opened as a model") as refused:
+        models.load(saved)
     assert "\n" not in str(refused.value)
 
 

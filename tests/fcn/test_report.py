@@ -81,7 +81,7 @@ def test_columns_are_aligned_names_left_and_numbers_right() -> None:
 
 
 def test_a_narrow_column_has_a_rule_that_markdown_takes_for_one() -> None:
-    narrow = replace(TWO, rows=[replace(ROWS[0], class_iou={"a": 0.0})])
+    narrow = replace(TWO, rows=[replace(ROWS[0], class_iou={"a": None})])
     rule = cells(grids(report.markdown(narrow))[1][1])
     assert rule[1] == "---:"[-len(rule[1]) :]
     assert len(rule[1]) >= 3

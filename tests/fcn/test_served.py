@@ -10,7 +10,7 @@ from keras import ops
 
 from fcn import models, settings, tracking
 
-pytestmark = pytest.mark.usefixtures("keras_ready")
+pytestmark = pytest.mark.usefixtures("seeded")
 ELSEWHERE = """
 import sys
 import mlflow
@@ -27,7 +27,9 @@ def test_a_logged_model_answers_with_the_networks_masks_without_the_project(
 ) -> None:
     network = models.network("fcn16s", "vgg16", tiny, 1, 4)
     score = network.get_layer("score_fr")
-    score.set_weights([rng.normal(size=weight.shape) for weight in score.get_weights()])
+    kernel, bias = score.get_weights()
+    kernel[..., 1], bias[2] = 1, 1e-6  # class 1 where there is something, else class 2
+    score.set_weights([kernel, bias])
     models.save(network, tmp_path / "model.keras")
     with tracking.run("train", "toy-fcn16s", "toy", {}) as run:
         run.model(tmp_path / "model.keras", 1, "tensorflow")
@@ -36,6 +38,7 @@ def test_a_logged_model_answers_with_the_networks_masks_without_the_project(
     assert done.data.tags["model.md5"] == tracking.md5(tmp_path / "model.keras")
     (logged,) = done.outputs.model_outputs
     images = rng.integers(256, size=(3, 33, 50, 1)).astype(np.uint8)
+    images[1] = 0
     np.save(tmp_path / "images.npy", images)
     arguments = [f"models:/{logged.model_id}", "images.npy", "masks.npy"]
     told = subprocess.run(
@@ -49,7 +52,8 @@ def test_a_logged_model_answers_with_the_networks_masks_without_the_project(
     assert Path(told.stdout.strip()).is_relative_to(tmp_path)
     masks = np.load(tmp_path / "masks.npy")
     assert masks.dtype == np.uint8
-    assert len(np.unique(masks)) > 1
+    assert np.unique(masks[[0, 2]]) == 1
+    assert np.unique(masks[1]) == 2
     np.testing.assert_array_equal(masks, ops.convert_to_numpy(network(images)).argmax(axis=-1))
 
     signature = mlflow.models.get_model_info(arguments[0]).signature

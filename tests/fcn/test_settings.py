@@ -340,3 +340,15 @@ def test_an_entry_that_is_not_there_is_answered_with_the_nearest(loaded: setting
     assert settings.entry(loaded.table.models, "digits-fcn8s", "models").head == "fcn8s"
     with pytest.raises(ValueError, match="models: no key 'digits-fcn8'; did you mean 'digits-fcn8"):
         settings.entry(loaded.table.models, "digits-fcn8", "models")
+
+
+def test_a_key_names_its_table() -> None:
+    assert settings.table_of("digits-fcn16s-wide") == settings.table_of("digits") == "digits"
+
+
+def test_active_tables_are_those_that_the_graph_lists(tmp_path: Path) -> None:
+    listed = "vars:\n  - params.yaml\n  - tables/digits.yaml\n  - tables/camvid.yaml\n"
+    (tmp_path / "dvc.yaml").write_text(listed)
+    assert settings.active(tmp_path) == ["digits", "camvid"]
+    (tmp_path / "dvc.yaml").write_text("stages: {}\n")
+    assert settings.active(tmp_path) == []

@@ -9,7 +9,7 @@ from fcn import inputs, losses, models, training
 from fcn.dataset import IGNORE
 from fcn.settings import Network, Training
 
-pytestmark = pytest.mark.usefixtures("keras_ready")
+pytestmark = pytest.mark.usefixtures("seeded")
 CLASSES = 3
 RATE = 1e-2
 

@@ -5,7 +5,7 @@ from keras import layers, ops
 
 from fcn import models, settings, weights
 
-pytestmark = pytest.mark.usefixtures("keras_ready")
+pytestmark = pytest.mark.usefixtures("seeded")
 CLASSES = 3
 
 

@@ -5,6 +5,8 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,6 +62,17 @@ class Project:
         text = path.read_text("utf-8")
         assert old in text
         path.write_text(text.replace(old, new, 1), "utf-8")
+
+    @contextmanager
+    def edited(self, old: str, new: str) -> Iterator[None]:
+        """Replace a text in the settings file that holds it, for a while."""
+        names = ("params.yaml", "tables/digits.yaml")
+        name = next(n for n in names if old in (self.root / n).read_text("utf-8"))
+        self.edit(name, old, new)
+        try:
+            yield
+        finally:
+            self.edit(name, new, old)
 
     def outs(self) -> dict[str, bytes]:
         """Return every file under data/ with its bytes, DVC's own .gitignore files aside."""
