@@ -17,7 +17,8 @@ from fcn.metrics import confusion_matrix
 def nearest(label: np.ndarray, stride: int, classes: int) -> np.ndarray:
     """Take the pixel at the middle of each cell; give every pixel its cell's value.
 
-    Where the middle of the last cell lies outside, the pixel at the edge is nearest to it.
+    A cell whose middle is ignored counts as class 0. Where the middle of the last cell lies
+    outside, the pixel at the edge is nearest to it.
     """
     rows, columns = (
         np.minimum(np.arange(0, size, stride) + stride // 2, size - 1) for size in label.shape

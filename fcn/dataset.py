@@ -25,7 +25,7 @@ IGNORE = 255
 class Archive:
     """One file of the publisher, as it lies in `data/raw/<name>/`.
 
-    `url` is `https://…`, or `package:NAME/PATH` for a file that ships inside a Python package.
+    `url` is `package:NAME/PATH`: a file that ships inside an installed Python package.
     """
 
     url: str

@@ -60,6 +60,7 @@ def score(x: KerasTensor, classes: int, name: str) -> KerasTensor:
 
 def upsample(x: KerasTensor, stride: int, like: KerasTensor, name: str) -> KerasTensor:
     """Upsample scores `stride` times, bilinear at the start and learned; cropped to `like`."""
+    assert stride % 2 == 0, "with an odd stride a `2 * stride` kernel is not centred"
     classes = x.shape[-1]
     x = layers.Conv2DTranspose(
         classes,

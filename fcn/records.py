@@ -37,6 +37,7 @@ INDEX = "index.parquet"
 LABELS = "labels.json"
 HEADER = struct.Struct("<QI")
 FOOTER = struct.Struct("<I")
+AGAIN = "delete the folder and run `dvc repro convert`"
 SIGNATURES = {"jpeg": b"\xff\xd8\xff", "png": b"\x89PNG"}
 
 SCHEMA = pa.schema(
@@ -147,7 +148,8 @@ def write(
             name = f"{split}-{shard:05d}-of-{shards:05d}.tfrecord"
             with (folder / name).open("wb") as file:
                 rows += [_write_one(file, name, split, pairs[number], classes) for number in part]
-    pq.write_table(pa.Table.from_pylist(rows, SCHEMA), folder / INDEX)
+    table = pa.Table.from_pylist(rows, SCHEMA)
+    pq.write_table(table, folder / INDEX, write_page_checksum=True)
     labels = Labels(dataset.name, dataset.classes, dataset.colours, dataset.channels)
     files.write_json(folder / LABELS, asdict(labels))
 
@@ -226,9 +228,7 @@ class Records:
         try:
             file = os.open(path, os.O_RDONLY)
         except FileNotFoundError:
-            raise ValueError(
-                f"{path} is missing, but {INDEX} names it; run `dvc repro convert`"
-            ) from None
+            raise ValueError(f"{path} is missing, but {INDEX} names it; {AGAIN}") from None
         try:
             record = os.pread(file, size, row["offset"])
         finally:
@@ -236,26 +236,26 @@ class Records:
         where = f"{path}: record {row['id']} at byte {row['offset']}"
         if len(record) < size:
             raise ValueError(
-                f"{where} ends after {len(record)} of {size} bytes: the file was cut short; "
-                "delete the folder and run `dvc repro convert`"
+                f"{where} ends after {len(record)} of {size} bytes: the file was cut short; {AGAIN}"
             )
         data = record[HEADER.size : -FOOTER.size]
         length, length_crc = HEADER.unpack_from(record)
         (data_crc,) = FOOTER.unpack_from(record, HEADER.size + len(data))
         sound = length == len(data) and length_crc == _masked(record[:8])
         if not sound or data_crc != _masked(data):
-            raise ValueError(
-                f"{where} does not match its CRC-32C: the file is damaged; "
-                "delete the folder and run `dvc repro convert`"
-            )
+            raise ValueError(f"{where} does not match its CRC-32C: the file is damaged; {AGAIN}")
         return Example.from_bytes(data)
 
 
 def read_labels(folder: Path) -> Labels:
     """Read what the masks' numbers mean."""
-    content = files.read_json(folder / LABELS)
-    colours = tuple((red, green, blue) for red, green, blue in content["colours"])
-    return Labels(content["dataset"], tuple(content["classes"]), colours, content["channels"])
+    path = folder / LABELS
+    content = files.read_json(path)
+    try:
+        colours = tuple((red, green, blue) for red, green, blue in content["colours"])
+        return Labels(content["dataset"], tuple(content["classes"]), colours, content["channels"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path} is of another layout ({error}); {AGAIN}") from None
 
 
 def read_index(folder: Path) -> pa.Table:
@@ -266,15 +266,15 @@ def read_index(folder: Path) -> pa.Table:
     """
     path = folder / INDEX
     try:
-        index = pq.read_table(path)
+        index = pq.read_table(path, page_checksum_verification=True)
     except FileNotFoundError:
-        raise ValueError(f"{path} is missing; run `dvc repro convert`") from None
+        raise ValueError(f"{path} is missing; {AGAIN}") from None
     except (pa.ArrowException, OSError) as error:
         if getattr(error, "errno", None):  # the system's own: no permission, a broken disk
             raise
-        raise ValueError(f"{path} is damaged ({error}); run `dvc repro convert`") from None
+        raise ValueError(f"{path} is damaged ({error}); {AGAIN}") from None
     if index.schema != SCHEMA:
-        raise ValueError(f"{path} has another layout than this version's; run `dvc repro convert`")
+        raise ValueError(f"{path} has another layout than this version's; {AGAIN}")
     return index
 
 

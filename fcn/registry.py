@@ -37,15 +37,23 @@ def pipeline(tables: Sequence[str]) -> Iterator[dict[str, str]]:
         status = "FINISHED"
     finally:
         for table, parent in parents.items():
-            _tag_children(mlflow, client, parent)
-            report = tracking.HERE / "data" / "tables" / f"{table}.md"
-            if status == "FINISHED" and report.is_file():
-                client.log_artifact(parent, str(report))
-                register_best(mlflow, client, table)
-            client.set_terminated(parent, status)
+            try:
+                _tag_children(client, parent)
+                if status == "FINISHED":
+                    _keep_results(mlflow, client, table, parent)
+            finally:
+                client.set_terminated(parent, status)
 
 
-def _tag_children(mlflow: Any, client: Any, parent: str) -> None:
+def _keep_results(mlflow: Any, client: Any, table: str, parent: str) -> None:
+    """Log the table, if this run got so far, and register the best model."""
+    report = tracking.HERE / "data" / "tables" / f"{table}.md"
+    if report.is_file():
+        client.log_artifact(parent, str(report))
+        register_best(mlflow, client, table)
+
+
+def _tag_children(client: Any, parent: str) -> None:
     """Tag each child with the commit and what dvc.lock says of its stage."""
     path = tracking.HERE / LOCK
     lock = YAML(typ="safe", pure=True).load(path.read_text("utf-8")) if path.is_file() else {}

@@ -3,6 +3,8 @@
 Input: uint8 B H W C in 0..255. Output: uint8 B H W, the index of each pixel's class.
 """
 
+import os
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,9 +16,8 @@ class Segmenter(PythonModel):
     """Opens the `.keras` file among its artifacts and answers with masks."""
 
     def load_context(self, context: PythonModelContext) -> None:
-        """Open the model; keras is imported only here."""
-        from pathlib import Path
-
+        """Open the model; keras is imported only here, on the backend that trained the model."""
+        os.environ.setdefault("KERAS_BACKEND", context.model_config["backend"])
         from fcn import models
 
         self.model = models.load(Path(context.artifacts["model"]))

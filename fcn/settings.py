@@ -40,7 +40,7 @@ class Settings(BaseModel):
 class Common(Settings):
     """params.yaml: what all tables share."""
 
-    seed: NonNegativeInt
+    seed: Annotated[int, Field(ge=0, lt=2**32)]
     """Everything random starts here: splits, canvases, first weights, order, dropout."""
     backend: Literal["tensorflow", "jax"]
     """Keras' backend. TensorFlow is the fast one on a CPU; JAX is for machines with a GPU only."""
@@ -80,7 +80,7 @@ class Ceiling(Settings):
 
     split: str
     """The split whose masks are measured."""
-    strides: Annotated[tuple[PositiveInt, ...], Field(strict=False)]
+    strides: Annotated[tuple[PositiveInt, ...], Field(strict=False, min_length=1)]
     """Output strides in pixels."""
     method: Literal["nearest", "area", "bilinear"]
     """How a mask is made coarse and fine again; see `fcn.ceiling`."""
@@ -320,10 +320,16 @@ def _problems(file: TableFile, name: str) -> Iterator[str]:
                 yield f"{where}.dataset: {_unknown(value.dataset, file.datasets)}"
     if list(file.tables) != [name]:
         yield f"tables: got {list(file.tables)}, allowed: one key, {name!r}"
-    for key, backbone in file.backbones.items():
-        download = file.downloads.get(backbone.raw)
-        if download and download.module != backbone.source:
-            yield _differs(f"backbones.{key}.source", backbone.source, download.module)
+    reads = [
+        *((f"datasets.{key}.module", data.module, data.raw) for key, data in file.datasets.items()),
+        *((f"backbones.{key}.source", b.source, b.raw) for key, b in file.backbones.items()),
+    ]
+    for where, module, raw in reads:
+        download = file.downloads.get(raw)
+        if download and download.module != module:
+            yield _differs(where, module, download.module)
+    for key in file.backbones.keys() & file.models.keys():
+        yield f"models.{key}: a backbone has this key; both would be data/models/{key}.keras"
     for key, table in file.tables.items():
         data = file.datasets.get(table.dataset)
         if data and data.module != table.source:
@@ -358,6 +364,11 @@ def _unknown_splits(file: TableFile) -> Iterator[str]:
         if data.ceiling.split not in data.convert.splits:
             split = _unknown(data.ceiling.split, data.convert.splits)
             yield f"datasets.{key}.ceiling.split: {split}"
+    for key, model in file.models.items():
+        learned = file.datasets.get(model.dataset)
+        for split in ("train", "val"):
+            if learned and split not in learned.convert.splits:
+                yield f"models.{key}.dataset: {model.dataset!r} has no split {split!r} to train on"
     for key, table in file.tables.items():
         data_of_table = file.datasets.get(table.dataset)
         if data_of_table and table.evaluation.split not in data_of_table.convert.splits:

@@ -1,4 +1,4 @@
-"""Words for people: the nearest known name, sizes in units."""
+"""Words for people: the nearest known name."""
 
 import difflib
 from collections.abc import Iterable
@@ -11,8 +11,3 @@ def nearest(name: str, known: Iterable[str]) -> str:
     if close:
         return f"did you mean {close[0]!r}?"
     return f"known: {', '.join(known) or 'none'}"
-
-
-def mebibytes(count: int) -> str:
-    """Return a number of bytes as text in MiB."""
-    return f"{count / 2**20:.1f} MiB"

@@ -114,6 +114,7 @@ class Run:
                 name="model",
                 python_model=str(HERE / "fcn" / "served.py"),
                 artifacts={"model": str(path)},
+                model_config={"backend": backend},
                 code_paths=[str(HERE / "fcn")],
                 input_example=np.zeros((1, 32, 32, channels), np.uint8),
                 signature=ModelSignature(inputs=Schema([image]), outputs=Schema([mask])),

@@ -8,6 +8,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
 
 import grain
 import keras
@@ -78,65 +79,50 @@ def fit(
         # Measured on two cores: XLA makes this network 13 times slower on a CPU.
         jit_compile=keras.backend.backend() == "jax",
     )
-    watch = _Watch(model.name, per_epoch, training, rate, measure, seen)
-    model.fit(
-        inputs.stream(batches),
-        epochs=training.epochs,
-        steps_per_epoch=per_epoch,
-        shuffle=False,  # the batches are in their order already
-        verbose=0,
-        callbacks=[watch],
-    )
-    return watch.epochs
+    epochs: list[Epoch] = []
+    progress = _Progress(model.name, steps, training)
+    stream = iter(inputs.stream(batches))
+    for epoch in range(training.epochs):
+        total = 0.0
+        for step, (images, labels) in enumerate(islice(stream, per_epoch), epoch * per_epoch + 1):
+            loss_now = float(model.train_on_batch(images, labels))
+            if not math.isfinite(loss_now):
+                raise ValueError(
+                    f"the loss of {model.name} is {loss_now} at step {step}; nothing was saved; "
+                    f"try a learning rate below {training.learning_rate:g}"
+                )
+            total += loss_now
+            progress.step(step, loss_now)
+        # The schedule counts from 0: this is the rate that the epoch's last step used.
+        done = Epoch(epoch + 1, step, total / per_epoch, float(rate(step - 1)), measure(model))
+        epochs.append(done)
+        seen(done)
+        progress.epoch(done)
+    return epochs
 
 
-class _Watch(keras.callbacks.Callback):
-    """Stops on a loss that is no number, measures after each epoch and shows progress."""
+class _Progress:
+    """Says where a training is and when it will end: every second at a terminal, else by epoch."""
 
-    def __init__(
-        self,
-        name: str,
-        per_epoch: int,
-        training: Training,
-        rate: keras.optimizers.schedules.LearningRateSchedule,
-        measure: Measure,
-        seen: Callable[[Epoch], None],
-    ) -> None:
-        super().__init__()
-        self.name, self.per_epoch, self.training, self.rate = name, per_epoch, training, rate
-        self.measure, self.seen = measure, seen
-        self.epochs: list[Epoch] = []
+    def __init__(self, name: str, steps: int, training: Training) -> None:
+        self.name, self.steps, self.training = name, steps, training
         self.began = self.shown = time.monotonic()
 
-    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
-        assert logs is not None
-        step = len(self.epochs) * self.per_epoch + batch + 1
-        if not math.isfinite(logs["loss"]):
-            raise ValueError(
-                f"the loss of {self.name} is {logs['loss']} at step {step}; nothing was saved; "
-                f"try a learning rate below {self.training.learning_rate:g}"
-            )
-        if (now := time.monotonic()) - self.shown >= 1:
-            self.shown = now
-            door.say(self._progress(step, logs["loss"]), last=False)
+    def step(self, step: int, loss: float) -> None:
+        if time.monotonic() - self.shown >= 1:
+            self.shown = time.monotonic()
+            door.say(self._line(step, loss), last=False)
 
-    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        assert logs is not None
-        step = (epoch + 1) * self.per_epoch
-        # The rate that the epoch's last step used; the schedule counts from 0.
-        rate = float(self.rate(step - 1))
-        done = Epoch(epoch + 1, step, float(logs["loss"]), rate, self.measure(self.model))
-        self.epochs.append(done)
-        self.seen(done)
+    def epoch(self, done: Epoch) -> None:
         measured = "".join(f"  {name} {value:.3f}" for name, value in done.measured.items())
-        door.say(self._progress(step, done.loss) + measured)
+        door.say(self._line(done.step, done.loss) + measured)
 
-    def _progress(self, step: int, loss: float) -> str:
+    def _line(self, step: int, loss: float) -> str:
         seconds = time.monotonic() - self.began
-        total = self.per_epoch * self.training.epochs
-        left = seconds / step * (total - step)
+        epoch = math.ceil(step * self.training.epochs / self.steps)
+        rate = step * self.training.batch / seconds
+        left = seconds / step * (self.steps - step)
         return (
-            f"{self.name}  epoch {math.ceil(step / self.per_epoch)}/{self.training.epochs}  "
-            f"step {step}/{total}  loss {loss:.4f}  "
-            f"{step * self.training.batch / seconds:.0f} images/s  {left:.0f} s left"
+            f"{self.name}  epoch {epoch}/{self.training.epochs}  step {step}/{self.steps}  "
+            f"loss {loss:.4f}  {rate:.0f} images/s  {left:.0f} s left"
         )

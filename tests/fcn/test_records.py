@@ -303,7 +303,7 @@ def test_a_damaged_index_is_a_table_or_one_message_with_its_place(
 def test_an_index_cut_short_is_refused(keep: int, own_records: Path) -> None:
     path = own_records / records.INDEX
     path.write_bytes(path.read_bytes()[:keep])
-    with pytest.raises(ValueError, match=r"index\.parquet is damaged .*; run `dvc repro convert`"):
+    with pytest.raises(ValueError, match=r"index\.parquet is damaged .*; delete the folder and run `dvc repro convert`"):
         Records(own_records, "train")
 
 
@@ -317,7 +317,7 @@ def test_an_index_of_another_layout_is_refused(own_records: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        (records.INDEX, r"index\.parquet is missing; run `dvc repro convert`"),
+        (records.INDEX, r"index\.parquet is missing; delete the folder and run `dvc repro convert`"),
         (records.LABELS, r"labels\.json is missing"),
         ("train-00001-of-00002.tfrecord", r"tfrecord is missing, but index\.parquet names it"),
     ],

@@ -15,7 +15,3 @@ def test_where_nothing_is_known_it_says_so() -> None:
 
 def test_known_names_may_be_an_iterator() -> None:
     assert text.nearest("zzz", iter(["b", "a"])) == "known: a, b"
-
-
-def test_bytes_are_shown_in_mebibytes() -> None:
-    assert text.mebibytes(2**20 * 3 // 2) == "1.5 MiB"
