@@ -32,15 +32,13 @@ class Epoch:
     measured: dict[str, float]
     """By `Measure`, on the validation split."""
 
+    def values(self) -> dict[str, float]:
+        """Return what was measured, by name."""
+        return {"loss": self.loss, "learning_rate": self.learning_rate, **self.measured}
+
     def row(self) -> dict[str, float]:
         """Return everything as one flat row."""
-        return {
-            "epoch": self.epoch,
-            "step": self.step,
-            "loss": self.loss,
-            "learning_rate": self.learning_rate,
-            **self.measured,
-        }
+        return {"epoch": self.epoch, "step": self.step, **self.values()}
 
 
 def schedule(training: Training, steps: int) -> keras.optimizers.schedules.LearningRateSchedule:

@@ -41,7 +41,7 @@ def backbone(key: str, raw: Path, records: Path, valid: Path, out: Path, metrics
                 wanted.classifier,
                 crops,
                 loaded.common.seed,
-                lambda epoch: run.metrics(epoch.row(), epoch.step),
+                lambda epoch: run.metrics(epoch.values(), epoch.step),
             )
             classifier.decapitate(dense, network)
             accuracies = {

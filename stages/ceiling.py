@@ -20,9 +20,9 @@ def ceiling(key: str, records: Path, valid: Path, out: Path) -> None:
     masks = [example.label for example in source]
     classes = len(source.labels.classes)
     values = {
-        str(stride): metrics.scores(
-            measured.ceiling(masks, stride, classes, wanted.method)
-        )["mean_iou"]
+        str(stride): metrics.scores(measured.ceiling(masks, stride, classes, wanted.method))[
+            "mean_iou"
+        ]
         for stride in wanted.strides
     }
     content = {"split": wanted.split, "method": wanted.method, "mean_iou": values}

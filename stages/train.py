@@ -45,7 +45,7 @@ def train(key: str, records: Path, valid: Path, start: Path, out: Path, curve: P
                     evaluation.count(network, val, wanted.training.batch, classes).sum(axis=0)
                 )
             },
-            lambda epoch: run.metrics(epoch.row(), epoch.step),
+            lambda epoch: run.metrics(epoch.values(), epoch.step),
         )
         models.save(model, out)
         with files.writing(curve) as aside:
