@@ -1,14 +1,10 @@
 """Run a network over a split and count, per image and at the label's original size."""
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import keras
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 
-from fcn import files
 from fcn.metrics import confusion_matrix
 from fcn.records import Decoded
 
@@ -37,27 +33,6 @@ def count(model: keras.Model, examples: Sequence[Decoded], batch: int, classes: 
             for example, mask in predict(model, examples, batch)
         ]
     )
-
-
-def write_matrices(path: Path, ids: Sequence[str], matrices: np.ndarray) -> None:
-    """Write per-image confusion matrices N K K as Parquet: id, and K * K counts row by row.
-
-    Any aggregation and any interval can be had from them without running the network again.
-    """
-    counts = pa.FixedSizeListArray.from_arrays(
-        pa.array(matrices.reshape(-1)), matrices.shape[1] * matrices.shape[2]
-    )
-    with files.writing(path) as aside:
-        pq.write_table(pa.table({"id": list(ids), "counts": counts}), aside)
-
-
-def read_matrices(path: Path) -> tuple[list[str], np.ndarray]:
-    """Return the ids and the matrices N K K int64 of `write_matrices`."""
-    table = pq.read_table(path)
-    counts = table["counts"].combine_chunks()
-    classes = round(counts.type.list_size**0.5)
-    flat = counts.flatten().to_numpy()
-    return table["id"].to_pylist(), flat.reshape(-1, classes, classes)
 
 
 def _same_size(examples: Sequence[Decoded], batch: int) -> Iterator[list[Decoded]]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from fcn.intervals import Interval
 from fcn.metrics import ABSENT, SCORES
 
 TITLES = {
@@ -28,6 +29,10 @@ class Row:
     class_iou: dict[str, float | None]
     ceiling: float | None
     """Mean IoU of the masks themselves through this stride."""
+    interval: Interval
+    """Of mean IoU."""
+    gain: tuple[float, Interval] | None
+    """Mean IoU less the row's before it, on the same images; None in the first row."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +42,8 @@ class Report:
     title: str
     split: str
     examples: int
+    level: float
+    """Of the intervals, as a fraction."""
     method: str
     """How the ceilings were measured; see `fcn.ceiling`."""
     rows: Sequence[Row]
@@ -47,11 +54,12 @@ class Report:
 
 def markdown(report: Report) -> str:
     """Return the table in percent, its policy and its sources."""
-    head = ["network", *(TITLES[name] for name in SCORES), "stride", "ceiling"]
+    head = ["network", *(TITLES[name] for name in SCORES), "gain", "stride", "ceiling"]
     rows = [
         [
             row.name,
-            *(_percent(row.scores[name]) for name in SCORES),
+            *(_score(row, name) for name in SCORES),
+            "–" if row.gain is None else f"{100 * row.gain[0]:+.1f} {_between(row.gain[1])}",
             str(row.stride),
             _percent(row.ceiling),
         ]
@@ -64,6 +72,9 @@ def markdown(report: Report) -> str:
     notes = [
         f"Split `{report.split}`, {report.examples} images, at the labels' own size, in percent.",
         f"One confusion matrix over the whole split; {ABSENT}.",
+        f"In brackets: {100 * report.level:g} % bootstrap intervals over images. Gain: mean IoU "
+        "less the row before's, on the same images. Each row was trained once; the spread between "
+        "trainings is not in the intervals.",
         f"Ceiling: mean IoU of the masks themselves made coarse by the stride and fine again "
         f"(`{report.method}`); a yardstick, not a bound: learned upsampling can beat it.",
         *(
@@ -94,13 +105,28 @@ def comma_separated(report: Report) -> str:
     classes = list(report.rows[0].class_iou)
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(
-        ["row", "name", *SCORES, "stride", "ceiling", *(f"iou_{name}" for name in classes)]
+        [
+            *("row", "name", *SCORES, "mean_iou_low", "mean_iou_high"),
+            *("stride", "ceiling", *(f"iou_{name}" for name in classes)),
+        ]
     )
     for row in report.rows:
         numbers: list[Any] = [row.scores[name] for name in SCORES]
         by_class = [row.class_iou[name] for name in classes]
-        writer.writerow([row.key, row.name, *numbers, row.stride, row.ceiling, *by_class])
+        interval = [row.interval.low, row.interval.high]
+        writer.writerow(
+            [row.key, row.name, *numbers, *interval, row.stride, row.ceiling, *by_class]
+        )
     return text.getvalue()
+
+
+def _score(row: Row, name: str) -> str:
+    interval = f" {_between(row.interval)}" if name == "mean_iou" else ""
+    return _percent(row.scores[name]) + interval
+
+
+def _between(interval: Interval) -> str:
+    return f"[{100 * interval.low:.1f}, {100 * interval.high:.1f}]"
 
 
 def _percent(value: float | None) -> str:

@@ -37,6 +37,14 @@ class Settings(BaseModel):
     )
 
 
+class Intervals(Settings):
+    """How sure a number is: bootstrap over images."""
+
+    resamples: Annotated[int, Field(ge=100)]
+    level: Annotated[float, Field(gt=0, lt=1)]
+    """Share of the resamples that the interval holds."""
+
+
 class Common(Settings):
     """params.yaml: what all tables share."""
 
@@ -48,6 +56,7 @@ class Common(Settings):
     """What layers compute in; weights, scores and the loss are float32 in both."""
     deterministic: bool
     """Use deterministic kernels, so that the same settings give the same weights bit for bit."""
+    intervals: Intervals
 
 
 class Download(Settings):

@@ -14,7 +14,7 @@ import pandas as pd
 from PIL import Image
 
 import fcn.heads
-from fcn import backend, door, files, labels, pictures, settings
+from fcn import backend, door, files, intervals, labels, pictures, settings
 from fcn import metrics as measured
 from fcn.records import Decoded, Labels, Records
 
@@ -48,7 +48,7 @@ def evaluate(
         run.metrics({f"iou_{name}": value for name, value in by_class.items()})
         with files.writing_folder(details) as aside:
             ids = [example.id for example in examples]
-            evaluation.write_matrices(aside / "matrices.parquet", ids, matrices)
+            intervals.write_matrices(aside / "matrices.parquet", ids, matrices)
             for number in np.linspace(0, len(results) - 1, evaluation_settings.pictures, dtype=int):
                 example, mask = results[number]
                 picture = draw(example, mask, names)

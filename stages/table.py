@@ -1,32 +1,32 @@
-"""Put the table together from the metrics of its rows.
+"""Put the table together from the metrics and the per-image matrices of its rows.
 
 Run:
     python -m stages.table digits --metrics data/metrics/digits \
+        --details data/evaluations/digits \
         --markdown data/tables/digits.md --csv data/tables/digits.csv
 """
 
 from pathlib import Path
-from typing import Any
 
-from fcn import dataset, door, files, report, settings
+from fcn import dataset, door, files, intervals, report, settings
 from fcn.metrics import SCORES
 
 
-def table(key: str, metrics: Path, markdown: Path, csv: Path) -> None:
+def table(key: str, metrics: Path, details: Path, markdown: Path, csv: Path) -> None:
     """Write the table as Markdown and as CSV."""
-    loaded = settings.load(key).table
-    wanted = settings.entry(loaded.tables, key, "tables")
+    loaded = settings.load(key)
+    wanted = settings.entry(loaded.table.tables, key, "tables")
     source = dataset.load(wanted.source)
     ceiling = files.read_json(metrics / "ceiling.json")
-    results = {row: files.read_json(metrics / f"{row}.json") for row in wanted.rows}
-    first = next(iter(results.values()))
+    first = files.read_json(metrics / f"{next(iter(wanted.rows))}.json")
     content = report.Report(
         title=wanted.title,
         split=first["split"],
         examples=first["images"],
+        level=loaded.common.intervals.level,
         method=ceiling["method"],
-        rows=[_row(row, wanted.rows[row], results[row], ceiling) for row in results],
-        classifiers=_classifiers(loaded, metrics),
+        rows=_rows(wanted.rows, metrics, details, ceiling["mean_iou"], loaded.common),
+        classifiers=_classifiers(loaded.table, metrics),
         citation=source.citation,
     )
     for path, text in (
@@ -38,10 +38,39 @@ def table(key: str, metrics: Path, markdown: Path, csv: Path) -> None:
     door.say(report.markdown(content))
 
 
-def _row(key: str, name: str, result: dict[str, Any], ceiling: dict[str, Any]) -> report.Row:
-    scores = {score: result[score] for score in SCORES}
-    at_stride = ceiling["mean_iou"].get(str(result["stride"]))
-    return report.Row(key, name, result["stride"], scores, result["class_iou"], at_stride)
+def _rows(
+    names: dict[str, str],
+    metrics: Path,
+    details: Path,
+    ceilings: dict[str, float],
+    common: settings.Common,
+) -> list[report.Row]:
+    rows: list[report.Row] = []
+    ids_before, drawn_before = None, None
+    for key, name in names.items():
+        result = files.read_json(metrics / f"{key}.json")
+        ids, matrices = intervals.read_matrices(details / key / "matrices.parquet")
+        if ids_before not in (None, ids):
+            raise ValueError(f"{key} was measured on other images than the row before it")
+        drawn = intervals.resampled_mean_iou(matrices, common.intervals.resamples, common.seed)
+        gain = None
+        if drawn_before is not None:
+            spread = intervals.interval(drawn - drawn_before, common.intervals.level)
+            gain = (result["mean_iou"] - rows[-1].scores["mean_iou"], spread)
+        rows.append(
+            report.Row(
+                key=key,
+                name=name,
+                stride=result["stride"],
+                scores={score: result[score] for score in SCORES},
+                class_iou=result["class_iou"],
+                ceiling=ceilings.get(str(result["stride"])),
+                interval=intervals.interval(drawn, common.intervals.level),
+                gain=gain,
+            )
+        )
+        ids_before, drawn_before = ids, drawn
+    return rows
 
 
 def _classifiers(loaded: settings.TableFile, metrics: Path) -> dict[str, float]:
@@ -54,4 +83,4 @@ def _classifiers(loaded: settings.TableFile, metrics: Path) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    door.main(__doc__, table, key=str, metrics=Path, markdown=Path, csv=Path)
+    door.main(__doc__, table, key=str, metrics=Path, details=Path, markdown=Path, csv=Path)

@@ -1,5 +1,3 @@
-from pathlib import Path
-
 import keras
 import numpy as np
 import pytest
@@ -56,19 +54,3 @@ def test_each_example_is_counted_for_itself(reader: keras.Model, examples: list[
         np.testing.assert_array_equal(matrix, expected)
     valid = sum((example.label != IGNORE).sum() for example in examples)
     assert matrices.sum() == valid
-
-
-def test_matrices_come_back_from_the_file(tmp_path: Path, rng: np.random.Generator) -> None:
-    matrices = rng.integers(2**40, size=(7, CLASSES, CLASSES))
-    ids = [f"example-{number}" for number in range(7)]
-    evaluation.write_matrices(tmp_path / "matrices.parquet", ids, matrices)
-    read_ids, read = evaluation.read_matrices(tmp_path / "matrices.parquet")
-    assert read_ids == ids
-    assert read.dtype == np.int64
-    np.testing.assert_array_equal(read, matrices)
-
-
-def test_the_same_matrices_are_the_same_bytes(tmp_path: Path) -> None:
-    for name in ("first", "second"):
-        evaluation.write_matrices(tmp_path / name, ["a"], np.ones((1, 2, 2), np.int64))
-    assert (tmp_path / "first").read_bytes() == (tmp_path / "second").read_bytes()

@@ -8,6 +8,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from fcn import report
+from fcn.intervals import Interval
 from fcn.metrics import SCORES
 from fcn.report import Report, Row
 
@@ -19,6 +20,8 @@ ROWS = (
         dict(zip(SCORES, [0.90345, 0.8, 0.7, 1.0], strict=True)),
         {"ground": 0.99, "thing": 0.0123},
         0.456,
+        Interval(0.685, 0.7149),
+        None,
     ),
     Row(
         "two-fcn8s",
@@ -27,9 +30,13 @@ ROWS = (
         dict(zip(SCORES, [0.05, 0.06, 0.07, 0.0], strict=True)),
         {"ground": 1.0, "thing": None},
         None,
+        Interval(0.0, 0.1),
+        (-0.63, Interval(-0.7, -0.6)),
     ),
 )
-TWO = Report("Two classes", "test", 400, "nearest", ROWS, {"two-vgg16": 0.98765}, "Somebody, 1998.")
+TWO = Report(
+    "Two classes", "test", 400, 0.95, "nearest", ROWS, {"two-vgg16": 0.98765}, "Somebody, 1998."
+)
 
 
 def grids(text: str) -> list[list[str]]:
@@ -50,8 +57,17 @@ def cells(line: str) -> list[str]:
 def test_numbers_are_in_percent_and_none_is_a_dash() -> None:
     scores, by_class = grids(report.markdown(TWO))
     assert [cells(line) for line in scores[2:]] == [
-        ["FCN-32s", "90.3", "80.0", "70.0", "100.0", "32", "45.6"],
-        ["FCN-8s, a longer name", "5.0", "6.0", "7.0", "0.0", "8", "–"],
+        ["FCN-32s", "90.3", "80.0", "70.0 [68.5, 71.5]", "100.0", "–", "32", "45.6"],
+        [
+            "FCN-8s, a longer name",
+            "5.0",
+            "6.0",
+            "7.0 [0.0, 10.0]",
+            "0.0",
+            "-63.0 [-70.0, -60.0]",
+            "8",
+            "–",
+        ],
     ]
     assert [cells(line) for line in by_class[2:]] == [
         ["FCN-32s", "99.0", "1.2"],
@@ -62,7 +78,7 @@ def test_numbers_are_in_percent_and_none_is_a_dash() -> None:
 def test_heads_name_every_score_and_class() -> None:
     scores, by_class = grids(report.markdown(TWO))
     titles = [report.TITLES[name] for name in SCORES]
-    assert cells(scores[0]) == ["network", *titles, "stride", "ceiling"]
+    assert cells(scores[0]) == ["network", *titles, "gain", "stride", "ceiling"]
     assert cells(by_class[0]) == ["network", "ground", "thing"]
 
 
@@ -95,6 +111,8 @@ def test_what_the_numbers_mean_is_said_below() -> None:
         "Split `test`, 400 images",
         "left out of means",
         "(`nearest`)",
+        "95 % bootstrap intervals over images",
+        "trained once",
         "Backbone `two-vgg16`: its classifier names 98.8 % of unseen objects right.",
         "Data: Somebody, 1998.",
     ):
@@ -121,6 +139,8 @@ def reports(draw: st.DrawFn) -> Report:
             {name: draw(FRACTIONS) for name in SCORES},
             {name: draw(st.none() | FRACTIONS) for name in classes},
             draw(st.none() | FRACTIONS),
+            Interval(draw(FRACTIONS), draw(FRACTIONS)),
+            draw(st.none() | st.just((0.1, Interval(0.0, 0.2)))),
         )
         for number in range(draw(st.integers(1, 4)))
     ]
@@ -137,6 +157,7 @@ def test_the_csv_holds_the_same_fractions_to_the_last_bit(content: Report) -> No
     assert table["stride"].tolist() == [str(row.stride) for row in content.rows]
     for row, (_, read) in zip(content.rows, table.iterrows(), strict=True):
         numbers = {**row.scores, "ceiling": row.ceiling}
+        numbers |= {"mean_iou_low": row.interval.low, "mean_iou_high": row.interval.high}
         numbers |= {f"iou_{name}": value for name, value in row.class_iou.items()}
         assert {name: float(read[name] or "nan") for name in numbers} == pytest.approx(
             {name: float("nan") if value is None else value for name, value in numbers.items()},
