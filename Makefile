@@ -45,7 +45,7 @@ setup: $(SETUP) ## install exactly what uv.lock says into .venv (EXTRA=cpu, gpu 
 reproduce: $(SETUP) ## run every step that has changed, from download to table
 	$(RUN) python -m flows.reproduce
 
-serve: $(SETUP) ## run the servers and schedules until Ctrl-C
+serve: $(SETUP) ## Prefect's and MLflow's pages on this machine until Ctrl-C
 	$(RUN) python -m flows.serve
 
 check: $(SETUP) ## style, types and the direction of imports

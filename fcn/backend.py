@@ -10,6 +10,9 @@ import absl.logging
 
 from fcn.settings import Common
 
+EXTRAS = {"tensorflow": "cpu", "jax": "jax"}
+"""What `make setup` calls the extra that brings a backend."""
+
 
 def use(common: Common) -> None:
     """Import keras on the backend, precision and seed of the settings.
@@ -28,8 +31,8 @@ def use(common: Common) -> None:
             keras.ops.zeros(1)  # TensorFlow's last notes come with its first operation.
     except ModuleNotFoundError as error:
         raise ValueError(
-            f"backend {common.backend!r} is not installed ({error}); install its extra "
-            "(`make setup EXTRA=jax`) or choose another in params.yaml"
+            f"backend {common.backend!r} is not installed ({error}); install it with "
+            f"`make setup EXTRA={EXTRAS[common.backend]}`, or choose another in params.yaml"
         ) from None
     keras.config.set_dtype_policy(common.precision)
     keras.utils.set_random_seed(common.seed)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -17,52 +18,56 @@ LOCK = "dvc.lock"
 def pipeline(tables: Sequence[str]) -> Iterator[dict[str, str]]:
     """Open a parent run in each table's experiment; yield the environment for the stages.
 
-    Afterwards every child is tagged with Git's commit and its entry in dvc.lock, and the best model
-    of each table is registered as `fcn-TABLE`. An exception marks the parents failed.
+    Afterwards every child is tagged with its entry in dvc.lock, a new table is logged, and the best
+    model of each table is registered as `fcn-TABLE`. An exception marks the parents failed.
+
+    Raises:
+        ValueError: MLflow's store cannot be used.
     """
     if not tables or not tracking.installed():
         yield {}
         return
-    mlflow = tracking.store()
+    mlflow, began = tracking.store(), time.time()
     client = mlflow.MlflowClient()
-    parents = {
-        table: client.create_run(
-            tracking.experiment(mlflow, table), run_name="reproduce", tags=tracking.git_tags()
-        ).info.run_id
-        for table in tables
-    }
+    with tracking.refusing(mlflow):
+        parents = {
+            table: client.create_run(
+                tracking.experiment(mlflow, table), run_name="reproduce", tags=tracking.git_tags()
+            ).info.run_id
+            for table in tables
+        }
     status = "FAILED"
     try:
         yield {tracking.PARENTS: " ".join(f"{table}:{run}" for table, run in parents.items())}
         status = "FINISHED"
     finally:
-        for table, parent in parents.items():
-            try:
-                _tag_children(client, parent)
-                if status == "FINISHED":
-                    _keep_results(mlflow, client, table, parent)
-            finally:
-                client.set_terminated(parent, status)
+        with tracking.refusing(mlflow):
+            for table, parent in parents.items():
+                try:
+                    _tag_children(client, parent)
+                    if status == "FINISHED":
+                        _log_table(client, table, parent, began)
+                        register_best(mlflow, client, table)
+                finally:
+                    client.set_terminated(parent, status)
 
 
-def _keep_results(mlflow: Any, client: Any, table: str, parent: str) -> None:
-    """Log the table, if this run got so far, and register the best model."""
+def _log_table(client: Any, table: str, parent: str, began: float) -> None:
+    """Log the table if it was written after `began` (seconds since 1970), that is by this run."""
     report = tracking.HERE / "data" / "tables" / f"{table}.md"
-    if report.is_file():
+    if report.is_file() and report.stat().st_mtime >= began:
         client.log_artifact(parent, str(report))
-        register_best(mlflow, client, table)
 
 
 def _tag_children(client: Any, parent: str) -> None:
-    """Tag each child with the commit and what dvc.lock says of its stage."""
+    """Tag each child with what dvc.lock says of its stage, which only now is known."""
     path = tracking.HERE / LOCK
     lock = YAML(typ="safe", pure=True).load(path.read_text("utf-8")) if path.is_file() else {}
     experiment = client.get_run(parent).info.experiment_id
     children = client.search_runs([experiment], f"tags.mlflow.parentRunId = '{parent}'")
     for child in children:
         entry = lock.get("stages", {}).get(child.data.tags.get("dvc.stage"))
-        tags = tracking.git_tags() | (_lock_tags(entry) if entry else {})
-        for name, value in tags.items():
+        for name, value in (_lock_tags(entry) if entry else {}).items():
             client.set_tag(child.info.run_id, name, value)
 
 

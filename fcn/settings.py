@@ -149,7 +149,7 @@ class Backbone(Settings):
 
     table: str
     dataset: str
-    """The key in `datasets` whose crops the classifier learns."""
+    """The key in `datasets` that it will be trained on; the classifier waits for its verdict."""
     raw: str
     """The key in `downloads` whose files are read."""
     source: str
@@ -235,8 +235,9 @@ def table_of(key: str) -> str:
 
 def active(root: Path = Path()) -> list[str]:
     """Return the names of the active tables: the files that dvc.yaml lists under `vars`."""
-    graph = YAML(typ="safe", pure=True).load((root / "dvc.yaml").read_text("utf-8"))
-    return [Path(path).stem for path in graph.get("vars", []) if Path(path).parent == TABLES]
+    listed = _read(Path("dvc.yaml"), root).get("vars", [])
+    files = [Path(entry) for entry in listed if isinstance(entry, str)]
+    return [path.stem for path in files if path.parent == TABLES]
 
 
 def load(key: str, root: Path = Path()) -> Loaded:
@@ -267,15 +268,18 @@ def entry(entries: dict[str, T], key: str, section: str) -> T:
     return entries[key]
 
 
-def _parse(kind: type[S], path: Path, root: Path) -> S:
+def _read(path: Path, root: Path) -> Any:
     try:
-        content = YAML(typ="safe", pure=True).load((root / path).read_text("utf-8"))
+        return YAML(typ="safe", pure=True).load((root / path).read_text("utf-8"))
     except FileNotFoundError:
         raise ValueError(f"{path} is missing; run from the project's folder") from None
     except (YAMLError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is not valid YAML: {error}") from None
+
+
+def _parse(kind: type[S], path: Path, root: Path) -> S:
     try:
-        return kind.model_validate(content)
+        return kind.model_validate(_read(path, root))
     except pydantic.ValidationError as error:
         lines = [_explain(kind, problem) for problem in error.errors()]
         raise ValueError("\n  ".join([f"{path}: {len(lines)} wrong setting(s)", *lines])) from None
@@ -345,8 +349,12 @@ def _problems(file: TableFile, name: str) -> Iterator[str]:
             yield _differs(f"tables.{key}.source", table.source, data.module)
         if table.dataset not in file.datasets:
             yield f"tables.{key}.dataset: {_unknown(table.dataset, file.datasets)}"
-        for row in (row for row in table.rows if row not in file.models):
-            yield f"tables.{key}.rows: {_unknown(row, file.models)}"
+        for row in table.rows:
+            if row not in file.models:
+                yield f"tables.{key}.rows: {_unknown(row, file.models)}"
+            elif file.models[row].dataset != table.dataset:
+                learned = file.models[row].dataset
+                yield f"tables.{key}.rows: {row} learns {learned!r}, not {table.dataset!r}"
     yield from _broken_starts(file)
     yield from _unknown_splits(file)
 

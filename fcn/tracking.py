@@ -10,11 +10,14 @@ import importlib.util
 import logging
 import os
 import subprocess
-from collections.abc import Iterator, Mapping
+import textwrap
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from fcn import door
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -66,52 +69,71 @@ def experiment(mlflow: Any, table: str) -> str:
 
 
 class Run:
-    """One run of MLflow, or nothing where MLflow is not installed."""
+    """One run of MLflow, or nothing where MLflow is not installed.
+
+    A store that fails while a training goes on costs a warning, not the training.
+    """
 
     def __init__(self, mlflow: Any = None) -> None:
         """Keep the module; None makes every method do nothing."""
         self._mlflow = mlflow
+        self._lost = False
+
+    def tell(self, what: Callable[[Any], None]) -> None:
+        """Call `what` with MLflow; if that fails, say so once and go on without it."""
+        if self._mlflow is not None and not self._lost:
+            self._try(what)
+
+    def end(self, status: str) -> None:
+        """End the run in any case: MLflow would take the next one of this process for its child."""
+        self._try(lambda mlflow: mlflow.end_run(status))
+
+    def _try(self, what: Callable[[Any], None]) -> None:
+        try:
+            what(self._mlflow)
+        except _failures(self._mlflow) as error:
+            if not self._lost:
+                reason = _short(error)
+                door.say(f"warning: MLflow could not be told ({reason}); going on without it")
+            self._lost = True
 
     def metrics(self, values: Mapping[str, float | None], step: int | None = None) -> None:
         """Log numbers; None (an absent class) is left out."""
-        if self._mlflow:
-            known = {name: value for name, value in values.items() if value is not None}
-            self._mlflow.log_metrics(known, step=step)
+        known = {name: value for name, value in values.items() if value is not None}
+        self.tell(lambda mlflow: mlflow.log_metrics(known, step=step))
 
     def picture(self, name: str, picture: "Image.Image") -> None:
         """Log a picture under `pictures/`."""
-        if self._mlflow:
-            self._mlflow.log_image(picture, f"pictures/{name}.png")
-
-    def file(self, path: Path) -> None:
-        """Log a file as it is."""
-        if self._mlflow:
-            self._mlflow.log_artifact(str(path))
+        self.tell(lambda mlflow: mlflow.log_image(picture, f"pictures/{name}.png"))
 
     def data(self, name: str, folder: Path, fingerprint: str, split: str) -> None:
         """Log which data was used: name, place, SHA-256 of the records, split."""
-        if self._mlflow:
+
+        def tell(mlflow: Any) -> None:
             from mlflow.data.code_dataset_source import CodeDatasetSource
             from mlflow.data.meta_dataset import MetaDataset
 
             source = CodeDatasetSource({"dvc.path": folder.as_posix()})
-            # MLflow keeps 36 characters of a digest; the whole one is a tag.
             make: Any = MetaDataset  # its abstract `profile` is one that MLflow itself leaves out
+            # MLflow keeps 36 characters of a digest; the whole one is a tag.
             dataset = make(source, name=name, digest=fingerprint[:32])
-            self._mlflow.log_input(dataset, context=split)
-            self._mlflow.set_tag("data.sha256", fingerprint)
+            mlflow.log_input(dataset, context=split)
+            mlflow.set_tag("data.sha256", fingerprint)
+
+        self.tell(tell)
 
     def model(self, path: Path, channels: int, backend: str) -> None:
         """Log a saved model with signature and requirements, and its file's MD5 as DVC knows it."""
-        if self._mlflow:
+
+        def tell(mlflow: Any) -> None:
             import numpy as np
             from mlflow.models import ModelSignature
             from mlflow.types import Schema, TensorSpec
 
             image = TensorSpec(np.dtype("uint8"), (-1, -1, -1, channels))
             mask = TensorSpec(np.dtype("uint8"), (-1, -1, -1))
-            self._mlflow.set_tag("model.md5", md5(path))
-            self._mlflow.pyfunc.log_model(
+            mlflow.set_tag("model.md5", md5(path))
+            mlflow.pyfunc.log_model(
                 name="model",
                 python_model=str(HERE / "fcn" / "served.py"),
                 artifacts={"model": str(path)},
@@ -123,6 +145,8 @@ class Run:
                 pip_requirements=requirements(backend),
             )
 
+        self.tell(tell)
+
 
 @contextmanager
 def run(kind: str, key: str, table: str, settings: Mapping[str, Any]) -> Iterator[Run]:
@@ -133,6 +157,9 @@ def run(kind: str, key: str, table: str, settings: Mapping[str, Any]) -> Iterato
         key: the model's key in the table file.
         table: the table's name.
         settings: everything that determines the result, nested; logged as parameters `a.b.c`.
+
+    Raises:
+        ValueError: the store cannot be opened; said before anything is trained.
     """
     if not installed():
         yield Run()
@@ -140,14 +167,43 @@ def run(kind: str, key: str, table: str, settings: Mapping[str, Any]) -> Iterato
     mlflow = store()
     parents = dict(part.split(":") for part in os.environ.get(PARENTS, "").split())
     tags = {"fcn.kind": kind, "fcn.key": key, "dvc.stage": os.environ.get("DVC_STAGE", "")}
-    with mlflow.start_run(
-        experiment_id=experiment(mlflow, table),
-        run_name=f"{kind} {key}",
-        parent_run_id=parents.get(table),
-        tags={name: value for name, value in (tags | git_tags()).items() if value},
-    ):
+    with refusing(mlflow):
+        mlflow.start_run(
+            experiment_id=experiment(mlflow, table),
+            run_name=f"{kind} {key}",
+            parent_run_id=parents.get(table),
+            tags={name: value for name, value in (tags | git_tags()).items() if value},
+        )
         mlflow.log_params(dict(_flat(settings)))
-        yield Run(mlflow)
+    opened, status = Run(mlflow), "FAILED"
+    try:
+        yield opened
+        status = "FINISHED"
+    finally:
+        opened.end(status)
+
+
+@contextmanager
+def refusing(mlflow: Any) -> Iterator[None]:
+    """Turn what MLflow raises into one message for the person."""
+    try:
+        yield
+    except _failures(mlflow) as error:
+        raise ValueError(
+            f"MLflow's store {mlflow.get_tracking_uri()} cannot be used ({_short(error)}); "
+            "start it, or set MLFLOW_TRACKING_URI to another"
+        ) from error
+
+
+def _failures(mlflow: Any) -> tuple[type[Exception], ...]:
+    """Return what a store raises: not all of SQLAlchemy's errors come wrapped."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    return (mlflow.MlflowException, SQLAlchemyError, OSError)
+
+
+def _short(error: Exception) -> str:
+    return textwrap.shorten(str(error), 200)
 
 
 def requirements(backend: str) -> list[str]:
@@ -193,4 +249,6 @@ def git_tags() -> dict[str, str]:
     commit = git("rev-parse", "HEAD")
     if commit is None:
         return {}
-    return {"git.commit": commit, "git.dirty": str(bool(git("status", "--porcelain"))).lower()}
+    # What a run itself writes does not make the code that ran another.
+    changed = git("status", "--porcelain", "--", ".", ":!data", ":!dvc.lock")
+    return {"git.commit": commit, "git.dirty": str(bool(changed)).lower()}

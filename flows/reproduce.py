@@ -22,7 +22,7 @@ from prefect.futures import PrefectFuture
 from prefect.runtime import task_run
 from prefect.states import Cancelled, Completed, Failed
 
-from fcn import registry, settings
+from fcn import door, registry, settings
 from flows import dvc, graph, temporary_server
 
 
@@ -157,9 +157,11 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("targets", nargs="*", metavar="TARGET", help="as for `dvc repro`")
     parser.add_argument("--slots", type=int, default=2, help="stages at once (%(default)s)")
     chosen = parser.parse_args(arguments)
-    temporary_server.start_if_none()
     try:
+        temporary_server.start_if_none()
         state = reproduce(chosen.targets, chosen.slots, return_state=True)
+    except RuntimeError as error:
+        door.fail(str(error))
     except KeyboardInterrupt:
         print("cancelled; every stage has been ended")
         return 130  # what a shell reports after Ctrl-C

@@ -19,19 +19,22 @@ def backbone(key: str, raw: Path, records: Path, valid: Path, out: Path, metrics
     """Train, convert and save; the metrics are the classifier's accuracies by split."""
     loaded = settings.load(key)
     wanted = settings.entry(loaded.table.backbones, key, "backbones")
-    labels.require_valid(valid, records)
+    fingerprint = labels.require_valid(valid, records)
     backend.use(loaded.common)
     from fcn import classifier, models, tracking
 
     channels = record.read_labels(records).channels
     network = models.backbone(wanted.module, wanted.network, channels)
     accuracies: dict[str, float] = {}
-    shown = wanted.model_dump() | {"seed": loaded.common.seed}
+    shown = wanted.model_dump() | loaded.common.model_dump()
     with tracking.run("train", key, wanted.table, shown) as run:
+        run.data(wanted.dataset, records, fingerprint, "train")
         if wanted.classifier is not None:
             source = dataset.load(wanted.source)
             if source.crops is None:
                 raise ValueError(f"{source.name} knows no single objects; use `weights: scratch`")
+            if missing := {"train", "val", "test"} - set(source.splits):
+                raise ValueError(f"{source.name} has no split {missing}; use `weights: scratch`")
             crops = {
                 split: list(source.crops(raw, split, loaded.common.seed)) for split in source.splits
             }

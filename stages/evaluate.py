@@ -34,6 +34,7 @@ def evaluate(
     backend.use(loaded.common)
     from fcn import evaluation, models, tracking
 
+    shown_pictures = min(evaluation_settings.pictures, len(examples))
     network = models.load(model)
     results = list(evaluation.predict(network, examples, evaluation_settings.batch))
     matrices = np.stack(
@@ -41,7 +42,10 @@ def evaluate(
     )
     total = matrices.sum(axis=0)
     scores, by_class = measured.scores(total), measured.per_class(total, names.classes)
-    shown = wanted.model_dump() | {"evaluation": evaluation_settings.model_dump()}
+    shown = wanted.model_dump() | {
+        "evaluation": evaluation_settings.model_dump(),
+        **loaded.common.model_dump(),
+    }
     with tracking.run("evaluate", key, wanted.table, shown) as run:
         run.data(wanted.dataset, records, fingerprint, evaluation_settings.split)
         run.metrics(scores)
@@ -49,7 +53,7 @@ def evaluate(
         with files.writing_folder(details) as aside:
             ids = [example.id for example in examples]
             intervals.write_matrices(aside / "matrices.parquet", ids, matrices)
-            for number in np.linspace(0, len(results) - 1, evaluation_settings.pictures, dtype=int):
+            for number in np.linspace(0, len(results) - 1, shown_pictures, dtype=int):
                 example, mask = results[number]
                 picture = draw(example, mask, names)
                 picture.save(aside / f"{example.id}.png")

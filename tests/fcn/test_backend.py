@@ -16,7 +16,11 @@ import sys
 from fcn import backend, settings
 {first}
 common = settings.Common(
-    seed=3, backend="{backend}", precision="mixed_bfloat16", deterministic=True
+    seed=3,
+    backend="{backend}",
+    precision="mixed_bfloat16",
+    deterministic=True,
+    intervals=settings.Intervals(resamples=100, level=0.9),
 )
 try:
     backend.use(common)

@@ -76,7 +76,6 @@ def project(
         models.save(network, folder / "data" / "models" / f"{key}.keras")
     (folder / "dvc.lock").write_text(json.dumps({"stages": {"train@digits-fcn16s": ENTRY}}))
     (folder / "data" / "tables").mkdir()
-    (folder / "data" / "tables" / "digits.md").write_text("the table")
     return made
 
 
@@ -86,6 +85,7 @@ def env(project: Project, patch: pytest.MonkeyPatch) -> dict[str, str]:
     with registry.pipeline(["digits"]) as env:
         for key in SCORES:
             project.child(env[tracking.PARENTS], key, patch)
+        (tracking.HERE / "data" / "tables" / "digits.md").write_text("the table")
     return env
 
 

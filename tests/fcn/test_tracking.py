@@ -1,5 +1,6 @@
 import hashlib
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -23,7 +24,6 @@ assert not tracking.installed()
 with tracking.run("train", "key", "table", {}) as run:
     run.metrics({"loss": 1.0})
     run.picture("name", None)
-    run.file(Path("missing"))
     run.data("name", Path("missing"), "hash", "train")
     run.model(Path("missing"), 1, "tensorflow")
 with registry.pipeline(["table"]) as env:
@@ -103,14 +103,11 @@ def test_metrics_have_steps_and_an_absent_class_is_left_out(mlflow: Any) -> None
     assert [(one.step, one.value) for one in history] == [(5, 2.0), (10, 1.0)]
 
 
-def test_pictures_and_files_are_kept(mlflow: Any, tmp_path: Path) -> None:
-    (tmp_path / "report.md").write_text("a table")
+def test_pictures_are_kept(mlflow: Any) -> None:
     picture = Image.fromarray(np.arange(12, dtype=np.uint8).reshape(2, 2, 3))
     with tracking.run("evaluate", "key", "toy", {}) as run:
         run.picture("val-00001", picture)
-        run.file(tmp_path / "report.md")
     folder = Path(mlflow.artifacts.download_artifacts(run_id=only_run(mlflow).info.run_id))
-    assert (folder / "report.md").read_text() == "a table"
     with Image.open(folder / "pictures" / "val-00001.png") as kept:
         np.testing.assert_array_equal(np.asarray(kept), np.asarray(picture))
 
@@ -193,3 +190,42 @@ def test_git_tags_are_the_commit_and_whether_files_differ_from_it(
     assert tracking.git_tags() == {"git.commit": commit, "git.dirty": "false"}
     (tmp_path / "new").touch()
     assert tracking.git_tags() == {"git.commit": commit, "git.dirty": "true"}
+
+
+def test_a_store_that_cannot_be_used_is_refused_before_anything_is_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mlflow.db").write_text("not a database " * 100)
+    done = subprocess.run(
+        [sys.executable, "-c", UNUSABLE],
+        cwd=ROOT,
+        env=os.environ | {"MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path / 'mlflow.db'}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("refused: MLflow's store sqlite:///")
+    assert "trained" not in done.stdout
+
+
+UNUSABLE = """
+import sys
+from fcn import tracking
+try:
+    with tracking.run("train", "key", "toy", {}):
+        print("trained")
+except ValueError as error:
+    sys.exit(f"refused: {error}")
+"""
+
+
+def test_a_store_that_fails_on_the_way_costs_a_warning_only(
+    mlflow: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with tracking.run("train", "key", "toy", {}) as run:
+        run.metrics({"loss": 1.0})
+        mlflow.MlflowClient().delete_run(only_run(mlflow).info.run_id)
+        run.metrics({"loss": 0.5})
+        run.metrics({"loss": 0.2})
+    assert capsys.readouterr().err.count("warning: MLflow could not be told") == 1
