@@ -41,7 +41,7 @@ MISTYPED = {
         "    heat: fcn32s",
         "models.digits-fcn32s.heat: unknown key; did you mean 'head'?",
     ),
-    "nested": ("epochs: 15", "epoch: 25", f"{LEARN}.epoch: unknown key; did you mean 'epochs'?"),
+    "nested": ("epochs: 10", "epoch: 25", f"{LEARN}.epoch: unknown key; did you mean 'epochs'?"),
     "optional": (
         "side: 32",
         "sides: 32",
@@ -73,15 +73,15 @@ def test_an_unknown_key_is_answered_with_the_nearest(
 
 
 def test_a_mistyped_key_is_also_named_as_missing(tree: Tree) -> None:
-    assert f"{LEARN}.epochs: missing" in refusal(tree("epochs: 15", "epoch: 25"))
+    assert f"{LEARN}.epochs: missing" in refusal(tree("epochs: 10", "epoch: 25"))
 
 
 WRONG = {
-    "text for a number": ("epochs: 15", "epochs: many", f"{LEARN}.epochs", "'many'", "integer"),
-    "fraction for a count": ("epochs: 15", "epochs: 15.0", f"{LEARN}.epochs", "15.0", "integer"),
-    "bool for a count": ("epochs: 15", "epochs: true", f"{LEARN}.epochs", "True", "integer"),
+    "text for a number": ("epochs: 10", "epochs: many", f"{LEARN}.epochs", "'many'", "integer"),
+    "fraction for a count": ("epochs: 10", "epochs: 10.0", f"{LEARN}.epochs", "10.0", "integer"),
+    "bool for a count": ("epochs: 10", "epochs: true", f"{LEARN}.epochs", "True", "integer"),
     "number for text": ("title: Hand", "title: 3 #", "tables.digits.title", "3", "string"),
-    "nothing": ("epochs: 15", "epochs: null", f"{LEARN}.epochs", "None", "integer"),
+    "nothing": ("epochs: 10", "epochs: null", f"{LEARN}.epochs", "None", "integer"),
     "negative rate": ("2.0e-3", "-2.0e-3", f"{LEARN}.learning_rate", "-0.002", "greater than 0"),
     "no rate": ("2.0e-3", "0", f"{LEARN}.learning_rate", "0", "greater than 0"),
     "infinite rate": ("2.0e-3", ".inf", f"{LEARN}.learning_rate", "inf", "finite"),
@@ -89,7 +89,7 @@ WRONG = {
     "mean not a number": ("mean: 0.0", "mean: .nan", f"{NET}.mean", "nan", "finite"),
     "share not a number": ("dropout: 0.1", "dropout: .nan", f"{NET}.dropout", "nan", "less than 1"),
     "share of all": ("dropout: 0.1", "dropout: 1", f"{NET}.dropout", "1", "less than 1"),
-    "no epochs": ("epochs: 15", "epochs: 0", f"{LEARN}.epochs", "0", "greater than 0"),
+    "no epochs": ("epochs: 10", "epochs: 0", f"{LEARN}.epochs", "0", "greater than 0"),
     "no splits": (
         "{train: 2000, val: 200, test: 400}",
         "{}",
@@ -217,7 +217,7 @@ def test_starts_that_go_in_a_circle_are_shown(start: str, circle: str, tree: Tre
 
 
 def test_all_that_is_wrong_is_said_at_once(tree: Tree) -> None:
-    root = tree("epochs: 15", "epochs: 0")
+    root = tree("epochs: 10", "epochs: 0")
     path = root / TABLE
     path.write_text(path.read_text().replace("side: 32", "side: 0").replace("shards: 2", ""))
     assert refusal(root).splitlines()[0] == f"{TABLE}: 3 wrong setting(s)"
