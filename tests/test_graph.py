@@ -13,6 +13,7 @@ from dvc.repo import Repo
 ROOT = Path(__file__).parents[1]
 
 CANNOT_CHANGE_RESULTS = {
+    "fcn/consistency.py": "refuses settings, changes none",
     "fcn/door.py": "arguments, messages and progress; no result goes through it",
     "fcn/files.py": "how files come into place whole, not what is in them",
     "fcn/settings.py": "reads values that DVC tracks one by one under `params`",
