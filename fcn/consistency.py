@@ -5,15 +5,13 @@ the place it comes from.
 """
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from fcn.schema.table import TableFile
 from fcn.text import nearest
 
-if TYPE_CHECKING:
-    from fcn.settings import TableFile
 
-
-def problems(file: "TableFile", name: str) -> Iterator[str]:
+def problems(file: TableFile, name: str) -> Iterator[str]:
     """Yield what is wrong between the sections of one file, a line each."""
     sections: dict[str, dict[str, Any]] = {
         "downloads": file.downloads,
@@ -21,6 +19,8 @@ def problems(file: "TableFile", name: str) -> Iterator[str]:
         "backbones": file.backbones,
         "models": file.models,
     }
+    # A folder of one's own is brought by `dvc add`, not by a stage.
+    own = [data.raw for data in file.datasets.values() if data.module == "folder"]
     for section, entries in sections.items():
         for key, value in entries.items():
             where = f"{section}.{key}"
@@ -28,7 +28,7 @@ def problems(file: "TableFile", name: str) -> Iterator[str]:
                 yield f"{where}: keys of this file start with its name, {name!r}"
             if value.table != name:
                 yield f"{where}.table: got {value.table!r}, allowed: {name!r}, the file's name"
-            if section in ("datasets", "backbones") and value.raw not in file.downloads:
+            if section in ("datasets", "backbones") and value.raw not in [*file.downloads, *own]:
                 yield f"{where}.raw: {_unknown(value.raw, file.downloads)}"
             if section in ("backbones", "models") and value.dataset not in file.datasets:
                 yield f"{where}.dataset: {_unknown(value.dataset, file.datasets)}"
@@ -60,7 +60,18 @@ def problems(file: "TableFile", name: str) -> Iterator[str]:
     yield from _unknown_splits(file)
 
 
-def _broken_starts(file: "TableFile") -> Iterator[str]:
+def uneven_batches(file: TableFile, devices: int) -> Iterator[str]:
+    """Yield the trainings whose batches cannot be shared out evenly over the devices."""
+    trainings = {f"models.{key}.training": model.training for key, model in file.models.items()}
+    for key, backbone in file.backbones.items():
+        if backbone.classifier is not None:
+            trainings[f"backbones.{key}.classifier.training"] = backbone.classifier.training
+    for where, training in trainings.items():
+        if training.batch % devices:
+            yield f"{where}.batch: got {training.batch}, allowed: multiples of `devices`, {devices}"
+
+
+def _broken_starts(file: TableFile) -> Iterator[str]:
     known = {**file.backbones, **file.models}
     for key, model in file.models.items():
         if model.start not in known:
@@ -77,7 +88,7 @@ def _broken_starts(file: "TableFile") -> Iterator[str]:
             yield f"models.{key}.backbone: got {model.backbone!r}, but it starts from {other!r}"
 
 
-def _unknown_splits(file: "TableFile") -> Iterator[str]:
+def _unknown_splits(file: TableFile) -> Iterator[str]:
     for key, data in file.datasets.items():
         if data.ceiling.split not in data.convert.splits:
             split = _unknown(data.ceiling.split, data.convert.splits)

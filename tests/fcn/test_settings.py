@@ -1,6 +1,7 @@
 import io
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from shutil import copy
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -12,6 +13,8 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from fcn import settings
+from fcn.schema import common, data, table
+from fcn.schema.values import Settings
 
 Tree = Callable[[str, str], Path]
 ROOT = Path(__file__).parents[2]
@@ -60,7 +63,7 @@ MISTYPED = {
     "like no other": (
         "{pictures: 12}",
         "{pictures: 12, zzz: 1}",
-        "datasets.digits.validate.zzz: unknown key; known: pictures",
+        "datasets.digits.validate.zzz: unknown key; known: near, pictures, severity",
     ),
 }
 
@@ -309,6 +312,7 @@ def refusal_of(table: str) -> str:
     with TemporaryDirectory() as folder:
         (Path(folder) / "tables").mkdir()
         (Path(folder) / TABLE).write_text(table)
+        copy(ROOT / "params.yaml", folder)
         return refusal(Path(folder))
 
 
@@ -352,3 +356,44 @@ def test_active_tables_are_those_that_the_graph_lists(tmp_path: Path) -> None:
     assert settings.active(tmp_path) == ["digits", "camvid"]
     (tmp_path / "dvc.yaml").write_text("stages: {}\n")
     assert settings.active(tmp_path) == []
+
+
+DEFAULTS = {
+    "Common.devices": 1,
+    "Folder.ignore": None,
+    "Folder.channels": 3,
+    "Folder.shares": {},
+    "Folder.group": None,
+    "Convert.lists": {},
+    "Convert.labels": None,
+    "Convert.classes": None,
+    "Convert.encoding": "index",
+    "Convert.folder": None,
+    "Validate.severity": {},
+    "Validate.near": 4,
+    "Training.patience": None,
+    "Training.keep": "last",
+    "Backbone.classifier": None,
+}
+
+
+def test_a_default_that_can_change_a_result_stays_as_it_is() -> None:
+    """DVC tracks values in the files only: with another default, old results would stay."""
+    groups = [
+        value
+        for module in (common, data, table)
+        for value in vars(module).values()
+        if isinstance(value, type) and issubclass(value, Settings) and value is not Settings
+    ]
+    defaults = {
+        f"{group.__name__}.{name}": field.get_default(call_default_factory=True)
+        for group in groups
+        for name, field in group.model_fields.items()
+        if not field.is_required()
+    }
+    change_no_result = {"checkpoints", "minutes", "steps", "workers", "mirror"}
+    assert {
+        name: default
+        for name, default in defaults.items()
+        if name.partition(".")[2] not in change_no_result
+    } == DEFAULTS
