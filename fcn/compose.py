@@ -6,10 +6,14 @@ equally often (there a third digit fits only one time in ten), and the source di
 are disjoint (there all splits draw from one pool).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
+
+from fcn.dataset import Crop, Lazy, Pair
+from fcn.text import nearest
 
 HEIGHT, WIDTH = 64, 84
 """Canvas, in pixels."""
@@ -17,6 +21,20 @@ SIDE = 28
 """A digit's box, in pixels."""
 MOST = 3
 """Digits on the fullest canvas."""
+CLASSES = ("background", *"0123456789")
+COLOURS = (
+    (0, 0, 0),
+    (230, 25, 75),
+    (60, 180, 75),
+    (255, 225, 25),
+    (67, 99, 216),
+    (245, 130, 49),
+    (145, 30, 180),
+    (66, 212, 244),
+    (240, 50, 230),
+    (191, 239, 69),
+    (250, 190, 212),
+)
 
 
 @dataclass(frozen=True)
@@ -49,30 +67,74 @@ def pools(digits: Digits, shares: dict[str, float], seed: int) -> dict[str, Digi
     return {split: digits.take(np.sort(np.concatenate(parts))) for split, parts in members.items()}
 
 
-def canvases(
-    pool: Digits, count: int, ink: int, seed: list[int]
-) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Yield `count` canvases: image H W, mask H W (0 is background, 1 + value a digit), indices.
+def pairs(pool: Digits, ink: int, split: str, count: int, seeds: list[int]) -> Sequence[Pair]:
+    """Return `count` canvases of digits from `pool`, drawn when they are asked for.
 
-    A pixel belongs to its digit where the digit's grey exceeds `ink`. Places are uniform over all
-    placements whose boxes do not overlap; the indices say which digits of the pool were drawn.
+    A pixel belongs to its digit where the digit's grey exceeds `ink`; `group` holds the numbers of
+    the source digits. `seeds`, from `stream`, are the split's own: they seed the canvases.
     """
-    rng = np.random.default_rng(seed)
-    for digits_here in rng.permutation(1 + np.arange(count) % MOST):
-        chosen = rng.choice(len(pool.values), digits_here, replace=False)
-        image = np.zeros((HEIGHT, WIDTH), np.uint8)
-        mask = np.zeros((HEIGHT, WIDTH), np.uint8)
-        for index, (top, left) in zip(chosen, _places(digits_here, rng), strict=True):
-            box = np.s_[top : top + SIDE, left : left + SIDE]
-            image[box] = pool.images[index]
-            mask[box] = np.where(pool.images[index] > ink, 1 + pool.values[index], 0)
-        yield image, mask, chosen
+
+    def read(canvas: "Canvas") -> Pair:
+        image, mask = draw(pool, canvas, ink)
+        numbers = sorted(pool.numbers[canvas.digits])
+        group = tuple(f"digit-{number:04d}" for number in numbers)
+        return Pair(f"{split}-{canvas.number:05d}", image, mask, group)
+
+    return Lazy(list(canvases(len(pool.values), count, seeds)), read)
+
+
+def stream(splits: Sequence[str], split: str, seed: int) -> list[int]:
+    """Return what seeds the canvases of a split.
+
+    Raises:
+        ValueError: there is no such split.
+    """
+    if split not in splits:
+        raise ValueError(f"no split {split!r}; {nearest(split, splits)}")
+    return [seed, 1 + list(splits).index(split)]
+
+
+def crops(pool: Digits) -> Iterator[Crop]:
+    """Yield the single digits of a pool with their class."""
+    for image, value in zip(pool.images, pool.values, strict=True):
+        yield Crop(image, 1 + int(value))
+
+
+@dataclass(frozen=True)
+class Canvas:
+    """Which digits of a pool stand where on one canvas: top left corners (digits, 2)."""
+
+    number: int
+    digits: np.ndarray
+    corners: np.ndarray
+
+
+def canvases(pool: int, count: int, seeds: list[int]) -> Iterator[Canvas]:
+    """Yield `count` canvases of digits from a pool of so many.
+
+    Places are uniform over all placements whose boxes do not overlap.
+    """
+    rng = np.random.default_rng(seeds)
+    for number, digits_here in enumerate(rng.permutation(1 + np.arange(count) % MOST)):
+        chosen = rng.choice(pool, digits_here, replace=False)
+        yield Canvas(number, chosen, _places(digits_here, rng))
+
+
+def draw(pool: Digits, canvas: Canvas, ink: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return image H W and mask H W (0 is background, 1 + value a digit) of one canvas."""
+    image = np.zeros((HEIGHT, WIDTH), np.uint8)
+    mask = np.zeros((HEIGHT, WIDTH), np.uint8)
+    for index, (top, left) in zip(canvas.digits, canvas.corners, strict=True):
+        box = np.s_[top : top + SIDE, left : left + SIDE]
+        image[box] = pool.images[index]
+        mask[box] = np.where(pool.images[index] > ink, 1 + pool.values[index], 0)
+    return image, mask
 
 
 def _places(count: int, rng: np.random.Generator) -> np.ndarray:
     """Return the top left corners (count, 2) of boxes that do not overlap, by rejection."""
     while True:
         corners = rng.integers((HEIGHT - SIDE + 1, WIDTH - SIDE + 1), size=(count, 2))
-        apart = np.abs(corners[:, None] - corners[None]).max(axis=-1) >= SIDE
-        if apart[np.triu_indices(count, 1)].all():
+        pairs = combinations(corners.tolist(), 2)
+        if all(max(abs(a - c), abs(b - d)) >= SIDE for (a, b), (c, d) in pairs):
             return corners

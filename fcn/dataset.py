@@ -1,21 +1,16 @@
-"""What a data set is: a value one can read, and a function that yields its pairs.
+"""What a data set is: a value one can read, and a function that gives its pairs.
 
-A data set is one file, `fcn/datasets/NAME.py`, with a value `DATASET`. It is found by its file's
-name; there is no list to keep. `tests/contracts/test_datasets.py` asks the same of every one.
+A data set is one file, `fcn/datasets/NAME.py`, with a value `DATASET`; `fcn.catalogue` finds it by
+the file's name. `tests/contracts/test_datasets.py` asks the same of every one.
 """
 
-import importlib
-import pkgutil
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
-
-import fcn.datasets
-from fcn.text import nearest
 
 IGNORE = 255
 """The label of pixels that no loss and no metric counts (PASCAL VOC's void)."""
@@ -25,18 +20,40 @@ IGNORE = 255
 class Archive:
     """One file of the publisher, as it lies in `data/raw/<name>/`.
 
-    `url` is `package:NAME/PATH`: a file that ships inside an installed Python package.
+    Hashes and sizes that are not known for certain are None: the first download records them and
+    later ones must match.
     """
 
-    url: str
+    url: str | None
+    """`https://…`, or `package:NAME/PATH`, a file inside an installed Python package; None where
+    the publisher asks for a login."""
     filename: str
-    bytes: int
-    sha256: str
+    bytes: int | None = None
+    sha256: str | None = None
+    md5: str | None = None
+    """Where the publisher gives only this."""
+    unpacked: tuple[str, ...] = ()
+    """Files or folders that may stand in `data/raw/<name>/` instead of a zip or tar; convert reads
+    them, and unpacks nothing else from the archive."""
+    by_hand: str = ""
+    """Where a person gets it, when a program cannot."""
 
     def __post_init__(self) -> None:
         """Refuse a hash that cannot be one: a checksum that never matches protects nobody."""
-        assert re.fullmatch(r"[0-9a-f]{64}", self.sha256), f"{self.filename}: malformed SHA-256"
-        assert self.bytes > 0, f"{self.filename}: an archive has bytes"
+        for name, digits in (("sha256", 64), ("md5", 32)):
+            value = getattr(self, name)
+            well = value is None or re.fullmatch(rf"[0-9a-f]{{{digits}}}", value)
+            assert well, f"{self.filename}: malformed {name}"
+        assert self.bytes is None or self.bytes > 0, f"{self.filename}: an archive has bytes"
+        assert self.url or self.by_hand, f"{self.filename}: say where to get it"
+
+
+@dataclass(frozen=True)
+class Note:
+    """What reading a source's mask revealed; `fcn.labels` judges it by the rule's severity."""
+
+    rule: str
+    message: str
 
 
 @dataclass(frozen=True)
@@ -52,6 +69,27 @@ class Pair:
     image: bytes | np.ndarray
     mask: np.ndarray
     group: tuple[str, ...]
+    notes: tuple[Note, ...] = ()
+    path: Path | None = None
+    """The image's file, for messages."""
+
+
+class Lazy(Sequence[Pair]):
+    """Pairs that are read when they are asked for: `read(items[n])`."""
+
+    def __init__(self, items: Sequence[Any], read: Callable[[Any], Pair]) -> None:
+        """Keep what to read and how."""
+        self.items, self.read = items, read
+
+    def __len__(self) -> int:
+        """Return the number of pairs."""
+        return len(self.items)
+
+    def __getitem__(self, number: Any) -> Any:
+        """Return the pair `number`, or the pairs of a slice, still unread."""
+        if isinstance(number, slice):
+            return Lazy(self.items[number], self.read)
+        return self.read(self.items[number])
 
 
 @dataclass(frozen=True)
@@ -62,11 +100,27 @@ class Crop:
     label: int
 
 
+@dataclass(frozen=True)
+class Overlap:
+    """A known likeness between two splits that is accepted, and printed with every number."""
+
+    rule: str
+    """The rule of `fcn.leakage` that would stop the line."""
+    splits: tuple[str, str]
+    reason: str
+
+
 class Pairs(Protocol):
     """`count` is what the settings promise; sets with a list of their own ignore it."""
 
-    def __call__(self, raw: Path, split: str, count: int, seed: int) -> Iterator[Pair]:
-        """Yield the pairs of `split` from the publisher's files in the folder `raw`."""
+    def __call__(self, raw: Path, split: str, count: int, seed: int) -> Sequence[Pair]:
+        """Return the pairs of `split` from the publisher's files in the folder `raw`.
+
+        The length is known without reading an image; sets that are not composed read lazily.
+
+        Raises:
+            ValueError: a list, an image or a mask is missing or is no picture; names the file.
+        """
 
 
 class Crops(Protocol):
@@ -89,30 +143,17 @@ class Dataset:
     channels: int
     """1 for grey images, 3 for RGB."""
     splits: tuple[str, ...]
+    """The lists that the data set is known to have; `folder` and VOC take others as well."""
     licence: str
     citation: str
     pairs: Pairs
     crops: Crops | None = None
+    overlaps: tuple[Overlap, ...] = ()
+    grows: bool = False
+    """More examples than promised are welcome."""
 
     def __post_init__(self) -> None:
         """Hold the parts of the value against each other."""
         assert len(self.colours) == len(self.classes), f"{self.name}: one colour per class"
         assert len(set(self.classes)) == len(self.classes) < IGNORE, f"{self.name}: class names"
         assert self.channels in (1, 3), f"{self.name}: channels"
-
-
-def names() -> list[str]:
-    """Names of all data sets: the files of `fcn/datasets/`."""
-    return sorted(module.name for module in pkgutil.iter_modules(fcn.datasets.__path__))
-
-
-def load(name: str) -> Dataset:
-    """Return the data set of the file `fcn/datasets/<name>.py`.
-
-    Raises:
-        ValueError: there is no such file.
-    """
-    if name not in names():
-        raise ValueError(f"no data set {name!r} in fcn/datasets/; {nearest(name, names())}")
-    dataset: Dataset = importlib.import_module(f"fcn.datasets.{name}").DATASET
-    return dataset

@@ -5,7 +5,7 @@
 Repository. They are scaled to 28x28 and drawn on 64x84 canvases by `fcn.compose`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,20 +20,19 @@ SHARES = {"train": 0.7, "val": 0.1, "test": 0.2}
 """Of the source digits; a digit serves one split only."""
 
 
-def pairs(raw: Path, split: str, count: int, seed: int) -> Iterator[Pair]:
-    """Yield `count` canvases of `split`; `group` holds the numbers of their source digits."""
-    pool = compose.pools(_digits(raw), SHARES, seed)[split]
-    stream = [seed, 1 + list(SHARES).index(split)]
-    for number, (image, mask, drawn) in enumerate(compose.canvases(pool, count, INK, stream)):
-        group = tuple(f"digit-{source:04d}" for source in sorted(pool.numbers[drawn]))
-        yield Pair(f"{split}-{number:05d}", image, mask, group)
+def pairs(raw: Path, split: str, count: int, seed: int) -> Sequence[Pair]:
+    """Return `count` canvases of `split`; `group` holds the numbers of their source digits."""
+    seeds = compose.stream(DATASET.splits, split, seed)
+    return compose.pairs(_pool(raw, split, seed), INK, split, count, seeds)
 
 
 def crops(raw: Path, split: str, seed: int) -> Iterator[Crop]:
     """Yield the single digits of the pool of `split`, 28x28, with their class."""
-    pool = compose.pools(_digits(raw), SHARES, seed)[split]
-    for image, value in zip(pool.images, pool.values, strict=True):
-        yield Crop(image, 1 + int(value))
+    return compose.crops(_pool(raw, split, seed))
+
+
+def _pool(raw: Path, split: str, seed: int) -> compose.Digits:
+    return compose.pools(_digits(raw), SHARES, seed)[split]
 
 
 def _digits(raw: Path) -> compose.Digits:
@@ -59,20 +58,8 @@ DATASET = Dataset(
             sha256="09f66e6debdee2cd2b5ae59e0d6abbb73fc2b0e0185d2e1957e9ebb51e23aa22",
         ),
     ),
-    classes=("background", *"0123456789"),
-    colours=(
-        (0, 0, 0),
-        (230, 25, 75),
-        (60, 180, 75),
-        (255, 225, 25),
-        (67, 99, 216),
-        (245, 130, 49),
-        (145, 30, 180),
-        (66, 212, 244),
-        (240, 50, 230),
-        (191, 239, 69),
-        (250, 190, 212),
-    ),
+    classes=compose.CLASSES,
+    colours=compose.COLOURS,
     channels=1,
     splits=tuple(SHARES),
     licence="CC BY 4.0 (UCI Machine Learning Repository)",

@@ -1,46 +1,75 @@
-"""What every data set promises; a new file in fcn/datasets/ needs no new test."""
+"""What every data set promises, in every label convention, on raw files in its publisher's layout.
 
+A new file in fcn/datasets/ needs no new test, only a case in tests/fabricated.py.
+"""
+
+import importlib
 import re
-from collections.abc import Iterator
-from itertools import islice
+from collections.abc import Callable
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from fcn import dataset, fetch
+from fcn import catalogue, records, settings
 from fcn.dataset import IGNORE, Dataset, Pair
+from tests import fabricated
 
-FEW = 9
+ROOT = Path(__file__).parents[2]
+FEW = 12
+VARIANTS = [
+    (name, labels)
+    for name in catalogue.names()
+    for labels in getattr(importlib.import_module(f"fcn.datasets.{name}"), "LABELS", [None])
+]
 
 
-@pytest.fixture(params=dataset.names())
-def one(request: pytest.FixtureRequest) -> Dataset:
-    return dataset.load(request.param)
+@pytest.fixture(scope="module")
+def raw_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Write the raw files of a data set, once for all tests."""
+    written: dict[str, Path] = {}
+
+    def raw(name: str) -> Path:
+        assert name in fabricated.CASES, f"give {name} a case in tests/fabricated.py"
+        if name not in written:
+            written[name] = tmp_path_factory.mktemp(name)
+            fabricated.CASES[name].write(written[name])
+        return written[name]
+
+    return raw
 
 
-def shipped(one: Dataset) -> bool:
-    """Whether the archives come with a package, so that a test can read them without network."""
-    return all(archive.url.startswith(fetch.PACKAGE) for archive in one.archives)
+@pytest.fixture(params=VARIANTS, ids=lambda variant: "-".join(filter(None, variant)))
+def variant(request: pytest.FixtureRequest) -> tuple[str, str | None]:
+    return request.param
 
 
 @pytest.fixture
-def pairs(one: Dataset, tmp_path: Path) -> dict[str, list[Pair]]:
-    assert shipped(one), "give this data set fabricated raw files in the publisher's layout"
-    for archive in one.archives:
-        fetch.fetch(archive, tmp_path)
-    return {split: list(few(one, tmp_path, split)) for split in one.splits}
+def one(variant: tuple[str, str | None]) -> Dataset:
+    return fabricated.dataset(*variant)
 
 
-def few(one: Dataset, raw: Path, split: str) -> Iterator[Pair]:
-    return islice(one.pairs(raw, split, FEW, seed=3), FEW)
+@pytest.fixture
+def raw(one: Dataset, raw_of: Callable[[str], Path]) -> Path:
+    return raw_of(one.name)
 
 
-def test_name_is_the_files_name(one: Dataset) -> None:
-    assert one.name in dataset.names()
+@pytest.fixture
+def pairs(one: Dataset, raw: Path) -> dict[str, list[Pair]]:
+    return {split: few(one, raw, split) for split in fabricated.CASES[one.name].splits}
+
+
+def few(one: Dataset, raw: Path, split: str) -> list[Pair]:
+    return list(one.pairs(raw, split, fabricated.CASES[one.name].splits[split], 3)[:FEW])
+
+
+def test_name_is_the_files_name(variant: tuple[str, str | None], one: Dataset) -> None:
+    assert one.name == variant[0]
 
 
 def test_says_where_it_comes_from_and_what_one_may_do_with_it(one: Dataset) -> None:
+    assert one.title
     assert one.licence
     assert re.search(r"\b(19|20)\d\d\b", one.citation), "a citation has a year"
 
@@ -49,12 +78,40 @@ def test_colours_differ(one: Dataset) -> None:
     assert len(set(one.colours)) == len(one.classes)
 
 
+def test_lists_have_the_lengths_that_their_files_say(one: Dataset, raw: Path) -> None:
+    for split, count in fabricated.CASES[one.name].splits.items():
+        assert len(one.pairs(raw, split, count, 3)) == count
+
+
+def test_an_unknown_list_is_refused_by_its_name(one: Dataset, raw: Path) -> None:
+    with pytest.raises(ValueError, match="trian"):
+        one.pairs(raw, "trian", 1, 3)
+
+
+def test_missing_raw_files_are_named(one: Dataset, tmp_path: Path) -> None:
+    split = next(iter(fabricated.CASES[one.name].splits))
+    with pytest.raises((ValueError, FileNotFoundError), match=re.escape(str(tmp_path))):
+        list(one.pairs(tmp_path, split, 1, 3))
+
+
 def test_masks_hold_classes_and_ignored_pixels_only(
     one: Dataset, pairs: dict[str, list[Pair]]
 ) -> None:
     for pair in (pair for split in pairs.values() for pair in split):
         assert pair.mask.dtype == np.uint8
         assert np.isin(pair.mask, [*range(len(one.classes)), IGNORE]).all()
+        assert pair.notes == ()
+
+
+def test_every_pair_becomes_a_record_of_one_size(
+    one: Dataset, pairs: dict[str, list[Pair]]
+) -> None:
+    for pair in (pair for split in pairs.values() for pair in split):
+        decoded = records.decode(records.encode(pair), one.channels)
+        assert decoded.image.shape == (*pair.mask.shape, one.channels)
+        assert np.array_equal(decoded.label, pair.mask)
+        if isinstance(pair.image, bytes):
+            assert records.encode(pair).image == pair.image, "the source's bytes, untouched"
 
 
 def test_ids_are_unique_over_all_splits(pairs: dict[str, list[Pair]]) -> None:
@@ -62,34 +119,43 @@ def test_ids_are_unique_over_all_splits(pairs: dict[str, list[Pair]]) -> None:
     assert len(set(ids)) == len(ids)
 
 
-def test_no_group_is_in_two_splits(pairs: dict[str, list[Pair]]) -> None:
-    groups = [{name for pair in split for name in pair.group} for split in pairs.values()]
-    assert sum(map(len, groups)) == len(set().union(*groups))
+def test_groups_are_shared_by_those_splits_alone_that_the_data_set_declares(
+    one: Dataset, pairs: dict[str, list[Pair]]
+) -> None:
+    groups = {
+        split: {name for pair in found for name in pair.group} for split, found in pairs.items()
+    }
+    shared = {two for two in combinations(groups, 2) if groups[two[0]] & groups[two[1]]}
+    assert shared == {one.splits for one in one.overlaps if one.rule == "same_group"}
+    assert all(overlap.reason for overlap in one.overlaps)
 
 
 def test_the_same_seed_gives_the_same_pairs(
-    one: Dataset, pairs: dict[str, list[Pair]], tmp_path: Path
+    one: Dataset, pairs: dict[str, list[Pair]], raw: Path
 ) -> None:
     for split, before in pairs.items():
-        for old, new in zip(before, few(one, tmp_path, split), strict=True):
+        for old, new in zip(before, few(one, raw, split), strict=True):
             assert old.id == new.id
             assert np.array_equal(old.image, new.image)
             assert np.array_equal(old.mask, new.mask)
 
 
-def test_crops_of_a_split_are_not_in_another(one: Dataset, tmp_path: Path) -> None:
+def test_crops_of_a_split_are_not_in_another(one: Dataset, raw: Path) -> None:
     if one.crops is None:
         return
-    for archive in one.archives:
-        fetch.fetch(archive, tmp_path)
-    seen = [
-        {crop.image.tobytes() for crop in one.crops(tmp_path, split, seed=3)}
-        for split in one.splits
-    ]
+    seen = [{crop.image.tobytes() for crop in one.crops(raw, split, 3)} for split in one.splits]
     assert all(seen)
     assert sum(map(len, seen)) == len(set().union(*seen))
 
 
 def test_an_unknown_name_is_answered_with_the_nearest() -> None:
     with pytest.raises(ValueError, match="did you mean 'digits'"):
-        dataset.load("digit")
+        catalogue.load("digit")
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in (ROOT / "tables").glob("*.yaml")))
+def test_every_table_file_fits_its_data_set(name: str) -> None:
+    table = settings.load(name, ROOT).table
+    for data in table.datasets.values():
+        lists = {data.convert.lists.get(split, split) for split in data.convert.splits}
+        assert lists <= set(catalogue.load(data.module, data.convert).splits)

@@ -33,7 +33,8 @@ def run(stage: str, *arguments: str, cwd: Path = ROOT) -> subprocess.CompletedPr
 def options(stage: str, folder: Path) -> list[str]:
     """Every path argument of the stage, pointing to nothing inside `folder`."""
     function = getattr(importlib.import_module(f"stages.{stage}"), stage)
-    names = list(inspect.signature(function).parameters)[1:]
+    kinds = inspect.signature(function).parameters.values()
+    names = [kind.name for kind in kinds if kind.annotation is Path]
     return [part for name in names for part in (f"--{name}", str(folder / name))]
 
 

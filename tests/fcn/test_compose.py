@@ -1,3 +1,5 @@
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -10,6 +12,12 @@ SHARES = {"train": 0.7, "val": 0.1, "test": 0.2}
 SOLID = compose.Digits(
     np.full((10, compose.SIDE, compose.SIDE), 255, np.uint8), np.arange(10), np.arange(10)
 )
+
+
+def drawn(count: int, seeds: list[int], ink: int = 64) -> Iterator[tuple[np.ndarray, ...]]:
+    """Image, mask and digits of each canvas of solid squares."""
+    for canvas in compose.canvases(len(SOLID.values), count, seeds):
+        yield (*compose.draw(SOLID, canvas, ink), canvas.digits)
 
 
 def source(counts: list[int]) -> compose.Digits:
@@ -49,7 +57,7 @@ def test_shares_that_do_not_sum_to_one_are_refused() -> None:
 @hypothesis_settings(deadline=None, max_examples=20)
 @given(seed=st.lists(st.integers(0, 2**32), min_size=1, max_size=2))
 def test_boxes_do_not_overlap_and_lie_on_the_canvas(seed: list[int]) -> None:
-    for image, mask, chosen in compose.canvases(SOLID, 30, 64, seed):
+    for image, mask, chosen in drawn(30, seed):
         assert image.shape == mask.shape == (compose.HEIGHT, compose.WIDTH)
         found = np.bincount(mask.ravel(), minlength=11)[1:]
         assert set(np.flatnonzero(found)) == set(SOLID.values[chosen])
@@ -59,19 +67,20 @@ def test_boxes_do_not_overlap_and_lie_on_the_canvas(seed: list[int]) -> None:
 @hypothesis_settings(deadline=None, max_examples=20)
 @given(count=st.integers(0, 40), seed=st.integers(0, 99))
 def test_one_two_and_three_digits_come_equally_often(count: int, seed: int) -> None:
-    drawn = [len(set(chosen)) for *_, chosen in compose.canvases(SOLID, count, 64, [seed])]
-    assert len(drawn) == count
-    assert sorted(drawn) == sorted(1 + number % 3 for number in range(count))
+    counts = [len(set(chosen)) for *_, chosen in drawn(count, [seed])]
+    assert len(counts) == count
+    assert sorted(counts) == sorted(1 + number % 3 for number in range(count))
 
 
 def test_the_fuller_canvases_do_not_come_in_turn() -> None:
-    drawn = [len(chosen) for *_, chosen in compose.canvases(SOLID, 60, 64, [1])]
-    assert drawn != [1 + number % 3 for number in range(60)]
+    assert [len(chosen) for *_, chosen in drawn(60, [1])] != [
+        1 + number % 3 for number in range(60)
+    ]
 
 
 def test_digits_are_drawn_all_over_the_canvas() -> None:
     covered = np.zeros((compose.HEIGHT, compose.WIDTH), int)
-    for _, mask, _ in compose.canvases(SOLID, 300, 64, [1]):
+    for _, mask, _ in drawn(300, [1]):
         covered += mask > 0
     assert covered[0].any()
     assert covered[-1].any()
@@ -82,6 +91,26 @@ def test_digits_are_drawn_all_over_the_canvas() -> None:
 @pytest.mark.parametrize(("grey", "belongs"), [(64, False), (65, True)])
 def test_a_pixel_belongs_to_its_digit_above_the_ink(grey: int, belongs: bool) -> None:
     pool = compose.Digits(SOLID.images // 255 * np.uint8(grey), SOLID.values, SOLID.numbers)
-    for image, mask, _ in compose.canvases(pool, 6, 64, [1]):
+    for canvas in compose.canvases(len(pool.values), 6, [1]):
+        image, mask = compose.draw(pool, canvas, 64)
         assert set(np.unique(image)) == {0, grey}
         assert ((mask > 0) == (belongs & (image == grey))).all()
+
+
+def test_pairs_are_drawn_when_asked_for_and_alike_in_any_order() -> None:
+    pairs = compose.pairs(SOLID, 64, "val", 9, compose.stream(("train", "val"), "val", 5))
+    backwards = [pairs[number] for number in reversed(range(9))][::-1]
+    for number, (one, other) in enumerate(zip(pairs[:], backwards, strict=True)):
+        assert one.id == other.id == f"val-{number:05d}"
+        assert np.array_equal(one.image, other.image)
+        assert np.array_equal(one.mask, other.mask)
+
+
+def test_splits_have_streams_of_their_own() -> None:
+    splits = ("train", "val", "test")
+    assert len({tuple(compose.stream(splits, split, 5)) for split in splits}) == 3
+
+
+def test_an_unknown_split_is_refused() -> None:
+    with pytest.raises(ValueError, match="no split 'vall'; did you mean 'val'"):
+        compose.stream(("train", "val"), "vall", 5)

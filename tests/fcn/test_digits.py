@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fcn import dataset
+from fcn import catalogue
 from fcn.dataset import Pair
 from fcn.datasets import digits
 
@@ -116,4 +116,4 @@ def test_two_runs_give_the_same_bytes_and_another_seed_gives_others(raw: Path) -
 
 
 def test_the_classes_are_background_and_the_ten_digits() -> None:
-    assert dataset.load("digits").classes == ("background", *map(str, range(10)))
+    assert catalogue.load("digits").classes == ("background", *map(str, range(10)))

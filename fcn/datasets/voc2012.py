@@ -1,0 +1,30 @@
+"""PASCAL VOC 2012 segmentation: 1,464 images to train, 1,449 to validate, 20 kinds of objects.
+
+Masks are palette PNGs whose numbers are the classes, 255 in the border around objects. Any list in
+ImageSets/Segmentation is a split; one's own may also lie beside the publisher's tar.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from fcn import voc
+from fcn.dataset import Dataset, Pair
+
+
+def pairs(raw: Path, split: str, count: int, seed: int) -> Sequence[Pair]:
+    """Return the pairs of the list <split>.txt."""
+    return voc.pairs(raw, voc.listed(raw, split))
+
+
+DATASET = Dataset(
+    name="voc2012",
+    title="PASCAL VOC 2012, 21 classes",
+    archives=(voc.ARCHIVE,),
+    classes=voc.CLASSES,
+    colours=voc.COLOURS,
+    channels=3,
+    splits=("train", "val"),
+    licence=voc.LICENCE,
+    citation=voc.CITATION,
+    pairs=pairs,
+)

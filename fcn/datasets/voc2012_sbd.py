@@ -1,0 +1,124 @@
+"""PASCAL VOC 2012 with the masks of SBD: the data behind FCN's published numbers.
+
+SBD (Hariharan et al. 2011) drew masks for 11,355 of VOC's images, without a border that is ignored.
+Its train list shares images with VOC's val, so what may be validated on depends on what was trained
+on. The lists that follow from the publishers' own are computed here; all others are files, as in
+`voc2012`.
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from scipy.io import loadmat  # type: ignore[import-untyped]
+
+from fcn import masks, voc
+from fcn.dataset import Archive, Dataset, Pair
+
+HOME = Path("benchmark_RELEASE/dataset")
+SEG11VALID = "seg11valid"
+"""VOC 2011's val without SBD's train, 736 images: the list of Long et al. VOC 2011's own lists are
+in none of these archives, so it is a file of its own."""
+
+Lists = Callable[[str], set[str]]
+"""The ids of a publisher's list by its name: `train`, `val`, `sbd/train`, `sbd/val`."""
+COMPUTED: dict[str, tuple[int, Callable[[Lists], set[str]]]] = {
+    "sbd_train": (8_498, lambda of: of("sbd/train")),
+    "sbd_val": (2_857, lambda of: of("sbd/val")),
+    "train_aug": (10_582, lambda of: _all(of) - of("val")),
+    "rv_voc12_train": (11_127, lambda of: _all(of) - (of("val") - of("sbd/train"))),
+    "rv_voc12_val": (904, lambda of: of("val") - of("sbd/train")),
+}
+"""Name, images, and what it is. train_aug: everything but VOC's val. rv_voc12: VOC's val without
+SBD's train, and everything else (tf-image-segmentation, after matconvnet-fcn)."""
+
+
+def _all(of: Lists) -> set[str]:
+    return of("train") | of("val") | of("sbd/train") | of("sbd/val")
+
+
+def pairs(raw: Path, split: str, count: int, seed: int) -> Sequence[Pair]:
+    """Return the pairs of a list; masks are VOC's where it has one, else SBD's.
+
+    Lists named after SBD take SBD's masks throughout.
+    """
+    sbd_only = split.startswith("sbd_")
+    sources = []
+    for name in ids(raw, split):
+        own = raw / voc.MASKS / f"{name}.png"
+        mask = own if own.is_file() and not sbd_only else raw / HOME / "cls" / f"{name}.mat"
+        sources.append(masks.Source(name, raw / voc.IMAGES / f"{name}.jpg", mask))
+    return masks.pairs(sources, read)
+
+
+def ids(raw: Path, split: str) -> list[str]:
+    """Return the ids of a list, a file's in its order, a computed one's sorted.
+
+    Raises:
+        ValueError: there is no such list, or the publishers' lists are not complete.
+    """
+    if split not in COMPUTED:
+        return voc.listed(raw, split)
+
+    def of(name: str) -> set[str]:
+        if name.startswith("sbd/"):
+            return set(masks.lines(raw / HOME / f"{name.removeprefix('sbd/')}.txt"))
+        return set(voc.listed(raw, name))
+
+    expected, compute = COMPUTED[split]
+    found = sorted(compute(of))
+    if len(found) != expected:
+        raise ValueError(
+            f"{split}: {len(found)} images follow from the lists in {raw / voc.LISTS} and "
+            f"{raw / HOME}, but {expected} from the published ones; get those again"
+        )
+    return found
+
+
+def read(path: Path) -> masks.Mask:
+    """Read VOC's PNG or SBD's MATLAB file (version 5: numbers, no code).
+
+    Raises:
+        ValueError: it is damaged or holds something else.
+    """
+    if path.suffix == ".png":
+        return masks.index(path)
+    try:
+        found = loadmat(path, variable_names=["GTcls"])["GTcls"]["Segmentation"][0, 0]
+    except Exception as error:  # scipy raises whatever a damaged file leads it to
+        raise ValueError(f"{path}: no mask of SBD ({type(error).__name__}: {error})") from None
+    if found.dtype != np.uint8 or found.ndim != 2:
+        raise ValueError(f"{path}: {found.dtype} of shape {found.shape}; allowed: uint8, H W")
+    return np.ascontiguousarray(found), ()
+
+
+DATASET = Dataset(
+    name="voc2012_sbd",
+    title="PASCAL VOC 2012 with SBD's masks, 21 classes",
+    archives=(
+        voc.ARCHIVE,
+        Archive(
+            url="http://www.eecs.berkeley.edu/Research/Projects/CS/vision/grouping/semantic_contours/benchmark.tgz",
+            filename="benchmark.tgz",
+            md5="82b4d87ceb2ed10f6038a1cba92111cb",
+            unpacked=tuple(f"{HOME.as_posix()}/{part}" for part in ("cls", "train.txt", "val.txt")),
+        ),
+        Archive(
+            url=(
+                "https://raw.githubusercontent.com/shelhamer/fcn.berkeleyvision.org/master/data/"
+                "pascal/seg11valid.txt"
+            ),
+            filename=f"{SEG11VALID}.txt",
+        ),
+    ),
+    classes=voc.CLASSES,
+    colours=voc.COLOURS,
+    channels=3,
+    splits=("train", "val", *COMPUTED, SEG11VALID),
+    licence=voc.LICENCE,
+    citation=(
+        f"{voc.CITATION} B. Hariharan, P. Arbeláez, L. Bourdev, S. Maji, J. Malik. Semantic "
+        "Contours from Inverse Detectors. ICCV 2011."
+    ),
+    pairs=pairs,
+)
