@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-PARTIAL, OLD = ".partial", ".partial-old"
+PARTIAL, OLD, SCRATCH = ".partial", ".partial-old", ".partial-scratch"
 
 
 @contextmanager
@@ -40,25 +40,42 @@ def writing_folder(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
+def scratch(path: Path) -> Iterator[Path]:
+    """Give an empty folder beside `path`, gone when the block ends."""
+    with _aside(path, SCRATCH) as folder:
+        folder.mkdir()
+        yield folder
+
+
+@contextmanager
 def _aside(path: Path, mark: str = PARTIAL) -> Iterator[Path]:
     """Give a name beside `path`, clear of what a killed run left, and leave nothing there."""
     path.parent.mkdir(parents=True, exist_ok=True)
     # The name's ending stays: libraries choose the format by it.
     aside = path.with_name(f".{path.stem}{mark}{path.suffix}")
-    _remove(aside)
+    remove(aside)
     try:
-        yield aside
-    except OSError as error:
-        # Writing to a full disk names no file, and a person has to know which disk.
-        if error.errno in FULL:
-            error.filename = error.filename or str(path)
-        raise
+        with named(path):
+            yield aside
     finally:
-        _remove(aside)
+        remove(aside)
 
 
-def _remove(path: Path) -> None:
-    if path.is_dir():
+@contextmanager
+def named(path: Path) -> Iterator[None]:
+    """Say `path` when the disk is full: writing names no file, copying the one that was read."""
+    try:
+        yield
+    except OSError as error:
+        # A person has to know which disk.
+        if error.errno in FULL:
+            error.filename = error.filename2 or error.filename or str(path)
+        raise
+
+
+def remove(path: Path) -> None:
+    """Remove the file or folder `path`, if there is one; of a link, the link."""
+    if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)

@@ -1,22 +1,39 @@
 """Bring a data set's archives to its raw folder, checked by size and SHA-256.
 
 Run:
-    python -m stages.download digits --out data/raw/digits
+    python -m stages.download digits --out data/raw/digits --hashes data/hashes/digits.json
+
+It works in the folder itself: what is right stays, what broke off is gone on with. `FCN_MIRROR`, or
+`mirror:` in params.yaml, is asked before the publisher.
 """
 
+import os
 from pathlib import Path
 
-from fcn import dataset, door, fetch, files, settings
+from fcn import catalogue, door, fetch, settings
 
 
-def download(key: str, out: Path) -> None:
-    """Fetch every archive of the data set; nothing stands at `out` before all are right."""
-    download = settings.entry(settings.load(key).table.downloads, key, "downloads")
-    with files.writing_folder(out) as folder:
-        for archive in dataset.load(download.module).archives:
-            fetch.fetch(archive, folder)
-            door.say(f"{key}: {archive.filename}, {archive.bytes:,} bytes, SHA-256 as expected")
+def download(key: str, out: Path, hashes: Path) -> None:
+    """Fetch what is not there, check what is, and record size and hash of all."""
+    loaded = settings.load(key)
+    wanted = settings.entry(loaded.table.downloads, key, "downloads")
+    mirror = os.environ.get("FCN_MIRROR") or loaded.common.mirror
+    proven, by_hand = [], []
+    for archive in catalogue.load(wanted.module).archives:
+        try:
+            one = fetch.fetch(archive, out, mirror, hashes)
+        except fetch.OnlyByHand as error:
+            by_hand.append(str(error))  # One message names all that a person has to bring.
+            continue
+        if one is None:
+            door.say(f"{key}: what {archive.filename} holds stands in {out}, unpacked; not checked")
+        else:
+            proven.append(one)
+            door.say(f"{key}: {one.filename}, {one.bytes:,} bytes, SHA-256 {one.sha256}")
+    if by_hand:
+        raise ValueError("\n".join(by_hand))
+    fetch.record(proven, hashes)
 
 
 if __name__ == "__main__":
-    door.main(__doc__, download, key=str, out=Path)
+    door.main(__doc__, download, key=str, out=Path, hashes=Path)
