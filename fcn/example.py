@@ -66,6 +66,7 @@ class Example:
     height: int
     width: int
     label: bytes
+    label_format: str = "png"
 
     def to_bytes(self) -> bytes:
         """Return the serialised message, the same bytes for the same content."""
@@ -76,7 +77,7 @@ class Example:
             ("image/format", self.format.encode()),
             ("image/id", self.id.encode()),
             ("label/encoded", self.label),
-            ("label/format", b"png"),
+            ("label/format", self.label_format.encode()),
         ):
             feature[name].bytes_list.value.append(content)
         feature["image/height"].int64_list.value.append(self.height)
@@ -110,4 +111,5 @@ class Example:
             height=content("image/height", "int64_list"),
             width=content("image/width", "int64_list"),
             label=content("label/encoded"),
+            label_format=content("label/format").decode(),
         )

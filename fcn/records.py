@@ -11,15 +11,19 @@ bytes, their masked CRC-32C (little endian; tensorflow/core/lib/io/record_writer
     label/encoded   8-bit grey PNG of class indices, 255 where ignored
     label/format    b"png"
 
-A folder of records holds `<split>-00000-of-00002.tfrecord`, `index.parquet` (a row per example:
-where it stands and what is in it) and `labels.json` (class names, colours, channels).
+With `encoding: onehot` label/encoded is the zlib stream of uint8 H W K, a single 1 in each pixel's
+row and none where ignored (`tf.io.decode_compressed`, `tf.io.decode_raw`), label/format b"onehot".
+
+A folder of records, which `fcn.shards` writes, holds `<split>-00000-of-00002.tfrecord`,
+`index.parquet` (a row per example: where it stands and what is in it) and `labels.json` (class
+names, colours, channels).
 """
 
 import hashlib
 import os
 import struct
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +33,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from fcn import files
-from fcn.dataset import IGNORE, Dataset, Pair
+from fcn import files, onehot
+from fcn.dataset import Overlap, Pair
 from fcn.example import Example
 
 INDEX = "index.parquet"
@@ -38,6 +42,7 @@ LABELS = "labels.json"
 HEADER = struct.Struct("<QI")
 FOOTER = struct.Struct("<I")
 AGAIN = "delete the folder and run `dvc repro convert`"
+ONEHOT = "onehot"
 SIGNATURES = {"jpeg": b"\xff\xd8\xff", "png": b"\x89PNG"}
 
 SCHEMA = pa.schema(
@@ -55,6 +60,7 @@ SCHEMA = pa.schema(
         ("label_sha256", pa.string()),
         ("pixels", pa.list_(pa.int64())),  # per class
         ("ignored", pa.int64()),  # pixels
+        ("notes", pa.list_(pa.struct([("rule", pa.string()), ("message", pa.string())]))),
     ]
 )
 
@@ -68,6 +74,10 @@ class Labels:
     colours: tuple[tuple[int, int, int], ...]
     channels: int
     """Of the images: 1 (grey) or 3 (RGB)."""
+    overlaps: tuple[Overlap, ...] = ()
+    """Known likenesses between splits that the data set's file accepts, with the reason."""
+    encoding: str = "index"
+    """Of the masks: `index` or `onehot`."""
 
 
 @dataclass(frozen=True)
@@ -77,24 +87,37 @@ class Decoded:
     id: str
     image: np.ndarray
     label: np.ndarray
+    one_hot: np.ndarray | None = None
+    """The mask as it was stored, uint8 H W K, where `encoding: onehot` wrote it."""
 
 
-def encode(pair: Pair) -> Example:
+def encode(pair: Pair, classes: int | None = None) -> Example:
     """Return the record's content for a pair; encoded images pass through untouched.
 
+    With `classes`, the mask becomes one-hot rows of that length.
+
     Raises:
-        ValueError: the image is no picture, or neither JPEG nor PNG.
+        ValueError: the image is no picture, or neither JPEG nor PNG, or the mask holds what
+            one-hot rows cannot say.
     """
+    name = str(pair.path or f"the image of {pair.id}")
     if isinstance(pair.image, bytes):
         encoded = pair.image
-        height, width = decode_image(encoded, 3, pair.id).shape[:2]
+        # Decoded to the last byte, which proves it whole; grey takes the least time and memory.
+        height, width = decode_image(encoded, 1, name).shape[:2]
     else:
         encoded = encode_png(pair.image)
         height, width = pair.image.shape[:2]
     kinds = [kind for kind, start in SIGNATURES.items() if encoded.startswith(start)]
     if not kinds:
-        raise ValueError(f"{pair.id} is a picture of another format; allowed: JPEG, PNG")
-    return Example(pair.id, encoded, kinds[0], height, width, encode_png(pair.mask))
+        raise ValueError(f"{name} is a picture of another format; allowed: JPEG, PNG")
+    if classes is None:
+        return Example(pair.id, encoded, kinds[0], height, width, encode_png(pair.mask))
+    try:
+        rows = onehot.encode(pair.mask, height, width, classes)
+    except ValueError as error:
+        raise ValueError(f"the mask of {pair.id}: {error}") from None
+    return Example(pair.id, encoded, kinds[0], height, width, rows, ONEHOT)
 
 
 def encode_png(pixels: np.ndarray) -> bytes:
@@ -120,62 +143,29 @@ def decode(example: Example, channels: int) -> Decoded:
     """Return the arrays of an example.
 
     Raises:
-        ValueError: the image or label is no picture, or the label is not 8-bit grey.
+        ValueError: the image or label is no picture, or the label is not 8-bit grey, nor one-hot
+            rows.
     """
-    label = _imdecode(example.label, cv2.IMREAD_UNCHANGED, f"the label of {example.id}")
+    image = decode_image(example.image, channels, f"the image of {example.id}")
+    name = f"the label of {example.id}"
+    if example.label_format == ONEHOT:
+        try:
+            rows = onehot.decode(example.label, example.height, example.width)
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from None
+        return Decoded(example.id, image, onehot.mask(rows), rows)
+    label = _imdecode(example.label, cv2.IMREAD_UNCHANGED, name)
     if label.ndim != 2 or label.dtype != np.uint8:
         shape = f"{label.dtype} {label.shape}"
-        raise ValueError(f"the label of {example.id} is {shape}; allowed: 8-bit grey, H W")
-    return Decoded(example.id, decode_image(example.image, channels, example.id), label)
+        raise ValueError(f"{name} is {shape}; allowed: 8-bit grey, H W")
+    return Decoded(example.id, image, label)
 
 
 def _imdecode(encoded: bytes, mode: int, name: str) -> np.ndarray:
     pixels = cv2.imdecode(np.frombuffer(encoded, np.uint8), mode) if encoded else None
     if pixels is None:
-        raise ValueError(f"{name}: {len(encoded)} bytes that are no picture")
+        raise ValueError(f"{name}: {len(encoded)} bytes that are no picture, or a damaged one")
     return pixels
-
-
-def write(
-    folder: Path, dataset: Dataset, splits: Mapping[str, Iterable[Pair]], shards: int
-) -> None:
-    """Write the pairs of all splits as records into `folder`, which exists."""
-    classes = len(dataset.classes)
-    rows = []
-    for split, pairs in splits.items():
-        pairs = list(pairs)
-        for shard, part in enumerate(np.array_split(np.arange(len(pairs)), shards)):
-            name = f"{split}-{shard:05d}-of-{shards:05d}.tfrecord"
-            with (folder / name).open("wb") as file:
-                rows += [_write_one(file, name, split, pairs[number], classes) for number in part]
-    table = pa.Table.from_pylist(rows, SCHEMA)
-    pq.write_table(table, folder / INDEX, write_page_checksum=True)
-    labels = Labels(dataset.name, dataset.classes, dataset.colours, dataset.channels)
-    files.write_json(folder / LABELS, asdict(labels))
-
-
-def _write_one(file: Any, shard: str, split: str, pair: Pair, classes: int) -> dict[str, Any]:
-    """Append one record; return its row of the index."""
-    example = encode(pair)
-    data = example.to_bytes()
-    offset = file.tell()
-    file.write(frame(data))
-    counts = np.bincount(pair.mask.ravel(), minlength=IGNORE + 1)
-    return {
-        "id": pair.id,
-        "split": split,
-        "group": list(pair.group),
-        "shard": shard,
-        "offset": offset,
-        "length": len(data),
-        "height": example.height,
-        "width": example.width,
-        "bytes": len(example.image),
-        "image_sha256": hashlib.sha256(example.image).hexdigest(),
-        "label_sha256": hashlib.sha256(pair.mask.tobytes()).hexdigest(),
-        "pixels": counts[:classes],
-        "ignored": counts[IGNORE],
-    }
 
 
 def frame(data: bytes) -> bytes:
@@ -252,8 +242,19 @@ def read_labels(folder: Path) -> Labels:
     path = folder / LABELS
     content = files.read_json(path)
     try:
-        colours = tuple((red, green, blue) for red, green, blue in content["colours"])
-        return Labels(content["dataset"], tuple(content["classes"]), colours, content["channels"])
+        return Labels(
+            dataset=content["dataset"],
+            classes=tuple(content["classes"]),
+            colours=tuple((red, green, blue) for red, green, blue in content["colours"]),
+            channels=content["channels"],
+            overlaps=tuple(
+                Overlap(
+                    overlap["rule"], (overlap["splits"][0], overlap["splits"][1]), overlap["reason"]
+                )
+                for overlap in content["overlaps"]
+            ),
+            encoding=content["encoding"],
+        )
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path} is of another layout ({error}); {AGAIN}") from None
 

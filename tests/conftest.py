@@ -1,7 +1,7 @@
 """What all tests share: a small data set made by the real stages' code, and Keras once."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -11,7 +11,7 @@ os.environ.setdefault("DVC_NO_ANALYTICS", "1")
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-from fcn import dataset, fetch, files, records, settings
+from fcn import catalogue, fetch, files, settings, shards
 
 ROOT = Path(__file__).parents[1]
 SPLITS = {"train": 12, "val": 6, "test": 6}
@@ -27,7 +27,7 @@ def loaded() -> settings.Loaded:
 def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The raw folder of the digits, as the download stage makes it."""
     folder = tmp_path_factory.mktemp("raw")
-    for archive in dataset.load("digits").archives:
+    for archive in catalogue.load("digits").archives:
         fetch.fetch(archive, folder)
     return folder
 
@@ -45,11 +45,22 @@ def own_records(raw: Path, tmp_path: Path) -> Path:
 
 
 def write_small_records(raw: Path, out: Path) -> Path:
-    source = dataset.load("digits")
+    source = catalogue.load("digits")
     pairs = {split: source.pairs(raw, split, count, seed=7) for split, count in SPLITS.items()}
     with files.writing_folder(out) as folder:
-        records.write(folder, source, pairs, shards=2)
+        shards.write(folder, source, pairs, shards=2)
     return out
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[str]:
+    """The address of a Dask scheduler with two worker processes."""
+    import distributed
+
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address=None
+    ) as running:
+        yield running.scheduler_address
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,7 @@ EXAMPLES = st.builds(
     height=st.integers(0, 2**31),
     width=st.integers(0, 2**31),
     label=st.binary(),
+    label_format=st.sampled_from(["png", "onehot"]),
 )
 WHOLE = Example("one", b"image", "png", 2, 3, b"label")
 NAMES = [f"image/{name}" for name in ("encoded", "format", "height", "id", "width")]
@@ -43,7 +44,7 @@ def test_other_bytes_are_refused(data: bytes) -> None:
         Example.from_bytes(data)
 
 
-@pytest.mark.parametrize("name", [*NAMES, "label/encoded"])
+@pytest.mark.parametrize("name", [*NAMES, "label/encoded", "label/format"])
 def test_a_feature_that_is_not_there_is_named_with_those_that_are(name: str) -> None:
     message = _Message.FromString(WHOLE.to_bytes())
     del message.features.feature[name]

@@ -1,11 +1,13 @@
 import hashlib
 import io
 import json
+import pickle
 import shutil
 import struct
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,13 +22,13 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
 
-from fcn import dataset, records
+from fcn import catalogue, records, shards
 from fcn.dataset import IGNORE, Pair
 from fcn.example import Example
 from fcn.records import Records
 
 ROOT = Path(__file__).parents[2]
-DIGITS = dataset.load("digits")
+DIGITS = catalogue.load("digits")
 SPLITS = ("train", "val", "test")
 
 
@@ -153,38 +155,10 @@ def test_the_index_says_what_the_files_hold(small_records: Path) -> None:
         assert row["ignored"] == (mask == IGNORE).sum()
 
 
-def test_ignored_pixels_are_counted_apart(tmp_path: Path) -> None:
-    mask = np.array([[0, 0, 1], [IGNORE, IGNORE, IGNORE]], np.uint8)
-    records.write(tmp_path, DIGITS, {"train": [Pair("a", mask, mask, ("g", "h"))]}, 1)
-    (row,) = records.read_index(tmp_path).to_pylist()
-    assert (row["pixels"], row["ignored"]) == ([2, 1, *[0] * 9], 3)
-    assert row["group"] == ["g", "h"]
-
-
-@pytest.mark.parametrize(("count", "shards"), [(7, 1), (7, 3), (2, 4), (0, 2)])
-def test_shards_are_numbered_and_hold_the_pairs_in_order(
-    count: int, shards: int, tmp_path: Path
-) -> None:
-    pairs = [pair(number) for number in range(count)]
-    records.write(tmp_path, DIGITS, {"val": iter(pairs), "test": [pair(99)]}, shards)
-    names = [path.name for path in sorted(tmp_path.glob("val*"))]
-    assert names == [f"val-{n:05d}-of-{shards:05d}.tfrecord" for n in range(shards)]
-    per_shard = [[data for _, data in raw_records(tmp_path / name)] for name in names]
-    assert max(map(len, per_shard)) - min(map(len, per_shard)) <= 1
-    ids = [Example.from_bytes(data).id for shard in per_shard for data in shard]
-    assert ids == [one.id for one in pairs]
-
-
 def test_the_same_pairs_give_the_same_bytes(small_records: Path, own_records: Path) -> None:
     for path in small_records.iterdir():
         assert path.read_bytes() == (own_records / path.name).read_bytes(), path.name
     assert records.fingerprint(small_records) == records.fingerprint(own_records)
-
-
-def test_labels_say_what_the_data_set_says(small_records: Path) -> None:
-    assert records.read_labels(small_records) == records.Labels(
-        "digits", DIGITS.classes, DIGITS.colours, 1
-    )
 
 
 @pytest.mark.parametrize("split", SPLITS)
@@ -238,11 +212,70 @@ def test_tensorflow_reads_ours_and_we_read_tensorflows(small_records: Path, tmp_
         assert records.fingerprint(tmp_path / "theirs") == records.fingerprint(small_records)
 
 
+def test_tensorflow_reads_our_one_hot_masks(tmp_path: Path) -> None:
+    import tensorflow as tf
+
+    classes = len(DIGITS.classes)
+    mask = mask_like(np.zeros((5, 7), np.uint8))
+    mask[0, 0] = IGNORE
+    shards.write(tmp_path, DIGITS, {"val": [Pair("a", mask, mask, ())]}, 1, records.ONEHOT)
+    text = tf.io.FixedLenFeature([], tf.string)
+    (data,) = tf.data.TFRecordDataset(str(tmp_path / "val-00000-of-00001.tfrecord"))
+    theirs = tf.io.parse_single_example(data, {"label/encoded": text, "label/format": text})
+    flat = tf.io.decode_raw(tf.io.decode_compressed(theirs["label/encoded"], "ZLIB"), tf.uint8)
+    (ours,) = Records(tmp_path, "val")
+    assert theirs["label/format"] == b"onehot"
+    assert (tf.reshape(flat, (5, 7, classes)).numpy() == ours.one_hot).all()
+    assert (ours.label == mask).all()
+
+
+def test_rows_that_are_no_rows_are_refused_with_their_example() -> None:
+    example = records.encode(pair(1), len(DIGITS.classes))
+    with pytest.raises(ValueError, match=r"the label of id-1: 4 bytes that are no zlib stream"):
+        records.decode(replace(example, label=b"rows"), 1)
+
+
+def test_a_mask_that_no_row_can_hold_is_refused_with_its_example() -> None:
+    with pytest.raises(ValueError, match=r"the mask of id-1: no one-hot row can hold \[3, .*\]"):
+        records.encode(pair(1), 3)
+
+
+def test_a_picture_that_was_damaged_anywhere_behind_its_header_is_refused() -> None:
+    noise = np.random.default_rng(0).integers(256, size=(40, 60, 3), dtype=np.uint8)
+    out = io.BytesIO()
+    Image.fromarray(noise).save(out, "png")
+    sound, mask = out.getvalue(), np.zeros((40, 60), np.uint8)
+    for place in range(50, len(sound) - 20, 97):
+        damaged = bytearray(sound)
+        damaged[place] ^= 16
+        with pytest.raises(ValueError, match=r"the image of one: .* bytes that are no picture"):
+            records.encode(Pair("one", bytes(damaged), mask, ()))
+
+
+@pytest.mark.parametrize("kind", ["jpeg", "png"])
+@pytest.mark.parametrize("missing", [1, 20, 60])
+def test_a_picture_that_was_cut_short_is_refused(kind: str, missing: int) -> None:
+    cut = encoded(kind)[:-missing]
+    with pytest.raises(ValueError, match=r"the image of one: .* bytes that are no picture"):
+        records.encode(Pair("one", cut, np.zeros((4, 6), np.uint8), ()))
+
+
+def test_several_threads_and_other_processes_read_the_same(small_records: Path) -> None:
+    source = Records(small_records, "train")
+    expected = [one.label.tobytes() for one in source]
+    with ThreadPoolExecutor(8) as threads:
+        for _ in range(3):
+            found = threads.map(lambda number: source[number].label.tobytes(), range(len(source)))
+            assert list(found) == expected
+    again = pickle.loads(pickle.dumps(source))
+    assert [one.label.tobytes() for one in again] == expected
+
+
 @pytest.fixture(scope="module")
 def one_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Records of a split whose only file holds two small examples."""
     folder = tmp_path_factory.mktemp("one")
-    records.write(folder, DIGITS, {"train": [pair(number, side=2) for number in range(2)]}, 1)
+    shards.write(folder, DIGITS, {"train": [pair(number, side=2) for number in range(2)]}, 1)
     return folder
 
 
