@@ -1,22 +1,39 @@
-"""The label contract, one function per rule; findings name the example and the pixel.
+"""Are the labels of a folder of records right? Every rule is asked about all examples and the set.
 
-A mask is uint8 H W of class indices, 255 where nobody knows. As one-hot H W K each pixel's row sums
-to 1, to 0 where ignored. `check` asks every rule about every example and about the set as a whole.
+The rules stand in `fcn.rules` and `fcn.leakage`, each with its usual severity; the settings may
+give another (`validate.severity`). Examples are read in parts, side by side (`fcn.workers`), one at
+a time in each worker.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, TypeVar
 
 import numpy as np
 
-from fcn.dataset import IGNORE
-from fcn.files import read_json
-from fcn.records import Decoded, Labels, Records, fingerprint, read_index, read_labels
+from fcn import workers
+from fcn.dataset import Overlap
+from fcn.leakage import LEAKAGE_RULES, Leak, Looks, look
+from fcn.records import Labels, Records, read_index, read_labels
+from fcn.rules import EXAMPLE_RULES, SET_RULES, SOURCE_RULES, Rows, Severity
+from fcn.text import nearest
 
-Severity = Literal["error", "warning"]
+T = TypeVar("T")
+PART = 64
+"""Examples that a worker checks before it takes the next ones."""
+STALE = "stale_overlap"
+"""A declared overlap that covers nothing."""
+DEFAULTS: dict[str, Severity] = {
+    **{rule: severity for rule, (severity, _) in EXAMPLE_RULES.items()},
+    **SOURCE_RULES,
+    **{rule: severity for rule, (severity, _) in SET_RULES.items()},
+    **{rule: severity for rule, (severity, _) in LEAKAGE_RULES.items()},
+    STALE: "warning",
+}
+"""Rule: how serious it is, where the settings do not say otherwise."""
 
 
 @dataclass(frozen=True)
@@ -29,126 +46,173 @@ class Finding:
     example: str
     """The example's id, or empty for the split as a whole."""
     message: str
+    pixels: int = 0
+    """How many are wrong, where it is about pixels."""
+    other: tuple[str, str] | None = None
+    """Split and id of the example that it is like, where it is about likeness."""
 
 
-def one_hot(mask: np.ndarray, classes: int) -> np.ndarray:
-    """Return the mask H W as uint8 H W K: one 1 in each row, none where ignored."""
-    return (mask[..., None] == np.arange(classes, dtype=mask.dtype)).astype(np.uint8)
+@dataclass(frozen=True)
+class Checked:
+    """What all rules found in a folder of records."""
+
+    labels: Labels
+    rows: Rows
+    findings: list[Finding]
+    """Errors first."""
+    accepted: dict[Overlap, int]
+    """Declared overlap: how many findings it covers."""
+
+    @cached_property
+    def errors(self) -> list[Finding]:
+        """The findings that stop the line."""
+        return [finding for finding in self.findings if finding.severity == "error"]
+
+    @property
+    def verdict(self) -> str:
+        """`valid`, or `invalid` if there is an error."""
+        return "invalid" if self.errors else "valid"
+
+    def content(self) -> dict[str, Any]:
+        """Return the report, as JSON holds it."""
+        return {
+            "dataset": self.labels.dataset,
+            "verdict": self.verdict,
+            "splits": summary(self.rows, self.labels),
+            "overlaps": [asdict(o) | {"findings": count} for o, count in self.accepted.items()],
+            "rules": Counter(finding.rule for finding in self.findings),
+            "findings": [asdict(finding) for finding in self.findings],
+        }
 
 
-def size(example: Decoded, labels: Labels) -> Iterator[str]:
-    """Image and mask have the same height and width."""
-    if example.image.shape[:2] != example.label.shape:
-        yield f"image is {_size(example.image)}, mask is {_size(example.label)}"
+@dataclass(frozen=True)
+class Part:
+    """Some examples of a split, for one worker."""
+
+    folder: Path
+    split: str
+    start: int
+    stop: int
+    rules: tuple[str, ...]
+    """Of `EXAMPLE_RULES`."""
 
 
-def values(example: Decoded, labels: Labels) -> Iterator[str]:
-    """Every pixel is a class or ignored."""
-    classes = len(labels.classes)
-    wrong = (example.label >= classes) & (example.label != IGNORE)
-    if wrong.any():
-        row, column = np.argwhere(wrong)[0]
-        found = np.unique(example.label[wrong]).tolist()
-        yield (
-            f"{wrong.sum()} pixels hold {found}, first at row {row}, column {column}; "
-            f"allowed: 0..{classes - 1} and {IGNORE} (ignored)"
-        )
+Seen = tuple[list[tuple[str, str, int, str]], list[int], list[np.ndarray]]
 
 
-def one_hot_rows(example: Decoded, labels: Labels) -> Iterator[str]:
-    """As one-hot, every pixel's row sums to 1, to 0 exactly where ignored."""
-    sums = one_hot(example.label, len(labels.classes)).sum(axis=-1)
-    wrong = sums != (example.label != IGNORE)
-    if wrong.any():
-        row, column = np.argwhere(wrong)[0]
-        yield f"{wrong.sum()} one-hot rows do not sum to 1, first at row {row}, column {column}"
-
-
-def nothing_known(example: Decoded, labels: Labels) -> Iterator[str]:
-    """At least one pixel is not ignored."""
-    if (example.label == IGNORE).all():
-        yield "every pixel is ignored"
-
-
-EXAMPLE_RULES: dict[str, tuple[Severity, Callable[[Decoded, Labels], Iterator[str]]]] = {
-    "size": ("error", size),
-    "values": ("error", values),
-    "one_hot_rows": ("error", one_hot_rows),
-    "nothing_known": ("warning", nothing_known),
-}
-
-Rows = list[dict[str, Any]]
-
-
-def same_id(rows: Rows, labels: Labels) -> Iterator[tuple[str, str, str]]:
-    """An id names one example of the data set."""
-    for name, count in Counter(row["id"] for row in rows).items():
-        if count > 1:
-            yield "", name, f"{count} examples have this id"
-
-
-def same_image(rows: Rows, labels: Labels) -> Iterator[tuple[str, str, str]]:
-    """No image stands in two splits, byte for byte."""
-    for row, other in _shared(rows, lambda row: [row["image_sha256"]]):
-        yield row["split"], row["id"], f"the same image is {other['id']} of split {other['split']}"
-
-
-def same_group(rows: Rows, labels: Labels) -> Iterator[tuple[str, str, str]]:
-    """No group (source digit, video sequence) has examples in two splits."""
-    for row, other in _shared(rows, lambda row: row["group"]):
-        common = sorted(set(row["group"]) & set(other["group"]))
-        place = f"{other['id']} of split {other['split']}"
-        yield row["split"], row["id"], f"shares {', '.join(common)} with {place}"
-
-
-def class_never_seen(rows: Rows, labels: Labels) -> Iterator[tuple[str, str, str]]:
-    """Every class has pixels in every split."""
-    for split in dict.fromkeys(row["split"] for row in rows):
-        total = np.sum([row["pixels"] for row in rows if row["split"] == split], axis=0)
-        for absent in np.flatnonzero(total == 0):
-            yield split, "", f"class {labels.classes[absent]!r} has no pixel"
-
-
-SET_RULES: dict[str, tuple[Severity, Callable[[Rows, Labels], Iterator[tuple[str, str, str]]]]] = {
-    "same_id": ("error", same_id),
-    "same_image": ("error", same_image),
-    "same_group": ("error", same_group),
-    "class_never_seen": ("warning", class_never_seen),
-}
-
-
-def check(folder: Path) -> list[Finding]:
-    """Return what every rule finds in a folder of records, errors first.
+def severities(wanted: Mapping[str, Severity]) -> dict[str, Severity]:
+    """Return every rule's severity, those in `wanted` instead of the usual.
 
     Raises:
-        ValueError: a record cannot be read at all.
+        ValueError: there is no such rule.
     """
+    for rule in wanted:
+        if rule not in DEFAULTS:
+            raise ValueError(f"validate.severity: no rule {rule!r}; {nearest(rule, DEFAULTS)}")
+    return DEFAULTS | dict(wanted)
+
+
+def check(
+    folder: Path,
+    promised: Mapping[str, int],
+    *,
+    severity: Mapping[str, Severity],
+    near: int,
+    worker_count: int,
+) -> Checked:
+    """Ask every rule that is not `off` about a folder of records.
+
+    Args:
+        folder: the records.
+        promised: examples per split.
+        severity: of the rules that are not to have their usual one.
+        near: bits by which the hashes of near-identical images may differ.
+        worker_count: processes, 0 for one per core.
+
+    Raises:
+        ValueError: a record cannot be read at all, or a severity is given to no rule.
+    """
+    serious = severities(severity)
     labels, rows = read_labels(folder), read_index(folder).to_pylist()
-    found = []
-    for split in dict.fromkeys(row["split"] for row in rows):
-        for example in Records(folder, split):
-            for rule, (severity, ask) in EXAMPLE_RULES.items():
-                found += [
-                    Finding(rule, severity, split, example.id, message)
-                    for message in ask(example, labels)
-                ]
-    for rule, (severity, ask_all) in SET_RULES.items():
-        found += [
-            Finding(rule, severity, split, name, message)
-            for split, name, message in ask_all(rows, labels)
-        ]
-    return sorted(found, key=lambda finding: finding.severity)
+    order = {split: n for n, split in enumerate(dict.fromkeys(row["split"] for row in rows))}
+    rows.sort(key=lambda row: order[row["split"]])  # as the parts are
+    found: list[Finding] = []
+
+    def tell(rule: str, *said: Any, **more: Any) -> None:
+        found.append(Finding(rule, serious[rule], *said, **more))
+
+    def asked(rules: Mapping[str, T]) -> dict[str, T]:
+        return {rule: of for rule, of in rules.items() if serious[rule] != "off"}
+
+    parts = list(_parts(folder, rows, tuple(asked(EXAMPLE_RULES))))
+    seen = list(workers.each(examine, parts, worker_count))
+    for part, (said_of, _, _) in zip(parts, seen, strict=True):
+        for rule, name, pixels, message in said_of:
+            tell(rule, part.split, name, message, pixels)
+    for row in rows:
+        for note in row["notes"]:
+            tell(note["rule"], row["split"], row["id"], note["message"])
+    for rule, (_, ask) in asked(SET_RULES).items():
+        for said in ask(rows, labels, promised):
+            tell(rule, *said)
+    hashes = [bits for _, some, _ in seen for bits in some]
+    thumbnails = [small for _, _, some in seen for small in some]
+    looks = Looks(np.array(hashes, np.uint64), np.array(thumbnails, np.uint8))
+    assert all(overlap.rule in LEAKAGE_RULES for overlap in labels.overlaps), labels.overlaps
+    accepted = dict.fromkeys(labels.overlaps, 0)
+    for rule, (_, ask_all) in asked(LEAKAGE_RULES).items():
+        for leak in undeclared(rule, ask_all(rows, looks, near), accepted):
+            other = (leak.other["split"], leak.other["id"])
+            tell(rule, leak.row["split"], leak.row["id"], leak.message, other=other)
+        for message in stale(rule, rows, accepted):
+            tell(STALE, "", "", message)
+    told = [finding for finding in found if finding.severity != "off"]
+    return Checked(labels, rows, sorted(told, key=lambda finding: finding.severity), accepted)
 
 
-def summary(folder: Path) -> dict[str, Any]:
+def examine(part: Part) -> Seen:
+    """Return what the example rules say of a part, and how its images look."""
+    source = Records(part.folder, part.split)
+    seen, hashes, thumbnails = [], [], []
+    for number in range(part.start, part.stop):
+        example, row = source[number], source.rows[number]
+        for rule in part.rules:
+            _, ask = EXAMPLE_RULES[rule]
+            seen += [(rule, row["id"], *said) for said in ask(example, row, source.labels)]
+        bits, thumbnail = look(example.image)
+        hashes.append(bits)
+        thumbnails.append(thumbnail)
+    return seen, hashes, thumbnails
+
+
+def undeclared(rule: str, leaks: Iterable[Leak], accepted: dict[Overlap, int]) -> Iterator[Leak]:
+    """Yield the leaks that no declared overlap covers; count the others in `accepted`."""
+    declared = {frozenset(overlap.splits): overlap for overlap in accepted if overlap.rule == rule}
+    for leak in leaks:
+        overlap = declared.get(frozenset((leak.row["split"], leak.other["split"])))
+        if overlap is None:
+            yield leak
+        else:
+            accepted[overlap] += 1
+
+
+def stale(rule: str, rows: Rows, accepted: Mapping[Overlap, int]) -> Iterator[str]:
+    """Yield the overlaps declared for a rule, between splits that are there, that cover nothing."""
+    splits = {row["split"] for row in rows}
+    for overlap, count in accepted.items():
+        if overlap.rule == rule and not count and splits.issuperset(overlap.splits):
+            between = " and ".join(overlap.splits)
+            yield f"the overlap {rule} of {between} is declared, but there is none"
+
+
+def summary(rows: Rows, labels: Labels) -> dict[str, Any]:
     """Return what a reader wants to know of each split: examples, groups, class shares."""
-    labels, rows = read_labels(folder), read_index(folder).to_pylist()
     splits = {}
     for split in dict.fromkeys(row["split"] for row in rows):
         here = [row for row in rows if row["split"] == split]
         pixels = np.sum([row["pixels"] for row in here], axis=0)
         ignored = sum(row["ignored"] for row in here)
-        total = pixels.sum() + ignored
+        total = max(1, pixels.sum() + ignored)  # values that are no class are in neither
         splits[split] = {
             "examples": len(here),
             "groups": len({name for row in here for name in row["group"]}),
@@ -158,32 +222,8 @@ def summary(folder: Path) -> dict[str, Any]:
     return splits
 
 
-def _shared(rows: Rows, keys: Callable[[dict[str, Any]], list[str]]) -> Iterator[tuple[Any, Any]]:
-    """Yield pairs of rows of different splits that share a key, each later row once."""
-    first: dict[str, dict[str, Any]] = {}
-    for row in rows:
-        others = [first.setdefault(key, row) for key in keys(row)]
-        for other in others:
-            if other["split"] != row["split"]:
-                yield row, other
-                break
-
-
-def _size(pixels: np.ndarray) -> str:
-    return f"{pixels.shape[0]}x{pixels.shape[1]}"
-
-
-def require_valid(verdict: Path, folder: Path) -> str:
-    """Return the fingerprint of the records if they are the ones that were proven valid.
-
-    Raises:
-        ValueError: they are not, or were changed since.
-    """
-    content = read_json(verdict)
-    now = fingerprint(folder)
-    if content != {"records": now, "verdict": "valid"}:
-        raise ValueError(
-            f"{verdict} does not vouch for {folder}: it says {content}, the records are {now}; "
-            "run `dvc repro validate`"
-        )
-    return now
+def _parts(folder: Path, rows: Rows, rules: tuple[str, ...]) -> Iterator[Part]:
+    """Yield the examples of all splits in parts, in the order of the index."""
+    for split, count in Counter(row["split"] for row in rows).items():
+        for start in range(0, count, PART):
+            yield Part(folder.resolve(), split, start, min(start + PART, count), rules)

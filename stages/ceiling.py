@@ -8,23 +8,18 @@ Run:
 from pathlib import Path
 
 from fcn import ceiling as measured
-from fcn import door, files, labels, metrics, settings
-from fcn import records as record
+from fcn import door, files, metrics, settings, verdict
 
 
 def ceiling(key: str, records: Path, valid: Path, out: Path) -> None:
     """Write the mean IoU of the masks against themselves through each stride."""
-    wanted = settings.entry(settings.load(key).table.datasets, key, "datasets").ceiling
-    labels.require_valid(valid, records)
-    source = record.Records(records, wanted.split)
-    masks = [example.label for example in source]
-    classes = len(source.labels.classes)
-    values = {
-        str(stride): metrics.scores(measured.ceiling(masks, stride, classes, wanted.method))[
-            "mean_iou"
-        ]
-        for stride in wanted.strides
-    }
+    loaded = settings.load(key)
+    wanted = settings.entry(loaded.table.datasets, key, "datasets").ceiling
+    verdict.require_valid(valid, records)
+    matrices = measured.of_split(
+        records, wanted.split, wanted.strides, wanted.method, loaded.common.workers
+    )
+    values = {str(stride): metrics.scores(n)["mean_iou"] for stride, n in matrices.items()}
     content = {"split": wanted.split, "method": wanted.method, "mean_iou": values}
     files.write_json(out, content)
     door.say(f"{key}: ceilings {', '.join(f'{s}: {v:.3f}' for s, v in values.items())}")

@@ -6,14 +6,9 @@ Run:
         --valid data/reports/digits/valid.json
 """
 
-from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
-
-from fcn import door, files, labels, settings
-from fcn import records as record
-from fcn.pictures import blend, colour, rgb, row
+from fcn import door, files, gallery, labels, settings, verdict
 
 SHOWN = 5
 """Findings in the message; all of them are in the report."""
@@ -21,40 +16,32 @@ SHOWN = 5
 
 def validate(key: str, records: Path, report: Path, pictures: Path, valid: Path) -> None:
     """Write the report and the pictures, then the verdict that training depends on."""
-    data = settings.entry(settings.load(key).table.datasets, key, "datasets")
-    found = labels.check(records)
-    errors = [finding for finding in found if finding.severity == "error"]
-    content = {
-        "dataset": key,
-        "verdict": "invalid" if errors else "valid",
-        "splits": labels.summary(records),
-        "findings": [asdict(finding) for finding in found],
-    }
-    files.write_json(report, content)
-    draw(records, list(data.convert.splits), data.validate_.pictures, pictures)
+    loaded = settings.load(key)
+    data = settings.entry(loaded.table.datasets, key, "datasets")
+    checked = labels.check(
+        records,
+        data.convert.splits,
+        severity=data.validate_.severity,
+        near=data.validate_.near,
+        worker_count=loaded.common.workers,
+    )
+    files.write_json(report, checked.content())
+    with files.writing_folder(pictures) as aside:
+        gallery.draw(records, checked, data.validate_.pictures, aside)
+    for overlap, count in checked.accepted.items():
+        between = " and ".join(overlap.splits)
+        door.say(f"{key}: accepted, {overlap.rule} of {between} ({count}): {overlap.reason}")
+    errors = checked.errors
     if errors:
-        shown = [f"{e.split} {e.example}: {e.message} ({e.rule})".strip() for e in errors[:SHOWN]]
+        shown = [
+            f"{e.split} {e.example}".strip() + f": {e.message} ({e.rule})" for e in errors[:SHOWN]
+        ]
         rest = [f"and {len(errors) - SHOWN} more"] if len(errors) > SHOWN else []
         head = f"the labels of {key} are invalid: {len(errors)} error(s); all are in {report}"
         raise ValueError("\n  ".join([head, *shown, *rest]))
-    files.write_json(valid, {"records": record.fingerprint(records), "verdict": "valid"})
-    door.say(f"{key}: labels valid, {len(found)} warning(s)")
-
-
-def draw(folder: Path, splits: list[str], count: int, out: Path) -> None:
-    """Write image, mask and both blended of `count` examples spread over each split."""
-    with files.writing_folder(out) as aside:
-        for split in splits:
-            source = record.Records(folder, split)
-            for number in np.linspace(0, len(source) - 1, min(count, len(source)), dtype=int):
-                example = source[number]
-                panels = [
-                    ("image", rgb(example.image)),
-                    ("mask", colour(example.label, source.labels)),
-                    ("blended", blend(example.image, example.label, source.labels)),
-                ]
-                picture = row(panels, np.unique(example.label), source.labels)
-                picture.save(aside / f"{example.id}.png")
+    verdict.write(valid, records)
+    odd = len(checked.findings)
+    door.say(f"{key}: labels valid, {odd} warning(s)" + (f", see {report}" if odd else ""))
 
 
 if __name__ == "__main__":

@@ -8,10 +8,11 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from fcn import metrics, settings
-from fcn.ceiling import METHODS, ceiling
+from fcn import metrics
+from fcn.ceiling import METHODS, ceiling, of_split
 from fcn.dataset import IGNORE
 from fcn.records import Records
+from fcn.schema.data import Ceiling
 
 K = 4
 SIZES = st.tuples(st.integers(1, 41), st.integers(1, 41))
@@ -34,7 +35,7 @@ def through(label: list[list[int]], stride: int, method: str) -> list[list[int]]
 @hypothesis_settings(deadline=None)
 @given(label=MASKS)
 def test_stride_1_loses_nothing(method: str, label: np.ndarray) -> None:
-    n = ceiling([label], 1, K, method)
+    n = ceiling(label, 1, K, method)
     assert lossless(n)
     assert n.sum() == (label != IGNORE).sum()
 
@@ -45,7 +46,7 @@ def test_stride_1_loses_nothing(method: str, label: np.ndarray) -> None:
 def test_a_mask_of_one_class_loses_nothing(
     method: str, size: tuple[int, int], stride: int, value: int
 ) -> None:
-    n = ceiling([np.full(size, value, np.uint8)], stride, K, method)
+    n = ceiling(np.full(size, value, np.uint8), stride, K, method)
     assert n[value, value] == size[0] * size[1]
 
 
@@ -57,7 +58,7 @@ def test_every_size_comes_back_as_classes(method: str, label: np.ndarray, stride
     assert made.shape == label.shape
     assert made.min() >= 0
     assert made.max() < K
-    assert ceiling([label], stride, K, method).sum() == (label != IGNORE).sum()
+    assert ceiling(label, stride, K, method).sum() == (label != IGNORE).sum()
 
 
 @pytest.mark.parametrize("method", ["nearest", "area"])
@@ -74,7 +75,7 @@ def test_every_pixel_of_a_cell_is_the_same(method: str, label: np.ndarray, strid
 @pytest.mark.parametrize("stride", [2, 3, 4])
 def test_borders_between_cells_are_kept_by_cells(method: str, stride: int) -> None:
     label = np.kron([[0, 1], [2, 3]], np.ones((stride, stride))).astype(np.uint8)
-    assert lossless(ceiling([label], stride, K, method))
+    assert lossless(ceiling(label, stride, K, method))
 
 
 def test_nearest_takes_the_pixel_at_the_middle() -> None:
@@ -96,27 +97,58 @@ def test_area_looks_at_what_there_is_of_a_cell() -> None:
     assert through([[0, 0, 2]], 2, "area") == [[0, 0, 2]]
 
 
-def test_bilinear_draws_the_border_where_shares_are_equal() -> None:
-    # Shares of class 1 are 0, 3/4, 1: one half is reached 2/3 of the way between the middles.
-    label = [[0] * 4 + [0, 1, 1, 1] + [1] * 4] * 4
-    (row,) = {tuple(line) for line in through(label, 4, "bilinear")}
-    assert row == (0,) * 4 + (0,) + (1,) * 7
-    assert through(label, 4, "area")[0] == [0] * 4 + [1] * 8
+def test_bilinear_cuts_the_corners_that_cells_have() -> None:
+    # Along each side the ramps are at 5/8, 7/8, 1, 1; a pixel needs a product above one half.
+    label = np.zeros((8, 8), np.uint8)
+    label[4:, 4:] = 1
+    assert through(label.tolist(), 4, "nearest") == label.tolist()
+    made = through(label.tolist(), 4, "bilinear")
+    assert made[7] == [0] * 4 + [1] * 4
+    assert made[4] == [0] * 5 + [1] * 3
+    assert made == np.transpose(made).tolist()
 
 
-def test_all_masks_are_counted_in_one_matrix() -> None:
-    first, second = np.zeros((3, 3), np.uint8), np.full((2, 2), 1, np.uint8)
-    assert np.diag(ceiling([first, second], 2, K, "nearest")).tolist() == [9, 4, 0, 0]
+def test_bilinear_gives_a_cell_that_is_ignored_to_its_neighbours() -> None:
+    label = [[2] * 4 + [IGNORE] * 4 + [3] * 4] * 4
+    assert through(label, 4, "bilinear")[0] == [2] * 6 + [3] * 6
+    assert through(label, 4, "nearest")[0] == [2] * 4 + [0] * 4 + [3] * 4
+
+
+@each_method
+def test_nothing_known_counts_nothing(method: str) -> None:
+    assert ceiling(np.full((5, 7), IGNORE, np.uint8), 4, K, method).sum() == 0
+
+
+@each_method
+@hypothesis_settings(deadline=None)
+@given(label=MASKS, stride=st.integers(1, 33))
+def test_a_coarse_mask_holds_no_class_that_the_mask_does_not(
+    method: str, label: np.ndarray, stride: int
+) -> None:
+    made = set(np.unique(METHODS[method](label, stride, K)).tolist())
+    assert made <= {0, *np.unique(label).tolist()}
+
+
+@each_method
+def test_all_masks_of_a_split_are_counted_whoever_measures_them(
+    method: str, small_records: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    masks = [example.label for example in Records(small_records, "train")]
+    expected = {s: sum(ceiling(mask, s, 11, method) for mask in masks).tolist() for s in (8, 3)}
+    for part, worker_count in ((64, 1), (5, 2)):
+        monkeypatch.setattr("fcn.ceiling.PART", part)
+        found = of_split(small_records, "train", [8, 3], method, worker_count)
+        assert {stride: n.tolist() for stride, n in found.items()} == expected
 
 
 @each_method
 def test_more_stride_keeps_less_of_real_masks(method: str, small_records: Path) -> None:
-    masks = [example.label for example in Records(small_records, "train")]
-    kept = [metrics.mean_iou(ceiling(masks, stride, 11, method)) for stride in (32, 16, 8, 4, 1)]
+    found = of_split(small_records, "train", (32, 16, 8, 4, 1), method, 1)
+    kept = [metrics.mean_iou(n) for n in found.values()]
     assert kept == sorted(kept)
     assert kept[-1] == 1
 
 
 def test_the_settings_allow_exactly_these_methods() -> None:
-    allowed = settings.Ceiling.model_fields["method"].annotation
+    allowed = Ceiling.model_fields["method"].annotation
     assert set(get_args(allowed)) == set(METHODS)

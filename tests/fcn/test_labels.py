@@ -1,185 +1,222 @@
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import settings as hypothesis_settings
-from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 
-from fcn import dataset, files, labels, records
-from fcn.dataset import IGNORE, Pair
-from fcn.records import Decoded
+from fcn import catalogue, labels, onehot, records, shards, workers
+from fcn.dataset import IGNORE, Note, Overlap, Pair
+from fcn.labels import Checked, Finding
+from fcn.leakage import LEAKAGE_RULES
+from fcn.rules import EXAMPLE_RULES, SET_RULES, SOURCE_RULES, Severity
+from tests.conftest import SPLITS
 
-DIGITS = dataset.load("digits")
-TWO = records.Labels("two", ("ground", "thing"), ((0, 0, 0), (255, 0, 0)), 1)
-MASK = np.array([[0, 1, 1], [IGNORE, 0, 1]], np.uint8)
-SOUND = Decoded("one", np.zeros((2, 3, 1), np.uint8), MASK)
-STRANGE = np.where(MASK == 1, 7, MASK)
+DIGITS = catalogue.load("digits")
 
 
-def row(split: str, name: str, *group: str, image: str = "", pixels: Any = (3, 2)) -> Any:
-    return {
-        "split": split,
-        "id": name,
-        "group": list(group),
-        "image_sha256": image or name,
-        "pixels": list(pixels),
-    }
-
-
-# One sound set with what is allowed in it: a group and an image twice in a split.
-SOUND_ROWS = [
-    row("train", "a", "g1", "g2"),
-    row("train", "b", "g1", image="a"),
-    row("test", "c", "g3"),
-]
-BROKEN_EXAMPLES = {
-    "size": (replace(SOUND, label=MASK.T), "image is 2x3, mask is 3x2"),
-    "values": (
-        replace(SOUND, label=STRANGE),
-        "3 pixels hold [7], first at row 0, column 1; allowed: 0..1 and 255 (ignored)",
-    ),
-    "one_hot_rows": (
-        replace(SOUND, label=STRANGE),
-        "3 one-hot rows do not sum to 1, first at row 0, column 1",
-    ),
-    "nothing_known": (replace(SOUND, label=np.full_like(MASK, IGNORE)), "every pixel is ignored"),
-}
-BROKEN_SETS = {
-    "same_id": (row("test", "a", "g4"), ("", "a", "2 examples have this id")),
-    "same_image": (
-        row("test", "d", "g4", image="a"),
-        ("test", "d", "the same image is a of split train"),
-    ),
-    "same_group": (
-        row("test", "d", "g0", "g2", "g1"),
-        ("test", "d", "shares g1, g2 with a of split train"),
-    ),
-    "class_never_seen": (
-        row("val", "d", "g4", pixels=(5, 0)),
-        ("val", "", "class 'thing' has no pixel"),
-    ),
-}
-
-
-@pytest.mark.parametrize("rule", labels.EXAMPLE_RULES)
-def test_every_rule_finds_its_broken_example_and_passes_a_sound_one(rule: str) -> None:
-    assert rule in BROKEN_EXAMPLES, "a new rule: give it an example that breaks it"
-    _, ask = labels.EXAMPLE_RULES[rule]
-    broken, message = BROKEN_EXAMPLES[rule]
-    assert list(ask(SOUND, TWO)) == []
-    assert list(ask(broken, TWO)) == [message]
-
-
-@pytest.mark.parametrize("rule", labels.SET_RULES)
-def test_every_rule_finds_its_broken_set_and_passes_a_sound_one(rule: str) -> None:
-    assert rule in BROKEN_SETS, "a new rule: give it a row that breaks the set"
-    _, ask = labels.SET_RULES[rule]
-    broken, finding = BROKEN_SETS[rule]
-    assert list(ask(SOUND_ROWS, TWO)) == []
-    assert list(ask([*SOUND_ROWS, broken], TWO)) == [finding]
-
-
-def test_every_leaking_row_is_named_once() -> None:
-    leaks = [row("test", name, "g1", "g2", image="a") for name in ("d", "e")]
-    for rule in (labels.same_image, labels.same_group):
-        assert [name for _, name, _ in rule([*SOUND_ROWS, *leaks], TWO)] == ["d", "e"]
-
-
-ROWS = st.lists(
-    st.tuples(st.sampled_from("xyz"), st.sets(st.integers(0, 9), max_size=2), st.integers(0, 9)),
-    max_size=8,
-).map(
-    lambda drawn: [
-        row(split, str(number), *map(str, group), image=str(image))
-        for number, (split, group, image) in enumerate(drawn)
-    ]
-)
-
-
-@hypothesis_settings(deadline=None)
-@given(rows=ROWS)
-def test_a_leak_between_splits_is_found_exactly_when_there_is_one(rows: list[Any]) -> None:
-    apart = [(a, b) for a, b in combinations(rows, 2) if a["split"] != b["split"]]
-    assert bool(list(labels.same_image(rows, TWO))) == any(
-        a["image_sha256"] == b["image_sha256"] for a, b in apart
-    )
-    assert bool(list(labels.same_group(rows, TWO))) == any(
-        set(a["group"]) & set(b["group"]) for a, b in apart
-    )
-
-
-@hypothesis_settings(deadline=None)
-@given(mask=arrays(np.uint8, (3, 4), elements=st.sampled_from([0, 1, 2, IGNORE])))
-def test_one_hot_has_a_single_one_where_the_class_is_and_none_where_ignored(
-    mask: np.ndarray,
-) -> None:
-    hot = labels.one_hot(mask, 3)
-    assert (hot.shape, hot.dtype) == ((3, 4, 3), np.uint8)
-    for place in np.ndindex(mask.shape):
-        expected = [int(mask[place] == k) for k in range(3)]
-        assert hot[place].tolist() == expected
-
-
-def write(folder: Path, **splits: Iterable[Pair]) -> Path:
+def write(
+    folder: Path,
+    splits: Mapping[str, Sequence[Pair]],
+    overlaps: tuple[Overlap, ...] = (),
+    encoding: str = "index",
+) -> Path:
     folder.mkdir()
-    records.write(folder, DIGITS, splits, 1)
+    shards.write(folder, replace(DIGITS, overlaps=overlaps), splits, 1, encoding)
     return folder
 
 
-def pair(name: str, grey: int, group: str, mask: np.ndarray | None = None) -> Pair:
-    every_class = np.arange(12, dtype=np.uint8).reshape(3, 4) % 11
-    return Pair(
-        name, np.full((3, 4), grey, np.uint8), every_class if mask is None else mask, (group,)
+def check(
+    folder: Path,
+    promised: Mapping[str, int] | None = None,
+    severity: Mapping[str, Severity] | None = None,
+    near: int = 4,
+    worker_count: int = 1,
+) -> Checked:
+    return labels.check(
+        folder, promised or {}, severity=severity or {}, near=near, worker_count=worker_count
     )
+
+
+def pair(name: str, seed: int, group: str = "", mask: np.ndarray | None = None) -> Pair:
+    image = np.random.default_rng(seed).integers(0, 256, (12, 16), np.uint8)
+    every_class = np.arange(192, dtype=np.uint8).reshape(12, 16) % 11
+    return Pair(name, image, every_class if mask is None else mask, (group or name,))
+
+
+def whole(value: int) -> np.ndarray:
+    return np.full((12, 16), value, np.uint8)
+
+
+def seen(checked: Checked) -> list[tuple[str, str, str, str]]:
+    return [(f.severity, f.rule, f.split, f.example) for f in checked.findings]
 
 
 def test_sound_records_have_no_finding(tmp_path: Path) -> None:
-    folder = write(tmp_path / "r", train=[pair("a", 1, "g")], test=[pair("b", 2, "h")])
-    assert labels.check(folder) == []
+    folder = write(tmp_path / "r", {"train": [pair("a", 1)], "test": [pair("b", 2)]})
+    checked = check(folder, {"train": 1, "test": 1})
+    assert (checked.findings, checked.verdict) == ([], "valid")
 
 
-def test_the_projects_own_records_have_no_error(small_records: Path) -> None:
-    assert {finding.severity for finding in labels.check(small_records)} <= {"warning"}
+def test_the_projects_own_records_are_valid(small_records: Path) -> None:
+    checked = check(small_records, SPLITS)
+    assert {finding.rule for finding in checked.findings} <= {"class_never_seen"}
+    assert checked.verdict == "valid"
 
 
 def test_findings_name_split_and_example_errors_first(tmp_path: Path) -> None:
-    strange, empty = np.full((3, 4), 99, np.uint8), np.full((3, 4), IGNORE, np.uint8)
+    note = (Note("rgb_mask", "c.png is RGB"), Note("unknown_colours", "c.png: 3 pixels"))
     folder = write(
         tmp_path / "r",
-        train=[pair("a", 1, "g"), pair("nothing", 2, "g", empty)],
-        test=[pair("b", 1, "g"), pair("strange", 3, "h", strange)],
+        {
+            "train": [pair("a", 1, "g"), pair("nothing", 2, mask=whole(IGNORE))],
+            "test": [
+                pair("b", 1, "g"),
+                pair("strange", 3, mask=whole(99)),
+                replace(pair("c", 4), notes=note),
+            ],
+        },
     )
-    found = [(f.severity, f.rule, f.split, f.example) for f in labels.check(folder)]
-    assert found == [
+    checked = check(folder, {"train": 2, "test": 4})
+    assert checked.verdict == "invalid"
+    assert checked.errors == [f for f in checked.findings if f.severity == "error"]
+    assert seen(checked) == [
         ("error", "values", "test", "strange"),
-        ("error", "one_hot_rows", "test", "strange"),
+        ("error", "unknown_colours", "test", "c"),
+        ("error", "promised", "test", ""),
         ("error", "same_image", "test", "b"),
         ("error", "same_group", "test", "b"),
         ("warning", "nothing_known", "train", "nothing"),
+        ("warning", "rgb_mask", "test", "c"),
     ]
+    by_rule = {finding.rule: finding for finding in checked.findings}
+    assert (by_rule["values"].pixels, by_rule["values"].other) == (192, None)
+    assert by_rule["same_image"].other == ("train", "a")
+    assert by_rule["rgb_mask"].message == "c.png is RGB"
+
+
+def test_a_severity_of_the_settings_counts_and_off_is_not_asked(tmp_path: Path) -> None:
+    folder = write(
+        tmp_path / "r",
+        {
+            "train": [pair("a", 1, "g"), pair("empty", 2, mask=whole(0))],
+            "test": [pair("b", 3, "g")],
+        },
+    )
+    usual = [("error", "same_group", "test", "b"), ("warning", "empty", "train", "empty")]
+    assert seen(check(folder)) == usual
+    own: dict[str, Severity] = {"same_group": "warning", "empty": "error"}
+    assert seen(check(folder, severity=own)) == [
+        ("error", "empty", "train", "empty"),
+        ("warning", "same_group", "test", "b"),
+    ]
+    assert seen(check(folder, severity={"same_group": "off", "empty": "off"})) == []
+
+
+def test_a_severity_for_no_rule_is_refused_before_anything_is_read(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"severity: no rule 'emty'; did you mean 'empty'"):
+        check(tmp_path, severity={"emty": "off"})
+
+
+def test_every_rule_has_a_severity_and_a_name_of_its_own() -> None:
+    kinds = (EXAMPLE_RULES, SOURCE_RULES, SET_RULES, LEAKAGE_RULES)
+    names = [rule for kind in kinds for rule in kind]
+    assert sorted(labels.DEFAULTS) == sorted([*names, labels.STALE])
+    assert set(labels.DEFAULTS.values()) == {"error", "warning"}
+
+
+def test_a_declared_overlap_covers_its_rule_and_splits_and_nothing_else(tmp_path: Path) -> None:
+    splits = {
+        "train": [pair("a", 1, "g")],
+        "val": [pair("b", 1, "g"), pair("c", 2, "g")],
+        "test": [pair("d", 3, "g")],
+    }
+    declared = Overlap("same_group", ("val", "train"), "one drive")
+    checked = check(write(tmp_path / "r", splits, (declared,)))
+    assert checked.accepted == {declared: 2}
+    assert [(f.rule, f.example, f.other) for f in checked.findings] == [
+        ("same_image", "b", ("train", "a")),
+        ("same_group", "d", ("train", "a")),
+        ("same_group", "d", ("val", "b")),
+    ]
+    assert checked.content()["overlaps"] == [
+        {"rule": "same_group", "splits": ("val", "train"), "reason": "one drive", "findings": 2}
+    ]
+
+
+def test_an_overlap_that_covers_nothing_is_odd_where_both_splits_are_there(tmp_path: Path) -> None:
+    declared = tuple(Overlap("same_id", ("train", other), "once") for other in ("test", "val"))
+    splits = {"train": [pair("a", 1)], "test": [pair("b", 2)]}
+    folder = write(tmp_path / "r", splits, declared)
+    assert check(folder, severity={"same_id": "off"}).findings == []
+    (finding,) = check(folder).findings
+    said = "the overlap same_id of train and test is declared, but there is none"
+    assert finding == Finding("stale_overlap", "warning", "", "", said)
+
+
+def test_near_images_are_found_within_the_bits_of_the_settings(tmp_path: Path) -> None:
+    copy = pair("copy", 1)
+    assert isinstance(copy.image, np.ndarray)
+    brighter = replace(copy, image=copy.image // 2 + 60)
+    folder = write(tmp_path / "r", {"train": [pair("a", 1)], "test": [brighter, pair("b", 2)]})
+    (finding,) = check(folder, near=4).findings
+    assert (finding.rule, finding.example, finding.other) == ("near_image", "copy", ("train", "a"))
+    assert check(folder, severity={"near_image": "off"}).findings == []
+
+
+def test_one_hot_rows_are_checked_as_they_were_stored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sound = write(tmp_path / "a", {"train": [pair("a", 1)]}, encoding="onehot")
+    assert check(sound).findings == []
+    rows = onehot.rows
+
+    def broken(mask: np.ndarray, classes: int) -> np.ndarray:
+        made = rows(mask, classes)
+        made[5, 7, :2] = 1
+        made[11, 15] = 0
+        return made
+
+    monkeypatch.setattr(onehot, "rows", broken)
+    folder = write(tmp_path / "b", {"train": [pair("a", 1)]}, encoding="onehot")
+    several, zero = check(folder).findings
+    assert (several.rule, several.severity) == ("one_hot_rows", "error")
+    assert several.message.endswith("not a single 1, first at row 5, column 7")
+    assert zero.message.endswith("but 0 ignored; first at row 11, column 15")
+
+
+@pytest.mark.parametrize("part", [1, 5, 1000])
+def test_parts_and_workers_change_nothing(
+    part: int, small_records: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    once = check(small_records, SPLITS)
+    monkeypatch.setattr(labels, "PART", part)
+    assert check(small_records, SPLITS, worker_count=2).content() == once.content()
+
+
+def test_a_cluster_finds_the_same(
+    cluster: str, small_records: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    once = check(small_records, SPLITS)
+    monkeypatch.setenv(workers.SCHEDULER, cluster)
+    assert check(small_records, SPLITS).content() == once.content()
 
 
 def test_records_that_cannot_be_read_are_no_finding_but_an_error(own_records: Path) -> None:
     path = next(own_records.glob("val*.tfrecord"))
     path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(ValueError, match="cut short"):
-        labels.check(own_records)
+    for worker_count in (1, 2):
+        with pytest.raises(ValueError, match="cut short"):
+            check(own_records, worker_count=worker_count)
 
 
 def test_the_summary_counts_each_split(tmp_path: Path) -> None:
     mask = np.array([[0, 0, 1], [10, IGNORE, IGNORE]], np.uint8)
-    folder = write(
-        tmp_path / "r",
-        train=[pair("a", 1, "g", mask), pair("b", 2, "g", mask), pair("c", 3, "h", mask)],
-        test=[pair("d", 4, "i")],
-    )
-    summary = labels.summary(folder)
+    small = [replace(pair(name, 1, group), mask=mask) for name, group in ("ag", "bg", "ch")]
+    folder = write(tmp_path / "r", {"train": small, "test": [pair("d", 4)]})
+    rows = records.read_index(folder).to_pylist()
+    summary: dict[str, Any] = labels.summary(rows, records.read_labels(folder))
     assert list(summary) == ["train", "test"]
     train = summary["train"]
     assert (train["examples"], train["groups"]) == (3, 2)
@@ -189,35 +226,3 @@ def test_the_summary_counts_each_split(tmp_path: Path) -> None:
         [2 / 6, 1 / 6, 0, 1 / 6]
     )
     assert summary["test"]["ignored_share"] == 0
-
-
-@pytest.fixture
-def verdict(own_records: Path, tmp_path: Path) -> Path:
-    content = {"records": records.fingerprint(own_records), "verdict": "valid"}
-    files.write_json(tmp_path / "valid.json", content)
-    return tmp_path / "valid.json"
-
-
-def test_proven_records_are_let_through(verdict: Path, own_records: Path) -> None:
-    assert labels.require_valid(verdict, own_records) == records.fingerprint(own_records)
-
-
-def test_records_changed_since_their_proof_are_refused(verdict: Path, own_records: Path) -> None:
-    path = next(own_records.glob("*.tfrecord"))
-    path.write_bytes(path.read_bytes() + b"\0")
-    with pytest.raises(ValueError, match=r"valid\.json does not vouch for .*run `dvc repro valid"):
-        labels.require_valid(verdict, own_records)
-
-
-@pytest.mark.parametrize("change", [{"verdict": "invalid"}, {"records": "0" * 64}, {"more": 1}])
-def test_another_verdict_is_refused(
-    change: dict[str, Any], verdict: Path, own_records: Path
-) -> None:
-    files.write_json(verdict, files.read_json(verdict) | change)
-    with pytest.raises(ValueError, match="does not vouch for"):
-        labels.require_valid(verdict, own_records)
-
-
-def test_records_without_a_verdict_are_refused(own_records: Path, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"valid\.json is missing"):
-        labels.require_valid(tmp_path / "valid.json", own_records)

@@ -1,10 +1,12 @@
+import re
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from fcn import pictures
 from fcn.dataset import IGNORE
-from fcn.pictures import GAP, IGNORED, LINE, PANEL
+from fcn.pictures import GAP, IGNORED, LARGEST, LINE, MARK, PANEL
 from fcn.records import Labels
 
 RED, BLUE = (230, 25, 75), (67, 99, 216)
@@ -123,3 +125,91 @@ def test_a_wide_legend_wraps_and_loses_no_class() -> None:
 def test_a_name_wider_than_the_picture_has_a_line_of_its_own() -> None:
     picture = pictures.row([("mask", panel(9, 260))], np.arange(2), many(2, "long " * 20))
     assert len(lines(picture, 9)) == 2
+
+
+def test_a_value_that_is_no_class_is_magenta() -> None:
+    mask = np.array([[2, 3, 77, 254]], np.uint8)
+    assert pictures.colour(mask, THREE)[0].tolist() == [list(BLUE), *[list(MARK)] * 3]
+
+
+@pytest.mark.parametrize(
+    ("size", "fitted"),
+    [
+        ((1, 1), (1, 1)),
+        ((LARGEST, 7), (LARGEST, 7)),
+        ((2 * LARGEST, 10), (LARGEST, 5)),
+        ((1, 10 * LARGEST), (1, LARGEST)),
+    ],
+)
+def test_large_pixels_are_made_to_fit_and_masks_keep_their_values(
+    size: tuple[int, int], fitted: tuple[int, int]
+) -> None:
+    mask = np.random.default_rng(0).choice(np.array([0, 2, IGNORE], np.uint8), size)
+    small = pictures.fitting(mask)
+    assert small.shape == fitted
+    assert set(np.unique(small)) <= set(np.unique(mask))
+    assert pictures.fitting(np.zeros((*size, 3), np.uint8)).shape == (*fitted, 3)
+    assert pictures.fitting(np.zeros((*size, 1), np.uint8)).shape == (*fitted, 1)
+
+
+def test_an_image_takes_the_size_of_its_mask() -> None:
+    assert pictures.fitting(panel(9, 20), (4, 5)).shape == (4, 5, 3)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (20, 30), (4000, 3)])
+def test_not_one_wrong_pixel_is_lost_when_a_picture_is_made_smaller(size: tuple[int, int]) -> None:
+    for row, column in ((0, 0), (size[0] - 1, size[1] - 1), (size[0] // 2, size[1] // 3)):
+        wrong = np.zeros(size, bool)
+        wrong[row, column] = True
+        small = pictures.fitting(np.zeros((*size, 3), np.uint8))
+        shown = pictures.marked(small, wrong)
+        assert holds(shown, MARK)
+        assert (small == 0).all()
+
+
+def test_a_wrong_pixel_stands_in_a_box_and_wrong_areas_without_one() -> None:
+    one, many_ = np.zeros((200, 300), bool), np.zeros((200, 300), bool)
+    one[100, 150] = True
+    many_[:, :200] = True
+    boxed = (pictures.marked(panel(200, 300), one) == MARK).all(axis=-1)
+    rows, columns = np.nonzero(boxed)
+    assert 6 < rows.max() - rows.min() < 30
+    assert 6 < columns.max() - columns.min() < 30
+    assert ((pictures.marked(panel(200, 300), many_) == MARK).all(axis=-1) == many_).all()
+
+
+@pytest.mark.parametrize("name", ["a", "0001TP_006690", "2007-000032.x"])
+def test_a_plain_id_is_its_files_name(name: str) -> None:
+    assert pictures.file_name(name) == name
+
+
+def test_other_ids_have_short_plain_names_that_differ() -> None:
+    strange = ["a/b", "a_b", "a\\b", "../../b", "ü", "日本", "x" * 300, "x" * 301, "a b"]
+    names = [pictures.file_name(name) for name in strange]
+    assert len(set(names)) == len(strange)
+    for name in names:
+        assert re.fullmatch(r"[A-Za-z0-9_.-]{1,100}", name)
+        assert name not in (".", "..")
+
+
+def test_a_caption_stands_below_the_legend_in_as_many_lines_as_it_needs() -> None:
+    titled, present = [("mask", panel(9, 260))], np.array([0])
+    plain = pictures.row(titled, present, THREE)
+    short = pictures.row(titled, present, THREE, ["one", "two"])
+    long = pictures.row(titled, present, THREE, ["word " * 40])
+    assert short.height == plain.height + 2 * LINE
+    assert long.height > plain.height + 3 * LINE
+    assert short.width == long.width == 260
+    assert np.array_equal(np.asarray(short)[: plain.height], np.asarray(plain))
+    assert (np.asarray(short)[plain.height :] != 255).any()
+
+
+def test_a_title_does_not_run_into_the_next_panel() -> None:
+    titled = [("x" * 300, panel(9, 300)), ("", panel(9, 300))]
+    above = np.asarray(pictures.row(titled, np.array([0]), THREE))[:LINE]
+    assert (above[:, 300:] == 255).all()
+
+
+def test_a_narrow_tall_picture_is_not_enlarged_beyond_the_largest() -> None:
+    picture = pictures.row([("mask", panel(LARGEST, 1))], np.array([0]), THREE)
+    assert picture.size == (PANEL, LINE + LARGEST + LINE)

@@ -1,31 +1,48 @@
 """Broken labels and broken files stop the line, with the place in the message."""
 
+import os
 import subprocess
 import sys
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from fcn import dataset, files, records
+from fcn import catalogue, files, records, shards
+from fcn.dataset import Note, Overlap, Pair
+from stages import validate as stage
 from tests.conftest import ROOT, SPLITS
 
+DIGITS = catalogue.load("digits")
+Validate = Callable[[Path], None]
 
-def validate(folder: Path, out: Path) -> subprocess.CompletedProcess[str]:
-    paths = {
+
+@pytest.fixture
+def project(tree: Callable[[str, str], Path]) -> Path:
+    """A folder with the settings, which promise as many examples as the small records hold."""
+    promised = ", ".join(f"{split}: {count}" for split, count in SPLITS.items())
+    folder = tree("{train: 2000, val: 200, test: 400}", f"{{{promised}}}")
+    params = folder / "params.yaml"
+    params.write_text(params.read_text().replace("workers: 0", "workers: 1"))
+    return folder
+
+
+def paths(folder: Path, out: Path) -> dict[str, Path]:
+    return {
         "records": folder,
         "report": out / "labels.json",
         "pictures": out / "pictures",
         "valid": out / "valid.json",
     }
-    options = [part for name, path in paths.items() for part in (f"--{name}", str(path))]
-    return subprocess.run(
-        [sys.executable, "-m", "stages.validate", "digits", *options],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+
+
+@pytest.fixture
+def validate(project: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> Validate:
+    """The stage on a folder of records, run in the project and in this process."""
+    monkeypatch.chdir(project)
+    return lambda folder: stage.validate("digits", **paths(folder, out))
 
 
 @pytest.fixture
@@ -33,36 +50,119 @@ def out(tmp_path: Path) -> Path:
     return tmp_path / "report"
 
 
-def test_sound_labels_are_vouched_for(small_records: Path, out: Path) -> None:
-    assert validate(small_records, out).returncode == 0
+@pytest.fixture
+def pairs(raw: Path) -> dict[str, list[Pair]]:
+    return {split: list(DIGITS.pairs(raw, split, n, seed=7)) for split, n in SPLITS.items()}
+
+
+def write(
+    folder: Path, pairs: Mapping[str, Sequence[Pair]], overlaps: tuple[Overlap, ...] = ()
+) -> Path:
+    with files.writing_folder(folder) as aside:
+        shards.write(aside, replace(DIGITS, overlaps=overlaps), pairs, shards=2)
+    return folder
+
+
+def test_sound_labels_are_vouched_for(validate: Validate, small_records: Path, out: Path) -> None:
+    validate(small_records)
     verdict = files.read_json(out / "valid.json")
     assert verdict == {"records": records.fingerprint(small_records), "verdict": "valid"}
-    assert len(list((out / "pictures").iterdir())) == sum(min(12, n) for n in SPLITS.values())
+    for split, count in SPLITS.items():
+        shown = list((out / "pictures/examples" / split).iterdir())
+        assert len(shown) == min(12, count)
+    assert (out / "pictures/class_share.png").exists()
+    assert not (out / "pictures/offenders").exists()
     report = files.read_json(out / "labels.json")
     assert report["verdict"] == "valid"
     assert {split: of["examples"] for split, of in report["splits"].items()} == SPLITS
 
 
-def test_a_value_outside_the_classes_is_named_with_its_pixel(
-    raw: Path, tmp_path: Path, out: Path
+def test_a_value_outside_the_classes_is_named_with_its_pixel_and_shown(
+    project: Path, pairs: dict[str, list[Pair]], tmp_path: Path, out: Path
 ) -> None:
-    source = dataset.load("digits")
-    pairs = {
-        split: list(source.pairs(raw, split, count, seed=7)) for split, count in SPLITS.items()
-    }
-    broken = pairs["val"][3]
-    mask = broken.mask.copy()
+    mask = pairs["val"][3].mask.copy()
     mask[5, 60] = 38
-    pairs["val"][3] = replace(broken, mask=mask)
-    with files.writing_folder(tmp_path / "records") as folder:
-        records.write(folder, source, pairs, shards=2)
-    done = validate(tmp_path / "records", out)
+    pairs["val"][3] = replace(pairs["val"][3], mask=mask)
+    given = paths(write(tmp_path / "records", pairs), out).items()
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "stages.validate", "digits"),
+            *(part for name, path in given for part in (f"--{name}", str(path))),
+        ],
+        cwd=project,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 1
     assert done.stderr.startswith("error: the labels of digits are invalid")
-    assert "val val-00003: 1 pixels hold [38], first at row 5, column 60" in done.stderr
+    assert "val val-00003: 1 pixel with [38], first at row 5, column 60" in done.stderr
     assert "0..10 and 255" in done.stderr
     assert not (out / "valid.json").exists()
     assert files.read_json(out / "labels.json")["verdict"] == "invalid"
+    assert (out / "pictures/offenders/00-values-val-00003.png").exists()
+
+
+def test_what_the_source_mask_revealed_is_said(
+    validate: Validate, pairs: dict[str, list[Pair]], tmp_path: Path
+) -> None:
+    said = "a.png: 7 pixels of 2 colours that match no class, the first at row 1, column 2"
+    pairs["train"][1] = replace(pairs["train"][1], notes=(Note("unknown_colours", said),))
+    with pytest.raises(ValueError, match=rf"train train-00001: {said} \(unknown_colours\)"):
+        validate(write(tmp_path / "records", pairs))
+
+
+def test_fewer_examples_than_the_settings_promise_stop_the_line(
+    validate: Validate, pairs: dict[str, list[Pair]], tmp_path: Path
+) -> None:
+    del pairs["test"][0]
+    said = r"test: 5 examples, but the settings promise 6 \(promised\)"
+    with pytest.raises(ValueError, match=said):
+        validate(write(tmp_path / "records", pairs))
+
+
+def test_a_leak_stops_the_line_unless_it_is_declared(
+    validate: Validate,
+    pairs: dict[str, list[Pair]],
+    tmp_path: Path,
+    out: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    pairs["test"][2] = replace(pairs["test"][2], image=pairs["train"][4].image)
+    with pytest.raises(
+        ValueError, match="test-00002: the same image is train-00004 of split train"
+    ):
+        validate(write(tmp_path / "leaking", pairs))
+    assert not (out / "valid.json").exists()
+    declared = Overlap("same_image", ("train", "test"), "so it was published")
+    validate(write(tmp_path / "declared", pairs, (declared,)))
+    assert "accepted, same_image of train and test (1): so it was" in capsys.readouterr().err
+    (overlap,) = files.read_json(out / "labels.json")["overlaps"]
+    assert overlap["findings"] == 1
+
+
+def test_many_errors_are_counted_and_a_few_said(
+    validate: Validate, pairs: dict[str, list[Pair]], tmp_path: Path, out: Path
+) -> None:
+    strange = [replace(pair, mask=np.full_like(pair.mask, 99)) for pair in pairs["train"]]
+    folder = write(tmp_path / "records", pairs | {"train": strange})
+    with pytest.raises(ValueError, match="12 error") as error:
+        validate(folder)
+    assert len(str(error.value).splitlines()) == 1 + stage.SHOWN + 1
+    assert str(error.value).endswith("and 7 more")
+    assert len(list((out / "pictures/offenders").iterdir())) == 12
+
+
+def test_a_severity_for_no_rule_is_refused_with_the_nearest(
+    validate: Validate, project: Path, small_records: Path, out: Path
+) -> None:
+    table = project / "tables/digits.yaml"
+    mild = "validate: {pictures: 12, severity: {same_imge: off}}"
+    table.write_text(table.read_text().replace("validate: {pictures: 12}", mild))
+    with pytest.raises(ValueError, match="no rule 'same_imge'; did you mean 'same_image'"):
+        validate(small_records)
+    assert not out.exists()
 
 
 def flip(path: Path) -> None:
@@ -79,11 +179,11 @@ def cut(path: Path) -> None:
     ("damage", "said"),
     [(flip, "does not match its CRC-32C"), (cut, "was cut short"), (Path.unlink, "is missing")],
 )
-def test_a_damaged_record_file_is_named(damage, said: str, own_records: Path, out: Path) -> None:  # type: ignore[no-untyped-def]
+def test_a_damaged_record_file_is_named(
+    damage: Callable[[Path], None], said: str, validate: Validate, own_records: Path, out: Path
+) -> None:
     name = "test-00001-of-00002.tfrecord"
     damage(own_records / name)
-    done = validate(own_records, out)
-    assert done.returncode == 1
-    assert name in done.stderr
-    assert said in done.stderr
-    assert not (out / "valid.json").exists()
+    with pytest.raises(ValueError, match=f"{name}.*{said}"):
+        validate(own_records)
+    assert not out.exists()

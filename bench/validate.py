@@ -1,0 +1,116 @@
+"""Validate records, and compare the vectorised checks with a loop over pixels.
+
+Run:
+    python -m bench.validate [FOLDER]
+
+FOLDER holds records; without it, records of 701 random pictures as large as CamVid's (360x480, 11
+classes) are made first. The loop is that of Lukasz Janyst's label checker ("Image Segmentation with
+Fully Convolutional Networks", 2017: github.com/ljanyst/image-segmentation-fcn, test_source.py): for
+each pixel, that its one-hot row holds a single 1 and nothing else. It runs on the rows of a few
+pixels of the same masks and is reckoned up per pixel.
+"""
+
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from fcn import labels, onehot, shards
+from fcn.dataset import Dataset, Lazy, Pair
+from fcn.records import Records, read_index
+from fcn.rules import no_class, no_row
+
+PIXELS = 40_000
+"""Pixels that the loop looks at."""
+MASKS = 8
+CLASSES = 11
+HEIGHT, WIDTH, PICTURES = 360, 480, 701
+
+
+def loop(rows: np.ndarray) -> int:
+    """Return how many rows of one-hot pixels N K are wrong, pixel by pixel."""
+    wrong = 0
+    for k in range(rows.shape[0]):
+        nonzeros = np.count_nonzero(rows[k, :])
+        has_one = 1 in rows[k, :]
+        if nonzeros != 1 or not has_one:
+            wrong += 1
+    return wrong
+
+
+def canvas(number: int) -> Pair:
+    """Return noise, and a mask of blocks."""
+    random = np.random.default_rng(number)
+    image = random.integers(0, 256, (HEIGHT // 8, WIDTH // 8, 3), np.uint8)
+    mask = random.integers(0, CLASSES, (HEIGHT // 40, WIDTH // 40), np.uint8)
+    enlarged = image.repeat(8, axis=0).repeat(8, axis=1)
+    mask = mask.repeat(40, axis=0).repeat(40, axis=1)
+    return Pair(f"{number}", enlarged, mask, (f"{number}",))
+
+
+def canvases(folder: Path) -> None:
+    """Write records of random pictures."""
+    dataset = Dataset(
+        name="canvases",
+        title="",
+        archives=(),
+        classes=tuple(f"class {k}" for k in range(CLASSES)),
+        colours=tuple((k, k, k) for k in range(CLASSES)),
+        channels=3,
+        splits=("train", "val"),
+        licence="",
+        citation="",
+        pairs=lambda raw, split, count, seed: [],
+    )
+    numbers = range(PICTURES)
+    splits = {"train": Lazy(numbers[:-100], canvas), "val": Lazy(numbers[-100:], canvas)}
+    shards.write(folder, dataset, splits, shards=2)
+
+
+def per_pixel(function: Callable[[np.ndarray], object], of: list[np.ndarray], pixels: int) -> float:
+    """Return seconds per pixel, the best of five times."""
+    best = float("inf")
+    for _ in range(5):
+        began = time.perf_counter()
+        for one in of:
+            function(one)
+        best = min(best, time.perf_counter() - began)
+    return best / pixels
+
+
+def main(folder: Path) -> None:
+    """Print how long validation takes, and the ratios."""
+    index = read_index(folder)
+    promised = Counter(index["split"].to_pylist())
+    began = time.monotonic()
+    checked = labels.check(folder, promised, severity={}, near=4, worker_count=0)
+    seconds = time.monotonic() - began
+    print(f"{len(index)} examples, all rules and hashes: {seconds:.1f} s, {checked.verdict}")
+    classes = len(checked.labels.classes)
+    source = Records(folder, next(iter(promised)))
+    masks = [source[number].label for number in range(min(MASKS, len(source)))]
+    rows = [onehot.rows(mask, classes) for mask in masks]
+    pixels = sum(mask.size for mask in masks)
+    few = np.concatenate([one.reshape(-1, classes) for one in rows])
+    few = few[np.linspace(0, len(few) - 1, min(PIXELS, len(few)), dtype=int)]
+    slow = per_pixel(loop, [few], len(few))
+    hot = per_pixel(no_row, rows, pixels)
+    plain = per_pixel(lambda mask: no_class(mask, classes), masks, pixels)
+    for name, each in (("loop", slow), ("one-hot check", hot), ("index check", plain)):
+        print(f"{name}: {each * 1e9:.2f} ns per pixel")
+    print(f"ratio: one-hot {slow / hot:.0f} times, index {slow / plain:.0f} times the loop")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 2:
+        sys.exit(__doc__)
+    if len(sys.argv) == 2:
+        main(Path(sys.argv[1]))
+    else:
+        with tempfile.TemporaryDirectory() as scratch:
+            canvases(Path(scratch))
+            main(Path(scratch))
