@@ -4,7 +4,8 @@ Long et al., section 3.1: "decapitate" a classifier and make its dense layers co
 Farhan Ahmad did for M2NIST: one trained on single digits becomes the front of the network.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import hashlib
+from collections.abc import Mapping, Sequence
 
 import keras
 import numpy as np
@@ -12,8 +13,9 @@ from keras import layers
 
 import fcn.backbones
 from fcn import inputs, models, training, weights
+from fcn.checkpoints import Place
 from fcn.dataset import Crop
-from fcn.settings import Backbone, Classifier
+from fcn.schema.table import Backbone, Classifier
 
 
 def build(settings: Backbone, classifier: Classifier, channels: int, classes: int) -> keras.Model:
@@ -39,18 +41,32 @@ def train(
     classifier: Classifier,
     crops: Mapping[str, Sequence[Crop]],
     seed: int,
-    seen: Callable[[training.Epoch], None],
+    seen: training.Seen,
+    place: Place | None = None,
 ) -> list[training.Epoch]:
     """Train on the crops of split `train`, measured on `val` after every epoch."""
     source = inputs.InMemory([_example(crop, classifier.side) for crop in crops["train"]])
+    numbers = inputs.numbers(len(source), classifier.training, seed)
     return training.fit(
         model,
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         inputs.batches(source, classifier.training, seed),
         classifier.training,
-        lambda network: {"val_accuracy": accuracy(network, crops["val"], classifier.side)},
+        lambda network, _: {"val_accuracy": accuracy(network, crops["val"], classifier.side)},
         seen,
+        place,
+        lambda step: [f"object {number}" for number in numbers[step - 1]],
     )
+
+
+def fingerprint(crops: Mapping[str, Sequence[Crop]]) -> str:
+    """Return one SHA-256 over the images and labels of all splits."""
+    total = hashlib.sha256()
+    for split, some in sorted(crops.items()):
+        total.update(f"{split} {len(some)}\n".encode())
+        for crop in some:
+            total.update(f"{crop.image.shape} {crop.label}\n".encode() + crop.image.tobytes())
+    return total.hexdigest()
 
 
 def accuracy(model: keras.Model, crops: Sequence[Crop], side: int) -> float:
@@ -58,7 +74,8 @@ def accuracy(model: keras.Model, crops: Sequence[Crop], side: int) -> float:
     examples = [_example(crop, side) for crop in crops]
     images = np.stack([example["image"] for example in examples])
     labels = np.stack([example["label"] for example in examples])
-    logits = model.predict(images, batch_size=len(images), verbose=0)
+    # Not `predict`, which shares a batch out over devices and fails where it does not divide.
+    logits = keras.ops.convert_to_numpy(model.predict_on_batch(images))
     return float((logits.argmax(axis=-1) == labels).mean())
 
 

@@ -11,8 +11,11 @@ import grain
 import numpy as np
 
 from fcn.dataset import IGNORE
-from fcn.settings import Training
+from fcn.records import Decoded, Records
+from fcn.schema.table import Training
 
+KEPT_BYTES = 2**31
+"""Up to so many bytes, decoded, a split is kept in memory; a larger one is read again and again."""
 Example = dict[str, np.ndarray]
 """image uint8 H W C; label uint8 H W for a network, or a scalar for a classifier."""
 
@@ -31,6 +34,29 @@ class InMemory:
     def __getitem__(self, number: int) -> Example:
         """Return the example `number`."""
         return self.examples[number]
+
+
+class FromRecords:
+    """A source for Grain: the examples of `kept`."""
+
+    def __init__(self, split: Sequence[Decoded] | Records) -> None:
+        """Keep `split`."""
+        self.split = split
+
+    def __len__(self) -> int:
+        """Return the number of examples."""
+        return len(self.split)
+
+    def __getitem__(self, number: int) -> Example:
+        """Return the example `number`."""
+        example = self.split[number]
+        return {"image": example.image, "label": example.label}
+
+
+def kept(split: Records, most: int = KEPT_BYTES) -> Sequence[Decoded] | Records:
+    """Return a split decoded once, or as it is where that would take more than `most` bytes."""
+    pixels = sum(row["height"] * row["width"] for row in split.rows)
+    return list(split) if pixels * (split.labels.channels + 1) <= most else split
 
 
 class Shift(grain.transforms.RandomMap):
@@ -63,7 +89,7 @@ def shifted(pixels: np.ndarray, down: int, right: int, fill: int) -> np.ndarray:
     return moved
 
 
-def batches(source: InMemory, training: Training, seed: int) -> grain.MapDataset:
+def batches(source: InMemory | FromRecords, training: Training, seed: int) -> grain.MapDataset:
     """Return all batches of all epochs: pairs of images B H W C and labels B H W (or B).
 
     Each epoch has its own order, and each example of each epoch its own shift, by `seed` alone. An
@@ -76,11 +102,20 @@ def batches(source: InMemory, training: Training, seed: int) -> grain.MapDataset
         allowed = f"1..{len(source)}, the split's examples"
         raise ValueError(f"training.batch: got {training.batch}, allowed: {allowed}")
     steps = len(source) // training.batch * training.epochs
-    dataset = grain.MapDataset.source(source).seed(seed).shuffle().repeat(training.epochs)
+    dataset = _ordered(source, training, seed)
     if training.shift:
         dataset = dataset.random_map(Shift(training.shift))
     pair: Callable[[Example], tuple[np.ndarray, np.ndarray]] = _pair
     return dataset.map(pair).batch(training.batch)[:steps]
+
+
+def numbers(count: int, training: Training, seed: int) -> grain.MapDataset:
+    """Return which of `count` examples each of the `batches` holds, as their numbers."""
+    return _ordered(range(count), training, seed).batch(training.batch)
+
+
+def _ordered(source: Any, training: Training, seed: int) -> grain.MapDataset:
+    return grain.MapDataset.source(source).seed(seed).shuffle().repeat(training.epochs)
 
 
 def _pair(element: Example) -> tuple[np.ndarray, np.ndarray]:

@@ -74,10 +74,15 @@ class Run:
     A store that fails while a training goes on costs a warning, not the training.
     """
 
-    def __init__(self, mlflow: Any = None) -> None:
-        """Keep the module; None makes every method do nothing."""
-        self._mlflow = mlflow
-        self._lost = False
+    def __init__(self, mlflow: Any = None, told: Mapping[str, int] | None = None) -> None:
+        """Keep the module (None: do nothing), and the last step that each metric was told for."""
+        self._mlflow, self._lost = mlflow, False
+        self._told = dict(told or {})
+
+    @property
+    def id(self) -> str | None:
+        """MLflow's id of this run, by which it is continued."""
+        return str(self._mlflow.active_run().info.run_id) if self._mlflow else None
 
     def tell(self, what: Callable[[Any], None]) -> None:
         """Call `what` with MLflow; if that fails, say so once and go on without it."""
@@ -98,9 +103,11 @@ class Run:
             self._lost = True
 
     def metrics(self, values: Mapping[str, float | None], step: int | None = None) -> None:
-        """Log numbers; None (an absent class) is left out."""
-        known = {name: value for name, value in values.items() if value is not None}
-        self.tell(lambda mlflow: mlflow.log_metrics(known, step=step))
+        """Log numbers; None (an absent class) is left out, and so is a step told before a kill."""
+        new = (name for name in values if self._told.get(name, -1) < (step or 0))
+        known = {name: value for name in new if (value := values[name]) is not None}
+        if known:
+            self.tell(lambda mlflow: mlflow.log_metrics(known, step=step))
 
     def picture(self, name: str, picture: "Image.Image") -> None:
         """Log a picture under `pictures/`."""
@@ -126,13 +133,15 @@ class Run:
         """Log a saved model with signature and requirements, and its file's MD5 as DVC knows it."""
 
         def tell(mlflow: Any) -> None:
+            if mlflow.active_run().data.tags.get("model.md5") == md5(path):
+                return  # told before this training was killed, between here and its end
+
             import numpy as np
             from mlflow.models import ModelSignature
             from mlflow.types import Schema, TensorSpec
 
             image = TensorSpec(np.dtype("uint8"), (-1, -1, -1, channels))
             mask = TensorSpec(np.dtype("uint8"), (-1, -1, -1))
-            mlflow.set_tag("model.md5", md5(path))
             mlflow.pyfunc.log_model(
                 name="model",
                 python_model=str(HERE / "fcn" / "served.py"),
@@ -144,12 +153,20 @@ class Run:
                 # Given, since inferring them takes MLflow ten seconds.
                 pip_requirements=requirements(backend),
             )
+            mlflow.set_tag("model.md5", md5(path))
 
         self.tell(tell)
 
 
 @contextmanager
-def run(kind: str, key: str, table: str, settings: Mapping[str, Any]) -> Iterator[Run]:
+def run(
+    kind: str,
+    key: str,
+    table: str,
+    settings: Mapping[str, Any],
+    off: bool = False,
+    again: str | None = None,
+) -> Iterator[Run]:
     """Open a run named `KIND KEY` in the experiment `table`; an exception marks it failed.
 
     Args:
@@ -157,30 +174,56 @@ def run(kind: str, key: str, table: str, settings: Mapping[str, Any]) -> Iterato
         key: the model's key in the table file.
         table: the table's name.
         settings: everything that determines the result, nested; logged as parameters `a.b.c`.
+        off: tell MLflow nothing, as where it is not installed.
+        again: the id of the run to continue; a new one where the store does not have it.
 
     Raises:
         ValueError: the store cannot be opened; said before anything is trained.
     """
-    if not installed():
+    if off or not installed():
         yield Run()
         return
     mlflow = store()
     parents = dict(part.split(":") for part in os.environ.get(PARENTS, "").split())
     tags = {"fcn.kind": kind, "fcn.key": key, "dvc.stage": os.environ.get("DVC_STAGE", "")}
     with refusing(mlflow):
+        place = experiment(mlflow, table)
+        again, told = _already(mlflow, place, again)
         mlflow.start_run(
-            experiment_id=experiment(mlflow, table),
+            run_id=again,
+            experiment_id=place,
             run_name=f"{kind} {key}",
-            parent_run_id=parents.get(table),
+            parent_run_id=None if again else parents.get(table),
             tags={name: value for name, value in (tags | git_tags()).items() if value},
+            # Of the whole machine, every ten seconds.
+            log_system_metrics=kind == "train",
         )
-        mlflow.log_params(dict(_flat(settings)))
-    opened, status = Run(mlflow), "FAILED"
+        if again is None:
+            mlflow.log_params(dict(_flat(settings)))
+        elif table in parents:  # the pipeline run that finishes it, not the one that was killed
+            mlflow.set_tag("mlflow.parentRunId", parents[table])
+    opened, status = Run(mlflow, told), "FAILED"
     try:
         yield opened
         status = "FINISHED"
     finally:
         opened.end(status)
+
+
+def _already(mlflow: Any, experiment: str, again: str | None) -> tuple[str | None, dict[str, int]]:
+    """Return the run's id if the store has it, and the last step that each metric was told for."""
+    if again is None:
+        return None, {}
+    client = mlflow.MlflowClient()
+    found = client.search_runs([experiment], f"attributes.run_id = '{again}'")
+    if not found:
+        door.say(f"warning: MLflow no longer has the run {again}; going on in a new one")
+        return None, {}
+    # MLflow itself counts the steps of what it tells of the machine.
+    names = [name for name in found[0].data.metrics if not name.startswith("system/")]
+    return again, {
+        name: max(one.step for one in client.get_metric_history(again, name)) for name in names
+    }
 
 
 @contextmanager

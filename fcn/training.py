@@ -1,22 +1,32 @@
 """Train a network on batches; the same settings and data give the same weights.
 
 One function for classifiers and segmentation networks: they differ in the loss and in how they are
-measured after each epoch, both given by the caller.
+measured after each epoch, both given by the caller. A training that was killed goes on from its
+newest checkpoint and ends with the weights and the curve of one that was not.
 """
 
-import math
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from itertools import islice
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import partial
 
 import grain
 import keras
+import numpy as np
+import psutil
 
-from fcn import door, inputs
-from fcn.settings import Training
+from fcn import guard, inputs
+from fcn.checkpoints import Checkpoint, Place
+from fcn.progress import Progress
+from fcn.schema.table import Training
 
-Measure = Callable[[keras.Model], dict[str, float]]
+Measure = Callable[[keras.Model, int], dict[str, float]]
+"""Measures a model after an epoch, given its number from 1, on the validation split. The first
+value is the score: more is better, and `patience` and `keep` go by it."""
+Seen = Callable[[Mapping[str, float], int], None]
+"""Is told values by name, and the step after which they hold."""
+TELL_SECONDS = 5.0
+"""Between two tellings of speed, memory and the loss of one batch."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +40,7 @@ class Epoch:
     learning_rate: float
     """At the epoch's last step."""
     measured: dict[str, float]
-    """By `Measure`, on the validation split."""
+    """By `Measure`."""
 
     def values(self) -> dict[str, float]:
         """Return what was measured, by name."""
@@ -39,6 +49,27 @@ class Epoch:
     def row(self) -> dict[str, float]:
         """Return everything as one flat row."""
         return {"epoch": self.epoch, "step": self.step, **self.values()}
+
+    def score(self) -> float:
+        """Return the first value measured."""
+        return next(iter(self.measured.values()))
+
+
+@dataclass
+class Progressed:
+    """How far a training has come, beside the variables of its model and optimizer."""
+
+    step: int = 0
+    total: float = 0.0
+    """Of the losses of the running epoch's steps."""
+    epochs: list[Epoch] = field(default_factory=list)
+    best: list[np.ndarray] = field(default_factory=list)
+    """The weights of the best epoch; empty unless they are to be kept."""
+
+    def waited(self) -> int:
+        """Return the number of epochs since the best one, the first of equals."""
+        scores = [epoch.score() for epoch in self.epochs]
+        return len(scores) - 1 - scores.index(max(scores))
 
 
 def schedule(training: Training, steps: int) -> keras.optimizers.schedules.LearningRateSchedule:
@@ -58,69 +89,121 @@ def fit(
     batches: grain.MapDataset,
     training: Training,
     measure: Measure,
-    seen: Callable[[Epoch], None],
+    seen: Seen,
+    place: Place | None = None,
+    ids: Callable[[int], Sequence[str]] | None = None,
 ) -> list[Epoch]:
-    """Train `model` in place over all `batches`; call `seen` after every epoch.
+    """Train `model` in place over all `batches`, or those that its checkpoint has not seen.
+
+    Args:
+        model: the network; its weights are where the training starts.
+        loss: of labels and the model's output.
+        batches: of all epochs, one for each step.
+        training: the settings.
+        measure: called after every epoch.
+        seen: told the values of every epoch, those before the checkpoint included, and every few
+            seconds how fast it goes.
+        place: where checkpoints are; without it, none are read or written.
+        ids: the examples of a step, counted from 1, by name, for messages.
 
     Returns:
         The epochs, in order.
 
     Raises:
-        ValueError: the loss was not a finite number.
+        ValueError: the loss or a gradient was not a finite number (the weights of that step are not
+            changed), or there was not enough memory.
     """
     steps = len(batches)
     per_epoch = steps // training.epochs
     rate = schedule(training, steps)
     model.compile(
-        keras.optimizers.Adam(rate),
+        guard.GuardedAdam(rate),
         loss,
         # Measured on two cores: XLA makes this network 13 times slower on a CPU.
         jit_compile=keras.backend.backend() == "jax",
     )
-    epochs: list[Epoch] = []
-    progress = _Progress(model.name, steps, training)
-    stream = iter(inputs.stream(batches))
-    for epoch in range(training.epochs):
-        total = 0.0
-        for step, (images, labels) in enumerate(islice(stream, per_epoch), epoch * per_epoch + 1):
-            loss_now = float(model.train_on_batch(images, labels))
-            if not math.isfinite(loss_now):
-                raise ValueError(
-                    f"the loss of {model.name} is {loss_now} at step {step}; nothing was saved; "
-                    f"try a learning rate below {training.learning_rate:g}"
-                )
-            total += loss_now
-            progress.step(step, loss_now)
-        # The schedule counts from 0: this is the rate that the epoch's last step used.
-        done = Epoch(epoch + 1, step, total / per_epoch, float(rate(step - 1)), measure(model))
-        epochs.append(done)
-        seen(done)
-        progress.epoch(done)
-    return epochs
+    model.optimizer.build(model.trainable_variables)
+    now = restored(model, place.found) if place and place.found else Progressed()
+    for epoch in now.epochs:
+        seen(epoch.values(), epoch.step)
+    progress = Progress(model.name, training, steps, now.step)
+    told = time.monotonic()
+    stream = iter(inputs.stream(batches[now.step :]))
+    while now.step < steps and not _enough(now, training):
+        images, labels = next(stream)
+        now.step += 1
+        about = partial(_about, now.step, ids, place)
+        loss_now = guard.step(model, images, labels, training, about)
+        now.total += loss_now
+        progress.step(now.step, loss_now)
+        if time.monotonic() - told >= TELL_SECONDS:
+            told = time.monotonic()
+            seen(_pulse(loss_now, progress.images_per_second(now.step)), now.step)
+        if ended := now.step % per_epoch == 0:
+            # The schedule counts from 0: this is the rate that the epoch's last step used.
+            rate_now = float(rate(now.step - 1))
+            number = now.step // per_epoch
+            done = Epoch(number, now.step, now.total / per_epoch, rate_now, measure(model, number))
+            now.total = 0.0
+            now.epochs.append(done)
+            if training.keep == "best" and now.waited() == 0:
+                now.best = model.get_weights()
+            seen(done.values(), done.step)
+            progress.epoch(done.step, done.loss, done.measured)
+        last = ended and (now.step == steps or _enough(now, training))
+        if place and (last or place.due(now.step)):
+            place.save(now.step, *kept(model, now))
+    if now.best:
+        model.set_weights(now.best)
+    return now.epochs
 
 
-class _Progress:
-    """Says where a training is and when it will end: every second at a terminal, else by epoch."""
+def _enough(now: Progressed, training: Training) -> bool:
+    return bool(training.patience and now.epochs and now.waited() >= training.patience)
 
-    def __init__(self, name: str, steps: int, training: Training) -> None:
-        self.name, self.steps, self.training = name, steps, training
-        self.began = self.shown = time.monotonic()
 
-    def step(self, step: int, loss: float) -> None:
-        if time.monotonic() - self.shown >= 1:
-            self.shown = time.monotonic()
-            door.say(self._line(step, loss), last=False)
+def _about(step: int, ids: Callable[[int], Sequence[str]] | None, place: Place | None) -> str:
+    """Return what a person has to know of a step that failed."""
+    examples = f" with examples {', '.join(ids(step))}" if ids else ""
+    left = f"the checkpoint of step {place.newest} stays" if place and place.newest else None
+    return f"step {step}{examples}; {left or 'nothing was saved'}"
 
-    def epoch(self, done: Epoch) -> None:
-        measured = "".join(f"  {name} {value:.3f}" for name, value in done.measured.items())
-        door.say(self._line(done.step, done.loss) + measured)
 
-    def _line(self, step: int, loss: float) -> str:
-        seconds = time.monotonic() - self.began
-        epoch = math.ceil(step * self.training.epochs / self.steps)
-        rate = step * self.training.batch / seconds
-        left = seconds / step * (self.steps - step)
-        return (
-            f"{self.name}  epoch {epoch}/{self.training.epochs}  step {step}/{self.steps}  "
-            f"loss {loss:.4f}  {rate:.0f} images/s  {left:.0f} s left"
-        )
+def _pulse(loss: float, images_per_second: float) -> dict[str, float]:
+    memory = psutil.Process().memory_info().rss
+    return {
+        "batch_loss": loss,
+        "images_per_second": images_per_second,
+        "memory_bytes": memory,
+    }
+
+
+def _variables(model: keras.Model) -> dict[str, keras.Variable]:
+    """Return all that a training changes: weights, states of random generators, the optimizer's.
+
+    By number: Keras' names count the models of a process.
+    """
+    kinds = {"model": model.variables, "optimizer": model.optimizer.variables}
+    return {
+        f"{kind}-{number:04d}": variable
+        for kind, variables in kinds.items()
+        for number, variable in enumerate(variables)
+    }
+
+
+def kept(model: keras.Model, now: Progressed) -> tuple[dict[str, object], dict[str, np.ndarray]]:
+    """Return what a checkpoint holds, as JSON and as arrays."""
+    facts = {"total": now.total, "epochs": [asdict(epoch) for epoch in now.epochs]}
+    arrays = {
+        name: keras.ops.convert_to_numpy(variable) for name, variable in _variables(model).items()
+    }
+    return facts, arrays | {f"best-{n:04d}": weight for n, weight in enumerate(now.best)}
+
+
+def restored(model: keras.Model, found: Checkpoint) -> Progressed:
+    """Give a compiled model and its optimizer the state that `kept` returned; return the rest."""
+    for name, variable in _variables(model).items():
+        variable.assign(found.arrays[name])
+    epochs = [Epoch(**row) for row in found.facts["epochs"]]
+    best = [found.arrays[name] for name in sorted(found.arrays) if name.startswith("best-")]
+    return Progressed(found.step, found.facts["total"], epochs, best)

@@ -6,20 +6,32 @@ Run:
         --out data/models/digits-vgg16.keras --metrics data/metrics/digits/digits-vgg16.json
 
 `weights: classifier` trains one on single objects of the training pool and makes its dense layers
-convolutions; `scratch` keeps random weights.
+convolutions; `scratch` keeps random weights. `--no-tracking` leaves MLflow out, as where it is not
+installed.
 """
 
 from pathlib import Path
 
-from fcn import backend, dataset, door, files, labels, settings
+from fcn import backend, catalogue, checkpoints, device, door, files, settings, verdict
 from fcn import records as record
+from fcn.dataset import Crop
+from fcn.schema.table import Backbone
 
 
-def backbone(key: str, raw: Path, records: Path, valid: Path, out: Path, metrics: Path) -> None:
+def backbone(
+    key: str,
+    raw: Path,
+    records: Path,
+    valid: Path,
+    out: Path,
+    metrics: Path,
+    no_tracking: bool = False,
+) -> None:
     """Train, convert and save; the metrics are the classifier's accuracies by split."""
     loaded = settings.load(key)
     wanted = settings.entry(loaded.table.backbones, key, "backbones")
-    fingerprint = labels.require_valid(valid, records)
+    fingerprint = verdict.require_valid(valid, records)
+    device.reserve(key)
     backend.use(loaded.common)
     from fcn import classifier, models, tracking
 
@@ -27,25 +39,22 @@ def backbone(key: str, raw: Path, records: Path, valid: Path, out: Path, metrics
     network = models.backbone(wanted.module, wanted.network, channels)
     accuracies: dict[str, float] = {}
     shown = wanted.model_dump() | loaded.common.model_dump()
-    with tracking.run("train", key, wanted.table, shown) as run:
+    crops = _objects(wanted, raw, loaded.common.seed) if wanted.classifier else {}
+    determined = checkpoints.digest(
+        loaded.common,
+        settings=wanted.model_dump(mode="json"),
+        channels=channels,
+        crops=classifier.fingerprint(crops),
+    )
+    place = checkpoints.Place(key, determined, loaded.common.checkpoints)
+    with tracking.run("train", key, wanted.table, shown, no_tracking, place.run) as run:
+        place.run = run.id
         run.data(wanted.dataset, records, fingerprint, "train")
         if wanted.classifier is not None:
-            source = dataset.load(wanted.source)
-            if source.crops is None:
-                raise ValueError(f"{source.name} knows no single objects; use `weights: scratch`")
-            if missing := {"train", "val", "test"} - set(source.splits):
-                raise ValueError(f"{source.name} has no split {missing}; use `weights: scratch`")
-            crops = {
-                split: list(source.crops(raw, split, loaded.common.seed)) for split in source.splits
-            }
-            dense = classifier.build(wanted, wanted.classifier, channels, len(source.classes) - 1)
-            classifier.train(
-                dense,
-                wanted.classifier,
-                crops,
-                loaded.common.seed,
-                lambda epoch: run.metrics(epoch.values(), epoch.step),
-            )
+            objects = len(catalogue.load(wanted.source).classes) - 1
+            dense = classifier.build(wanted, wanted.classifier, channels, objects)
+            seed = loaded.common.seed
+            classifier.train(dense, wanted.classifier, crops, seed, run.metrics, place)
             classifier.decapitate(dense, network)
             accuracies = {
                 split: classifier.accuracy(dense, crops[split], wanted.classifier.side)
@@ -54,11 +63,30 @@ def backbone(key: str, raw: Path, records: Path, valid: Path, out: Path, metrics
             run.metrics({f"accuracy_{split}": value for split, value in accuracies.items()})
         models.save(network, out)
         files.write_json(metrics, {"weights": wanted.weights, "accuracy": accuracies})
+    place.clear()
     for split, value in accuracies.items():
         door.say(f"{key}: the classifier names {value:.4f} of the {split} objects right")
 
 
+def _objects(wanted: Backbone, raw: Path, seed: int) -> dict[str, list[Crop]]:
+    """Return the single objects of each split."""
+    source = catalogue.load(wanted.source)
+    if source.crops is None:
+        raise ValueError(f"{source.name} knows no single objects; use `weights: scratch`")
+    if missing := {"train", "val", "test"} - set(source.splits):
+        raise ValueError(f"{source.name} has no split {missing}; use `weights: scratch`")
+    return {split: list(source.crops(raw, split, seed)) for split in source.splits}
+
+
 if __name__ == "__main__":
     door.main(
-        __doc__, backbone, key=str, raw=Path, records=Path, valid=Path, out=Path, metrics=Path
+        __doc__,
+        backbone,
+        key=str,
+        raw=Path,
+        records=Path,
+        valid=Path,
+        out=Path,
+        metrics=Path,
+        no_tracking=bool,
     )

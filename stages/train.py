@@ -4,54 +4,99 @@ Run:
     python -m stages.train digits-fcn16s --records data/records/digits \
         --valid data/reports/digits/valid.json --start data/models/digits-fcn32s.keras \
         --out data/models/digits-fcn16s.keras --curve data/plots/digits/digits-fcn16s/loss.csv
+
+`--no-tracking` leaves MLflow out, as where it is not installed.
 """
 
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
-from fcn import backend, door, files, labels, metrics, settings
+from fcn import backend, checkpoints, device, door, files, metrics, settings, verdict
 from fcn.records import Records
 
+SHOWN = 2
+"""Validation pictures kept in MLflow at the first, middle and last epoch."""
 
-def train(key: str, records: Path, valid: Path, start: Path, out: Path, curve: Path) -> None:
+
+def train(
+    key: str,
+    records: Path,
+    valid: Path,
+    start: Path,
+    out: Path,
+    curve: Path,
+    no_tracking: bool = False,
+) -> None:
     """Build the network, take over the weights of `start`, train, save model and loss curve."""
     loaded = settings.load(key)
     wanted = settings.entry(loaded.table.models, key, "models")
-    fingerprint = labels.require_valid(valid, records)
+    fingerprint = verdict.require_valid(valid, records)
+    split, val = Records(records, "train"), Records(records, "val")
+    names = split.labels
+    device.reserve(key)
     backend.use(loaded.common)
-    from fcn import evaluation, inputs, losses, models, tracking, training, weights
+    from fcn import evaluation, inputs, losses, models, pictures, tracking, training, weights
 
-    split, val = Records(records, "train"), list(Records(records, "val"))
-    classes, channels = len(split.labels.classes), split.labels.channels
-    shape = loaded.table.network(key)
-    model = models.network(wanted.head, wanted.backbone, shape, channels, classes)
+    shape, seed = loaded.table.network(key), loaded.common.seed
+    batches = inputs.batches(inputs.FromRecords(inputs.kept(split)), wanted.training, seed)
+    measured = inputs.kept(val)
+    numbers = inputs.numbers(len(split), wanted.training, seed)
+    model = models.network(wanted.head, wanted.backbone, shape, names.channels, len(names.classes))
     new = weights.transplant(models.load(start), model)
     door.say(f"{key}: starts from {start}; new layers: {', '.join(new) or 'none'}")
-    source = inputs.InMemory([{"image": e.image, "label": e.label} for e in split])
-    shown = wanted.model_dump() | {
-        "network": shape.model_dump(),
-        **loaded.common.model_dump(),
-    }
-    with tracking.run("train", key, wanted.table, shown) as run:
+    shown = wanted.model_dump() | {"network": shape.model_dump(), **loaded.common.model_dump()}
+    determined = checkpoints.digest(
+        loaded.common,
+        settings=wanted.model_dump(mode="json"),
+        network=shape.model_dump(),
+        records=fingerprint,
+        start=files.sha256(start),
+    )
+    place = checkpoints.Place(key, determined, loaded.common.checkpoints)
+    epochs = wanted.training.epochs
+
+    def measure(network: Any, epoch: int) -> dict[str, float]:
+        """Score the validation split; show a few of its masks at the begin, middle and end."""
+        if epoch in {1, (epochs + 1) // 2, epochs}:
+            few = islice(val, SHOWN)
+            for example, mask in evaluation.predict(network, few, wanted.training.batch):
+                picture = pictures.compared(example, mask, names)
+                run.picture(f"epoch-{epoch:04d}-{pictures.file_name(example.id)}", picture)
+        counts = evaluation.count(network, measured, wanted.training.batch, len(names.classes))
+        return {"val_mean_iou": metrics.mean_iou(counts.sum(axis=0))}
+
+    with tracking.run("train", key, wanted.table, shown, no_tracking, place.run) as run:
+        place.run = run.id
         run.data(wanted.dataset, records, fingerprint, "train")
-        epochs = training.fit(
+        done = training.fit(
             model,
             losses.pixel_cross_entropy,
-            inputs.batches(source, wanted.training, loaded.common.seed),
+            batches,
             wanted.training,
-            lambda network: {
-                "val_mean_iou": metrics.mean_iou(
-                    evaluation.count(network, val, wanted.training.batch, classes).sum(axis=0)
-                )
-            },
-            lambda epoch: run.metrics(epoch.values(), epoch.step),
+            measure,
+            run.metrics,
+            place,
+            lambda step: [split.rows[number]["id"] for number in numbers[step - 1]],
         )
         models.save(model, out)
         with files.writing(curve) as aside:
-            pd.DataFrame([epoch.row() for epoch in epochs]).to_csv(aside, index=False)
-        run.model(out, channels, loaded.common.backend)
+            pd.DataFrame([epoch.row() for epoch in done]).to_csv(aside, index=False)
+        run.model(out, names.channels, loaded.common.backend)
+    place.clear()
 
 
 if __name__ == "__main__":
-    door.main(__doc__, train, key=str, records=Path, valid=Path, start=Path, out=Path, curve=Path)
+    door.main(
+        __doc__,
+        train,
+        key=str,
+        records=Path,
+        valid=Path,
+        start=Path,
+        out=Path,
+        curve=Path,
+        no_tracking=bool,
+    )

@@ -3,17 +3,18 @@ import numpy as np
 import pytest
 from keras import ops
 
-from fcn import classifier, models, settings, training
+from fcn import classifier, models
 from fcn.dataset import Crop
+from fcn.schema.table import Backbone, Classifier, Network, Training
 
 pytestmark = pytest.mark.usefixtures("seeded")
 CLASSES = 2
 SIDE = 32
 
 
-def described(tiny: settings.Network, side: int, fc6_kernel: int) -> settings.Backbone:
-    learned = settings.Training(epochs=6, batch=8, learning_rate=1e-3, warmup=0.1, shift=1)
-    return settings.Backbone(
+def described(tiny: Network, side: int, fc6_kernel: int) -> Backbone:
+    learned = Training(epochs=6, batch=8, learning_rate=1e-3, warmup=0.1, shift=1)
+    return Backbone(
         table="digits",
         dataset="digits",
         raw="digits",
@@ -21,7 +22,7 @@ def described(tiny: settings.Network, side: int, fc6_kernel: int) -> settings.Ba
         module="vgg16",
         network=tiny.model_copy(update={"fc6_kernel": fc6_kernel}),
         weights="classifier",
-        classifier=settings.Classifier(side=side, training=learned),
+        classifier=Classifier(side=side, training=learned),
     )
 
 
@@ -38,7 +39,7 @@ def crops(count: int, rng: np.random.Generator) -> list[Crop]:
 
 @pytest.mark.parametrize(("side", "fc6_kernel"), [(32, 1), (96, 3), (32, 3)])
 def test_the_backbone_answers_as_the_classifier_on_its_own_size(
-    side: int, fc6_kernel: int, tiny: settings.Network, rng: np.random.Generator
+    side: int, fc6_kernel: int, tiny: Network, rng: np.random.Generator
 ) -> None:
     wanted = described(tiny, side, fc6_kernel)
     assert wanted.classifier is not None
@@ -58,7 +59,7 @@ def test_the_backbone_answers_as_the_classifier_on_its_own_size(
     )
 
 
-def test_an_input_larger_than_fc6_is_refused(tiny: settings.Network) -> None:
+def test_an_input_larger_than_fc6_is_refused(tiny: Network) -> None:
     wanted = described(tiny, 96, 1)
     assert wanted.classifier is not None
     dense = classifier.build(wanted, wanted.classifier, 1, CLASSES)
@@ -67,7 +68,7 @@ def test_an_input_larger_than_fc6_is_refused(tiny: settings.Network) -> None:
 
 
 def test_it_learns_and_is_measured_after_every_epoch(
-    tiny: settings.Network, rng: np.random.Generator
+    tiny: Network, rng: np.random.Generator
 ) -> None:
     wanted = described(tiny, SIDE, 1)
     assert wanted.classifier is not None
@@ -75,9 +76,15 @@ def test_it_learns_and_is_measured_after_every_epoch(
     dense = classifier.build(wanted, wanted.classifier, 1, CLASSES)
     wrong = [Crop(crop.image, 3 - crop.label) for crop in crops(12, rng)]
     splits = {"train": crops(48, rng), "val": wrong}
-    seen: list[training.Epoch] = []
-    epochs = classifier.train(dense, wanted.classifier, splits, 1, seen.append)
-    assert epochs == seen
+    seen: list[int] = []
+    epochs = classifier.train(
+        dense,
+        wanted.classifier,
+        splits,
+        1,
+        lambda values, step: seen.append(step) if "val_accuracy" in values else None,
+    )
+    assert [epoch.step for epoch in epochs] == seen
     assert len(epochs) == 6
     assert epochs[-1].measured == {"val_accuracy": classifier.accuracy(dense, splits["val"], SIDE)}
     assert classifier.accuracy(dense, crops(12, rng), SIDE) > 0.9
@@ -85,9 +92,7 @@ def test_it_learns_and_is_measured_after_every_epoch(
     assert epochs[-1].loss < epochs[0].loss
 
 
-def test_accuracy_is_the_share_named_right(
-    tiny: settings.Network, rng: np.random.Generator
-) -> None:
+def test_accuracy_is_the_share_named_right(tiny: Network, rng: np.random.Generator) -> None:
     wanted = described(tiny, SIDE, 1)
     assert wanted.classifier is not None
     dense = classifier.build(wanted, wanted.classifier, 1, CLASSES)
@@ -110,3 +115,18 @@ def test_a_crop_stands_in_the_middle_and_classes_begin_after_the_background() ->
 def test_a_crop_larger_than_the_input_is_refused() -> None:
     with pytest.raises(ValueError, match=r"classifier\.side: got 16, but a crop is 20x20"):
         classifier._example(Crop(np.zeros((20, 20), np.uint8), 1), 16)
+
+
+def test_the_fingerprint_changes_with_any_pixel_label_or_split(rng: np.random.Generator) -> None:
+    some = crops(4, rng)
+    first = classifier.fingerprint({"train": some[:2], "val": some[2:]})
+    assert first == classifier.fingerprint({"val": some[2:], "train": some[:2]})
+    painted = some[0].image.copy()
+    painted[0, 0] ^= 1
+    others = [
+        {"train": [Crop(painted, some[0].label), some[1]], "val": some[2:]},
+        {"train": [Crop(some[0].image, 3 - some[0].label), some[1]], "val": some[2:]},
+        {"train": some[:3], "val": some[3:]},
+        {"val": some[:2], "train": some[2:]},
+    ]
+    assert len({classifier.fingerprint(other) for other in others} | {first}) == 5

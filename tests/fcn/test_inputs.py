@@ -1,4 +1,5 @@
 from itertools import pairwise
+from pathlib import Path
 
 import grain
 import numpy as np
@@ -6,7 +7,8 @@ import pytest
 
 from fcn import inputs
 from fcn.dataset import IGNORE
-from fcn.settings import Training
+from fcn.records import Records
+from fcn.schema.table import Training
 
 HEIGHT, WIDTH = 6, 8
 
@@ -146,3 +148,26 @@ def test_a_batch_as_large_as_the_split_is_taken() -> None:
 def test_a_batch_larger_than_the_split_is_refused() -> None:
     with pytest.raises(ValueError, match=r"^training\.batch: got 4, allowed: 1\.\.3"):
         inputs.batches(source(3), settings(), 1)
+
+
+@pytest.mark.parametrize("shift", [0, 2])
+def test_the_numbers_of_a_step_are_those_of_its_examples(shift: int) -> None:
+    wanted = settings(shift=shift)
+    numbers = inputs.numbers(9, wanted, 1)
+    seen = order(inputs.batches(source(9), wanted, 1))
+    assert [int(number) for step in range(len(seen) // 4) for number in numbers[step]] == seen
+
+
+def test_a_split_that_is_too_large_is_read_again_and_gives_the_same_batches(
+    small_records: Path,
+) -> None:
+    split = Records(small_records, "train")
+    once, again = inputs.kept(split), inputs.kept(split, most=1)
+    assert isinstance(once, list)
+    assert again is split
+    both = [
+        inputs.batches(inputs.FromRecords(source), settings(), seed=3) for source in (once, again)
+    ]
+    for (image, label), (image_again, label_again) in zip(*both, strict=True):
+        assert np.array_equal(image, image_again)
+        assert np.array_equal(label, label_again)

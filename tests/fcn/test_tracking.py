@@ -3,6 +3,8 @@ import json
 import os
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
@@ -229,3 +231,96 @@ def test_a_store_that_fails_on_the_way_costs_a_warning_only(
         run.metrics({"loss": 0.5})
         run.metrics({"loss": 0.2})
     assert capsys.readouterr().err.count("warning: MLflow could not be told") == 1
+
+
+def history(mlflow: Any, run: str, name: str) -> list[tuple[int, float]]:
+    found = mlflow.MlflowClient().get_metric_history(run, name)
+    return [(one.step, one.value) for one in found]
+
+
+def killed(mlflow: Any, run: str) -> None:
+    """What the store knows of a run whose process was killed."""
+    mlflow.MlflowClient().set_terminated(run, "RUNNING")
+
+
+def test_a_run_is_continued_without_gaps_or_doubles_under_the_new_parent(
+    mlflow: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = mlflow.MlflowClient()
+    experiment = tracking.experiment(mlflow, "toy")
+    parents = [client.create_run(experiment).info.run_id for _ in range(2)]
+    monkeypatch.setenv(tracking.PARENTS, f"toy:{parents[0]}")
+    with tracking.run("train", "key", "toy", {"rate": 1, "every": 1}) as run:
+        first = run.id
+        assert first is not None
+        run.metrics({"loss": 3.0, "late": 1.0}, step=1)
+        run.metrics({"loss": 2.0}, step=2)
+    killed(mlflow, first)
+    monkeypatch.setenv(tracking.PARENTS, f"toy:{parents[1]}")
+    # Another interval of checkpoints changes no result, and no parameter of the run.
+    with tracking.run("train", "key", "toy", {"rate": 1, "every": 2}, again=first) as run:
+        assert run.id == first
+        run.metrics({"loss": 3.0, "late": 1.0}, step=1)
+        run.metrics({"loss": 2.0, "late": 0.5}, step=2)
+        run.metrics({"loss": 1.0}, step=3)
+    done = client.get_run(first)
+    assert history(mlflow, first, "loss") == [(1, 3.0), (2, 2.0), (3, 1.0)]
+    assert history(mlflow, first, "late") == [(1, 1.0), (2, 0.5)]
+    assert done.info.status == "FINISHED"
+    assert done.data.params["every"] == "1"
+    assert done.data.tags["mlflow.parentRunId"] == parents[1]
+    assert len(client.search_runs([experiment])) == 3
+
+
+@pytest.mark.parametrize("gone", ["deleted", "unknown"])
+def test_a_run_that_is_gone_is_begun_again_and_that_is_said(
+    gone: str, mlflow: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with tracking.run("train", "key", "toy", {}) as run:
+        first = run.id or ""
+    if gone == "deleted":
+        mlflow.MlflowClient().delete_run(first)
+    else:
+        first = "0" * 32
+    with tracking.run("train", "key", "toy", {}, again=first) as run:
+        assert run.id not in (None, first)
+        run.metrics({"loss": 1.0}, step=1)
+        assert history(mlflow, run.id or "", "loss") == [(1, 1.0)]
+    assert f"warning: MLflow no longer has the run {first}" in capsys.readouterr().err
+
+
+def test_a_training_tells_what_the_machine_does_and_leaves_no_thread(
+    mlflow: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "0.1")
+    client, before_it = mlflow.MlflowClient(), set(threading.enumerate())
+
+    def told(run: str) -> list[int]:
+        name = "system/cpu_utilization_percentage"
+        return [one.step for one in client.get_metric_history(run, name)]
+
+    ids: list[str] = []
+    for again in (None, True):
+        with tracking.run("train", "key", "toy", {}, again=again and ids[0]) as run:
+            ids.append(run.id or "")
+            before = len(told(ids[0]))
+            deadline = time.monotonic() + 30
+            while len(told(ids[0])) < before + 2:
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+    steps = told(ids[0])
+    assert steps == list(range(len(steps)))
+    assert set(threading.enumerate()) <= before_it
+    with tracking.run("evaluate", "key", "toy", {}) as run:
+        assert set(threading.enumerate()) <= before_it
+
+
+def test_a_model_is_logged_once(mlflow: Any, tmp_path: Path) -> None:
+    path = tmp_path / "model.keras"
+    path.write_bytes(b"weights")
+    with tracking.run("train", "key", "toy", {}) as run:
+        first = run.id
+        mlflow.set_tag("model.md5", tracking.md5(path))
+    with tracking.run("train", "key", "toy", {}, again=first) as run:
+        run.model(path, 1, "tensorflow")
+    assert mlflow.search_logged_models(output_format="list") == []

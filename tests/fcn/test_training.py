@@ -1,13 +1,16 @@
 import math
+from collections.abc import Mapping
+from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 from keras import ops
 
-from fcn import inputs, losses, models, training
+from fcn import checkpoints, inputs, losses, models, training
 from fcn.dataset import IGNORE
-from fcn.settings import Network, Training
+from fcn.schema.common import Checkpoints
+from fcn.schema.table import Network, Training
 
 pytestmark = pytest.mark.usefixtures("seeded")
 CLASSES = 3
@@ -37,12 +40,18 @@ def network(tiny: Network, dropout: float = 0.0) -> keras.Model:
     return models.network("fcn16s", "vgg16", shape, 1, CLASSES)
 
 
+def unmeasured(_: keras.Model, __: int) -> dict[str, float]:
+    return {}
+
+
+def unseen(_: Mapping[str, float], __: int) -> None:
+    pass
+
+
 def fit(model: keras.Model, wanted: Training) -> list[training.Epoch]:
     """Train on ten examples: two batches of four in an epoch, and two examples left over."""
     batches = inputs.batches(source(10), wanted, seed=1)
-    return training.fit(
-        model, losses.pixel_cross_entropy, batches, wanted, lambda _: {}, lambda _: None
-    )
+    return training.fit(model, losses.pixel_cross_entropy, batches, wanted, unmeasured, unseen)
 
 
 def same(one: keras.Model, two: keras.Model) -> bool:
@@ -103,24 +112,26 @@ def test_the_same_seed_gives_the_same_weights_bit_for_bit(tiny: Network) -> None
 
 
 def test_each_epoch_is_measured_with_the_weights_it_ended_with_and_seen_at_once(
-    tiny: Network, capsys: pytest.CaptureFixture[str]
+    tiny: Network, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(training, "TELL_SECONDS", 1e9)
     model = network(tiny)
     happened: list[object] = []
 
-    def measure(network: keras.Model) -> dict[str, float]:
-        happened.append("measured")
-        return {"val_size": float(abs(network.get_layer("score_fr").get_weights()[0]).sum())}
+    def measure(network: keras.Model, epoch: int) -> dict[str, float]:
+        happened.append(f"measured {epoch}")
+        return {"val_size": size(network)}
 
     wanted = settings(epochs=3)
     batches = inputs.batches(source(8), wanted, seed=1)
     epochs = training.fit(
-        model, losses.pixel_cross_entropy, batches, wanted, measure, happened.append
+        model, losses.pixel_cross_entropy, batches, wanted, measure, lambda *it: happened.append(it)
     )
+    told = [(epoch.values(), epoch.step) for epoch in epochs]
+    assert happened == ["measured 1", told[0], "measured 2", told[1], "measured 3", told[2]]
     first, second, third = epochs
-    assert happened == ["measured", first, "measured", second, "measured", third]
     assert first.measured != second.measured
-    assert third.measured == measure(model)
+    assert third.measured == {"val_size": size(model)}
     assert third.row() == {
         "epoch": 3,
         "step": 6,
@@ -135,21 +146,204 @@ def test_each_epoch_is_measured_with_the_weights_it_ended_with_and_seen_at_once(
     assert f"0 s left  val_size {third.measured['val_size']:.3f}" in said[2]
 
 
-def test_a_loss_that_is_no_number_stops_the_run_at_its_step(tiny: Network) -> None:
+def size(model: keras.Model) -> float:
+    return float(abs(model.get_layer("score_fr").get_weights()[0]).sum())
+
+
+def test_between_epochs_loss_speed_and_memory_are_told(
+    tiny: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training, "TELL_SECONDS", 0)
+    told: list[tuple[int, dict[str, float]]] = []
+    batches = inputs.batches(source(8), settings(), seed=1)
+    training.fit(
+        network(tiny),
+        losses.pixel_cross_entropy,
+        batches,
+        settings(),
+        unmeasured,
+        lambda values, step: told.append((step, dict(values))),
+    )
+    pulses = [(step, values) for step, values in told if "batch_loss" in values]
+    assert [step for step, _ in pulses] == [1, 2, 3, 4]
+    assert all(values["images_per_second"] > 0 for _, values in pulses)
+    assert all(values["memory_bytes"] > 1e7 for _, values in pulses)
+
+
+class Killed(BaseException):
+    """Ends a training in the middle, as a signal does."""
+
+
+def small() -> keras.Model:
+    """A network with dropout that is quickly traced."""
+    keras.utils.set_random_seed(1)
+    images = keras.Input((None, None, 1), name="images")
+    x = keras.layers.Conv2D(8, 3, padding="same", activation="relu")(images / 255)
+    logits = keras.layers.Conv2D(CLASSES, 1)(keras.layers.Dropout(0.5)(x))
+    return keras.Model(images, logits, name="small")
+
+
+def kept_place(folder: Path, steps: int) -> checkpoints.Place:
+    return checkpoints.Place("toy", "0" * 64, Checkpoints(steps=steps), folder)
+
+
+FOUR_EPOCHS = settings(epochs=4)
+
+
+def trained(
+    folder: Path, wanted: Training, every: int, stop: int = 99
+) -> tuple[keras.Model, list[training.Epoch] | None]:
+    """Train from what a place has; die after `stop` steps."""
+    model = small()
+    train, done = model.train_on_batch, []
+
+    def counted(images: np.ndarray, labels: np.ndarray) -> float:
+        if len(done) == stop:
+            raise Killed
+        done.append(1)
+        return float(train(images, labels))
+
+    model.train_on_batch = counted
+    keras.utils.set_random_seed(stop)  # no state outside the training may matter
+    batches = inputs.batches(source(8), wanted, seed=1)
+    measure = lambda network, epoch: {"score": SCORES[epoch - 1]}  # noqa: E731
+    place = kept_place(folder, every)
+    try:
+        loss = losses.pixel_cross_entropy
+        return model, training.fit(model, loss, batches, wanted, measure, unseen, place)
+    except Killed:
+        return model, None
+
+
+SCORES = (0.2, 0.5, 0.3, 0.4)
+
+
+@pytest.mark.parametrize("keep", ["last", "best"])
+@pytest.mark.parametrize(("stop", "every"), [(1, 1), (5, 3), (7, 1), (2, 5)])
+def test_killed_and_started_again_it_ends_with_the_same_bits(
+    stop: int, every: int, keep: str, tmp_path: Path
+) -> None:
+    wanted = FOUR_EPOCHS.model_copy(update={"keep": keep})
+    whole, curve = trained(tmp_path / "whole", wanted, every=3)
+    killed, nothing = trained(tmp_path / "killed", wanted, every, stop)
+    assert nothing is None
+    assert not same(whole, killed)
+    again, curve_again = trained(tmp_path / "killed", wanted, every)
+    assert same(whole, again)
+    assert curve == curve_again
+    assert len(curve or []) == 4
+
+
+def test_killed_while_it_waits_for_a_better_score_it_waits_no_longer(tmp_path: Path) -> None:
+    wanted = FOUR_EPOCHS.model_copy(update={"patience": 1})
+    whole, curve = trained(tmp_path / "whole", wanted, every=3)
+    trained(tmp_path / "killed", wanted, every=1, stop=5)
+    again, curve_again = trained(tmp_path / "killed", wanted, every=1)
+    assert same(whole, again)
+    assert curve == curve_again
+    assert len(curve or []) == 3
+
+
+def test_a_finished_training_that_is_started_again_trains_nothing(tmp_path: Path) -> None:
+    whole, curve = trained(tmp_path, FOUR_EPOCHS, every=100)
+    again, curve_again = trained(tmp_path, FOUR_EPOCHS, every=100, stop=0)
+    assert same(whole, again)
+    assert curve == curve_again
+
+
+def test_a_training_that_goes_on_tells_the_epochs_before_as_well(tmp_path: Path) -> None:
+    trained(tmp_path, FOUR_EPOCHS, every=1, stop=5)
+    told: list[int] = []
+    training.fit(
+        small(),
+        losses.pixel_cross_entropy,
+        inputs.batches(source(8), FOUR_EPOCHS, seed=1),
+        FOUR_EPOCHS,
+        unmeasured,
+        lambda values, step: told.append(step) if "learning_rate" in values else None,
+        kept_place(tmp_path, 1),
+    )
+    assert told == [2, 4, 6, 8]
+
+
+def test_all_that_a_step_changes_is_in_a_checkpoint(tiny: Network) -> None:
+    model = network(tiny, dropout=0.5)
+    model.compile(keras.optimizers.Adam(), losses.pixel_cross_entropy)
+    model.optimizer.build(model.trainable_variables)
+    state = training._variables(model)
+    states = [v for v in model.variables if "seed_generator_state" in v.path]
+    assert len(states) == 2
+    held = {id(variable) for variable in state.values()}
+    for variable in [*model.weights, *states, *model.optimizer.variables]:
+        assert id(variable) in held
+
+
+def test_with_the_score_falling_it_stops_and_the_best_weights_are_kept() -> None:
+    scores = iter([0.1, 0.5, 0.5, 0.4, 0.9])
+    weights: list[list[np.ndarray]] = []
+
+    def measure(network: keras.Model, _: int) -> dict[str, float]:
+        weights.append(network.get_weights())
+        return {"score": next(scores)}
+
+    wanted = settings(epochs=5).model_copy(update={"patience": 2, "keep": "best"})
+    batches = inputs.batches(source(8), wanted, seed=1)
+    model = small()
+    epochs = training.fit(model, losses.pixel_cross_entropy, batches, wanted, measure, unseen)
+    assert [epoch.measured["score"] for epoch in epochs] == [0.1, 0.5, 0.5, 0.4]
+    for weight, best in zip(model.get_weights(), weights[1], strict=True):
+        np.testing.assert_array_equal(weight, best)
+
+
+def test_without_patience_it_trains_to_the_end_and_keeps_the_last() -> None:
+    wanted = settings(epochs=3)
+    batches = inputs.batches(source(8), wanted, seed=1)
+    model, by_itself = small(), small()
+    training.fit(
+        model, losses.pixel_cross_entropy, batches, wanted, lambda _, n: {"score": -n}, unseen
+    )
+    training.fit(by_itself, losses.pixel_cross_entropy, batches, wanted, unmeasured, unseen)
+    assert same(model, by_itself)
+
+
+def test_what_is_not_finite_is_named_by_step_and_examples_and_the_checkpoint_stays(
+    tmp_path: Path,
+) -> None:
     broken = source(8)
     broken.examples[3]["label"][:] = IGNORE
 
     def loss(labels: keras.KerasTensor, logits: keras.KerasTensor) -> keras.KerasTensor:
         usual = losses.pixel_cross_entropy(labels, logits)
-        return ops.where(ops.any(labels == IGNORE), np.nan, usual)
+        return usual * ops.where(ops.any(labels == IGNORE), np.nan, 1.0)
 
-    wanted = settings(shift=0)
+    wanted = settings(shift=0, batch=2, epochs=1)
     batches = inputs.batches(broken, wanted, seed=1)
-    step = next(n for n in range(1, len(batches) + 1) if (batches[n - 1][1] == IGNORE).any())
-    seen: list[training.Epoch] = []
-    with pytest.raises(ValueError, match=rf"^the loss of fcn16s is nan at step {step};"):
-        training.fit(network(tiny), loss, batches, wanted, lambda _: {}, seen.append)
-    assert len(seen) == (step - 1) // 2
+    numbers = inputs.numbers(8, wanted, 1)
+    step = next(n for n in range(1, 5) if 3 in numbers[n - 1])
+    assert step > 1, "choose another seed: nothing is saved before the first step"
+    model = small()
+    place = kept_place(tmp_path, 1)
+    with pytest.raises(
+        ValueError, match=rf"the loss is nan, training small at step {step} with "
+    ) as caught:
+        training.fit(
+            model,
+            loss,
+            batches,
+            wanted,
+            unmeasured,
+            unseen,
+            place,
+            lambda step: [f"example-{number}" for number in numbers[step - 1]],
+        )
+    assert "example-3" in str(caught.value)
+    assert f"the checkpoint of step {step - 1} stays" in str(caught.value)
+    found = kept_place(tmp_path, 1).found
+    assert found is not None
+    assert found.step == step - 1
+    for number, variable in enumerate(model.variables):
+        if variable.trainable:
+            np.testing.assert_array_equal(found.arrays[f"model-{number:04d}"], variable)
 
 
 def test_a_rate_far_too_high_is_named(tiny: Network) -> None:

@@ -84,7 +84,7 @@ class Project:
         }
 
 
-def copy(root: Path) -> Project:
+def copy(root: Path, *, shrunk: bool = True) -> Project:
     """Copy the tracked and the new files, shrink the default table, commit."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
@@ -100,7 +100,7 @@ def copy(root: Path) -> Project:
             shutil.copyfile(source, target)
     table = root / "tables/digits.yaml"
     text = table.read_text("utf-8")
-    for pattern, replacement in SHRUNK.items():
+    for pattern, replacement in SHRUNK.items() if shrunk else ():
         text, count = re.subn(pattern, replacement, text)
         assert count, pattern
     table.write_text(text, "utf-8")

@@ -1,0 +1,67 @@
+"""How much of a training's time goes into its checkpoints.
+
+Run, after `dvc repro` (or `make reproduce`):
+    python -m bench.checkpoints digits-fcn8s --epochs 3
+
+Trains the model from where it starts, with the interval of params.yaml, on its own records, and
+times every checkpoint inside that training: what else runs on the machine slows down both sides.
+The files lie in a temporary folder beside the real ones.
+"""
+
+import argparse
+import tempfile
+import time
+from pathlib import Path
+
+from fcn import backend, checkpoints, settings
+from fcn.records import Records
+
+
+def main(key: str, epochs: int) -> None:
+    """Train, and print how long that took and how much of it was saving."""
+    loaded = settings.load(key)
+    wanted = settings.entry(loaded.table.models, key, "models")
+    backend.use(loaded.common)
+    from fcn import inputs, losses, models, training, weights
+
+    split = Records(Path("data/records") / wanted.dataset, "train")
+    learned = wanted.training.model_copy(update={"epochs": epochs})
+    source = inputs.InMemory([{"image": e.image, "label": e.label} for e in split])
+    shape, names = loaded.table.network(key), split.labels
+    model = models.network(wanted.head, wanted.backbone, shape, names.channels, len(names.classes))
+    weights.transplant(models.load(Path(f"data/models/{wanted.start}.keras")), model)
+    saved: list[float] = []
+
+    class Timed(checkpoints.Place):
+        def save(self, *content: object) -> None:
+            began = time.perf_counter()
+            super().save(*content)  # type: ignore[arg-type]
+            saved.append(time.perf_counter() - began)
+
+    with tempfile.TemporaryDirectory(dir="data", prefix=".bench") as folder:
+        place = Timed(key, "0" * 64, loaded.common.checkpoints, Path(folder))
+        began = time.perf_counter()
+        training.fit(
+            model,
+            losses.pixel_cross_entropy,
+            inputs.batches(source, learned, loaded.common.seed),
+            learned,
+            lambda _, __: {},
+            lambda _, __: None,
+            place,
+        )
+        total = time.perf_counter() - began
+        size = sum(path.stat().st_size for path in Path(folder).rglob("*")) / checkpoints.KEPT
+    print(f"{key}: {total:.1f} s of training, {len(saved)} checkpoints of {size / 1e6:.1f} MB")
+    print(f"share: {sum(saved) / total:.4f} ({1000 * sum(saved) / len(saved):.0f} ms each)")
+    print(f"ratio: {total / (total - sum(saved)):.4f} (with checkpoints / without)")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("key", help="a model of an active table")
+    parser.add_argument("--epochs", type=int, default=3)
+    parsed = parser.parse_args()
+    main(parsed.key, parsed.epochs)

@@ -1,0 +1,136 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from keras import layers, ops
+
+from fcn import guard
+from fcn.schema.table import Training
+
+pytestmark = pytest.mark.usefixtures("seeded")
+ROOT = Path(__file__).parents[2]
+SETTINGS = Training(epochs=1, batch=4, learning_rate=1e-2, warmup=0.0, shift=0)
+IMAGES = np.linspace(-1, 1, 12, dtype=np.float32).reshape(4, 3)
+
+
+def compiled(loss: object, optimizer: keras.optimizers.Optimizer) -> keras.Model:
+    keras.utils.set_random_seed(3)
+    model = keras.Sequential([keras.Input((3,)), layers.Dense(5, "relu"), layers.Dense(2)])
+    model.compile(optimizer, loss, jit_compile=keras.backend.backend() == "jax")
+    return model
+
+
+def step(model: keras.Model, labels: np.ndarray) -> float:
+    return guard.step(model, IMAGES, labels, SETTINGS, lambda: "step 7; nothing was saved")
+
+
+def square(labels: keras.KerasTensor, outputs: keras.KerasTensor) -> keras.KerasTensor:
+    return ops.mean(ops.square(outputs - labels))
+
+
+def test_with_finite_numbers_the_bits_are_those_of_adam() -> None:
+    ours = compiled(square, guard.GuardedAdam(1e-2))
+    theirs = compiled(square, keras.optimizers.Adam(1e-2))
+    for _ in range(5):
+        assert step(ours, IMAGES[:, :2]) == float(theirs.train_on_batch(IMAGES, IMAGES[:, :2]))
+    for one, other in zip(ours.get_weights(), theirs.get_weights(), strict=True):
+        assert one.tobytes() == other.tobytes()
+
+
+def not_a_number(labels: keras.KerasTensor, outputs: keras.KerasTensor) -> keras.KerasTensor:
+    return square(labels, outputs) * ops.where(ops.all(labels == 0), np.nan, 1.0)
+
+
+def infinite(labels: keras.KerasTensor, outputs: keras.KerasTensor) -> keras.KerasTensor:
+    """Its gradients are those of `square`: only the loss itself says that something is wrong."""
+    return square(labels, outputs) + ops.where(ops.all(labels == 0), np.inf, 0.0)
+
+
+def steep(labels: keras.KerasTensor, outputs: keras.KerasTensor) -> keras.KerasTensor:
+    """Where all labels are 0, a finite loss with an infinite gradient: that of a root at 0."""
+    return square(labels, outputs) + ops.mean(
+        ops.sqrt(ops.abs(outputs * ops.mean(ops.abs(labels))))
+    )
+
+
+BROKEN = [
+    (not_a_number, "the loss is nan"),
+    (infinite, "the loss is inf"),
+    (steep, "a gradient is not a finite number"),
+]
+
+
+@pytest.mark.parametrize(("loss", "said"), BROKEN)
+def test_what_is_not_finite_stops_before_a_weight_moves(loss: object, said: str) -> None:
+    model = compiled(loss, guard.GuardedAdam(1e-2))
+    step(model, IMAGES[:, :2])
+    before = model.get_weights()
+    with pytest.raises(ValueError, match=rf"^{said}, training .* at step 7; nothing was saved; "):
+        step(model, np.zeros((4, 2), np.float32))
+    for weight, old in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(weight, old)
+    assert any((weight != 0).any() for weight in before)
+
+
+def test_too_little_memory_says_what_was_asked_for_and_what_takes_less() -> None:
+    def huge(labels: keras.KerasTensor, outputs: keras.KerasTensor) -> keras.KerasTensor:
+        wide = ops.broadcast_to(ops.sum(outputs), (2**22, 2**21))  # 32 TiB
+        return ops.sum(ops.square(wide)) + ops.sum(labels)
+
+    model = compiled(huge, guard.GuardedAdam(1e-2))
+    with pytest.raises(
+        ValueError, match=r"^no memory to train sequential.* on a batch of 4 x 3 "
+    ) as caught:
+        step(model, IMAGES[:, :2])
+    for setting in ("training.batch (it is 4)", "network.width", "precision: mixed_bfloat16"):
+        assert setting in str(caught.value)
+    assert "at step 7" in str(caught.value)
+
+
+def test_other_errors_are_passed_on() -> None:
+    model = compiled(square, guard.GuardedAdam(1e-2))
+    with pytest.raises(ValueError, match="input shape"):
+        guard.step(model, IMAGES[:, :2], IMAGES[:, :2], SETTINGS, lambda: "")
+
+
+@pytest.mark.parametrize(
+    ("error", "memory"),
+    [
+        (MemoryError(), True),
+        (RuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 9 bytes"), True),
+        (RuntimeError("INVALID_ARGUMENT: shapes"), False),
+    ],
+)
+def test_memory_is_told_from_other_errors(error: Exception, memory: bool) -> None:
+    assert guard.out_of_memory(error) == memory
+
+
+ON_JAX = """
+import sys
+from pathlib import Path
+import keras
+from tests.fcn import test_guard, test_training
+assert keras.config.backend() == "jax"
+test_guard.test_with_finite_numbers_the_bits_are_those_of_adam()
+for loss, said in test_guard.BROKEN:
+    test_guard.test_what_is_not_finite_stops_before_a_weight_moves(loss, said)
+test_training.test_killed_and_started_again_it_ends_with_the_same_bits(
+    5, 3, "best", Path(sys.argv[1])
+)
+"""
+
+
+def test_on_jax_a_step_is_guarded_and_a_killed_training_goes_on(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", ON_JAX, tmp_path],
+        cwd=ROOT,
+        env=os.environ | {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,187 @@
+"""Trainings killed at random moments and started again, on the real stages, DVC and flow."""
+
+import json
+import random
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.pipeline.conftest import Project, copy
+
+KEY = "digits-fcn8s"
+LONG = 40
+"""Epochs of the shrunk training, three steps each: long enough to be hit."""
+
+
+@pytest.fixture(scope="module")
+def longer(by_flow: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A finished shrunk project whose last training is longer now; checkpoints every few steps."""
+    project = Project(tmp_path_factory.mktemp("longer") / "project")
+    shutil.copytree(by_flow.root, project.root)
+    (project.root / "mlflow.db").unlink()  # it names the folder it was made in
+    short = "start: digits-fcn16s\n    training: {epochs: 2,"
+    project.edit("tables/digits.yaml", short, short.replace("2,", f"{LONG},"))
+    project.edit("params.yaml", "{minutes: 0.1}", "{steps: 5}")
+    meta = "title: ${key} loss\n      meta: {"
+    project.edit("dvc.yaml", meta, f"{meta}retries: 1, ")
+    return project
+
+
+@pytest.fixture(scope="module")
+def whole(longer: Project, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the training leaves that nobody kills."""
+    out = tmp_path_factory.mktemp("whole")
+    longer.run(*train(out))
+    return out
+
+
+def train(out: Path) -> list[str]:
+    """The command of the training's stage, with outs of its own."""
+    return [
+        *(sys.executable, "-m", "stages.train", KEY),
+        *("--records", "data/records/digits", "--valid", "data/reports/digits/valid.json"),
+        *("--start", "data/models/digits-fcn16s.keras"),
+        *("--out", str(out / "model.keras"), "--curve", str(out / "loss.csv")),
+    ]
+
+
+def newest(project: Project, key: str) -> int:
+    """The step of the newest checkpoint; 0 where there is none."""
+    found = (project.root / "data/checkpoints" / key).glob("*/step-*")
+    return max((int(path.name.removeprefix("step-")) for path in found), default=0)
+
+
+def wait_for(what: Callable[[], object], seconds: float = 300) -> None:
+    deadline = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def kill_at_random(
+    project: Project, key: str, chance: random.Random, seconds: float, *command: str
+) -> None:
+    """Start a training; when it wrote another checkpoint, wait a while and kill it all at once."""
+    began = newest(project, key)
+    with subprocess.Popen(
+        command,
+        cwd=project.root,
+        env=project.env(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as started:
+        wait_for(lambda: newest(project, key) > began or started.poll() is not None)
+        time.sleep(chance.uniform(0, seconds))
+        assert started.poll() is None, "the training ended before it was killed"
+        process = psutil.Process(started.pid)
+        kill([process, *process.children(recursive=True)])
+
+
+def kill(processes: list[psutil.Process]) -> None:
+    for process in processes:
+        process.kill()
+    assert psutil.wait_procs(processes, timeout=20)[1] == []
+
+
+def same(one: Path, other: Path) -> bool:
+    names = ("model.keras", "loss.csv")
+    return all((one / name).read_bytes() == (other / name).read_bytes() for name in names)
+
+
+# The seed stands in the test's name: a failure says it.
+@pytest.mark.parametrize("seed", [random.randrange(10**6)])
+def test_a_training_killed_three_times_ends_with_the_same_bits_and_one_curve(
+    seed: int, longer: Project, whole: Path, tmp_path: Path
+) -> None:
+    chance = random.Random(seed)
+    for _ in range(3):
+        kill_at_random(longer, KEY, chance, 0.3, *train(tmp_path))
+    assert list(tmp_path.iterdir()) == []
+    said = longer.run(*train(tmp_path)).stdout
+    assert f"{KEY}: goes on from the checkpoint of step" in said
+    assert same(tmp_path, whole)
+    assert newest(longer, KEY) == 0
+    told = longer.run(sys.executable, "-c", READ_STORE).stdout.splitlines()[-1]
+    unkilled, killed = json.loads(told)
+    assert killed["loss"] == unkilled["loss"]
+    assert len(killed["loss"]) == LONG
+    steps = [step for step, _ in killed["batch_loss"]]
+    assert sorted(set(steps)) == steps
+
+
+READ_STORE = """
+import json, mlflow
+from pathlib import Path
+mlflow.set_tracking_uri(f"sqlite:///{Path('mlflow.db').resolve()}")
+client = mlflow.MlflowClient()
+found = client.search_runs(
+    [client.get_experiment_by_name("digits").experiment_id],
+    order_by=["attributes.start_time"],
+)
+assert {run.info.status for run in found} == {"FINISHED"}
+print(json.dumps([{
+    name: [(one.step, one.value) for one in client.get_metric_history(run.info.run_id, name)]
+    for name in ("loss", "batch_loss")
+} for run in found]))
+"""
+
+
+def test_a_training_killed_under_the_flow_is_tried_again_and_ends_with_the_same_bits(
+    longer: Project, whole: Path, tmp_path: Path
+) -> None:
+    with (tmp_path / "log").open("w+") as log:
+        with subprocess.Popen(
+            [sys.executable, "-m", "flows.reproduce", f"train@{KEY}"],
+            cwd=longer.root,
+            env=longer.env(),
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        ) as flow:
+            wait_for(lambda: newest(longer, KEY) or flow.poll() is not None)
+            below = psutil.Process(flow.pid).children(recursive=True)
+            kill([one for one in below if "stages.train" in " ".join(one.cmdline())])
+        log.seek(0)
+        said = log.read()
+    assert flow.returncode == 0, said
+    assert f"{KEY}: goes on from the checkpoint of step" in said
+    shutil.copy(longer.root / f"data/models/{KEY}.keras", tmp_path / "model.keras")
+    shutil.copy(longer.root / f"data/plots/digits/{KEY}/loss.csv", tmp_path / "loss.csv")
+    assert same(tmp_path, whole)
+
+
+TRAININGS = {
+    "backbone@digits-vgg16": 0.2,
+    "train@digits-fcn32s": 2,
+    "train@digits-fcn16s": 2,
+    "train@digits-fcn8s": 2,
+}
+"""Every training of the default table, and the longest wait in seconds before it is killed."""
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", [random.randrange(10**6)])
+def test_the_digits_table_after_twenty_kills_is_the_table_of_none(
+    seed: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    chance = random.Random(seed)
+    whole, killed = (
+        copy(tmp_path_factory.mktemp(name), shrunk=False) for name in ("whole", "killed")
+    )
+    whole.run("dvc", "repro")
+    killed.edit("params.yaml", "{minutes: 0.1}", "{steps: 5}")
+    killed.run("dvc", "repro", "validate@digits")
+    for stage, seconds in TRAININGS.items():
+        one, key = ("dvc", "repro", "--single-item", stage), stage.partition("@")[2]
+        for _ in range(5):
+            kill_at_random(killed, key, chance, seconds, *one)
+        assert f"{key}: goes on from the checkpoint of step" in killed.run(*one).stdout
+    killed.run("dvc", "repro")
+    unkilled, found = whole.outs(), killed.outs()
+    assert sorted(found) == sorted(unkilled)
+    assert [name for name in found if found[name] != unkilled[name]] == []
