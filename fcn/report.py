@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fcn.intervals import Interval
+from fcn.dataset import Overlap
+from fcn.intervals import FEW, Interval
 from fcn.metrics import ABSENT, SCORES
 
 TITLES = {
@@ -31,6 +32,8 @@ class Row:
     """Mean IoU of the masks themselves through this stride."""
     interval: Interval
     """Of mean IoU."""
+    units: int
+    """Images, or groups of images, that were drawn one by one for the intervals."""
     gain: tuple[float, Interval] | None
     """Mean IoU less the row's before it, on the same images; None in the first row."""
 
@@ -49,6 +52,8 @@ class Report:
     rows: Sequence[Row]
     classifiers: dict[str, float]
     """Accuracy on unseen objects by backbone."""
+    overlaps: Sequence[Overlap]
+    """Likenesses between splits that the data set's file accepts."""
     citation: str
 
 
@@ -72,14 +77,19 @@ def markdown(report: Report) -> str:
     notes = [
         f"Split `{report.split}`, {report.examples} images, at the labels' own size, in percent.",
         f"One confusion matrix over the whole split; {ABSENT}.",
-        f"In brackets: {100 * report.level:g} % bootstrap intervals over images. Gain: mean IoU "
-        "less the row before's, on the same images. Each row was trained once; the spread between "
-        "trainings is not in the intervals.",
+        f"In brackets: {100 * report.level:g} % bootstrap intervals over {_drawn(report)}. "
+        "Gain: mean IoU less the row before's, on the same images. Each row was trained once; the "
+        "spread between trainings is not in the intervals.",
         f"Ceiling: mean IoU of the masks themselves made coarse by the stride and fine again "
         f"(`{report.method}`); a yardstick, not a bound: learned upsampling can beat it.",
         *(
             f"Backbone `{name}`: its classifier names {_percent(value)} % of unseen objects right."
             for name, value in report.classifiers.items()
+        ),
+        *(
+            f"Accepted in these data (`{overlap.rule}`, {' and '.join(overlap.splits)}): "
+            f"{overlap.reason}"
+            for overlap in report.overlaps
         ),
         f"Data: {report.citation}",
     ]
@@ -118,6 +128,14 @@ def comma_separated(report: Report) -> str:
             [row.key, row.name, *numbers, *interval, row.stride, row.ceiling, *by_class]
         )
     return text.getvalue()
+
+
+def _drawn(report: Report) -> str:
+    units = report.rows[0].units
+    if units == report.examples:
+        return "images"
+    alike = f"{units} groups of images, each drawn as a whole (the frames of one video)"
+    return alike if units >= FEW else f"{alike}; so few groups say little"
 
 
 def _score(row: Row, name: str) -> str:

@@ -5,93 +5,98 @@ Run:
         --valid data/reports/digits/valid.json --model data/models/digits-fcn16s.keras \
         --metrics data/metrics/digits/digits-fcn16s.json \
         --plots data/plots/digits/digits-fcn16s --details data/evaluations/digits-fcn16s
+
+`--no-tracking` leaves MLflow out, as where it is not installed.
 """
 
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from PIL import Image
 
 import fcn.heads
-from fcn import backend, door, files, intervals, labels, pictures, settings
+from fcn import backend, counting, door, files, pictures, policies, settings, tallies, verdict
 from fcn import metrics as measured
-from fcn.records import Decoded, Labels, Records
+from fcn.records import Labels, Records
+from fcn.summary import summary
 
 IOU, CONFUSION = "class_iou.csv", "confusion.csv"
 
 
 def evaluate(
-    key: str, records: Path, valid: Path, model: Path, metrics: Path, plots: Path, details: Path
+    key: str,
+    records: Path,
+    valid: Path,
+    model: Path,
+    metrics: Path,
+    plots: Path,
+    details: Path,
+    no_tracking: bool = False,
 ) -> None:
-    """Write the scores, two plots, the per-image matrices and a few pictures."""
+    """Write the scores, two plots, what was counted of each image, and a few pictures."""
     loaded = settings.load(key)
     wanted = settings.entry(loaded.table.models, key, "models")
-    evaluation_settings = loaded.table.tables[wanted.table].evaluation
-    fingerprint = labels.require_valid(valid, records)
-    split = Records(records, evaluation_settings.split)
-    examples, names = list(split), split.labels
+    told = loaded.table.tables[wanted.table].evaluation
+    fingerprint = verdict.require_valid(valid, records)
+    split = Records(records, told.split)
+    names = split.labels
     backend.use(loaded.common)
     from fcn import evaluation, models, tracking
 
-    shown_pictures = min(evaluation_settings.pictures, len(examples))
     network = models.load(model)
-    results = list(evaluation.predict(network, examples, evaluation_settings.batch))
-    matrices = np.stack(
-        [measured.confusion_matrix(e.label, mask, len(names.classes)) for e, mask in results]
-    )
-    total = matrices.sum(axis=0)
-    scores, by_class = measured.scores(total), measured.per_class(total, names.classes)
+    classes, known = len(names.classes), network.outputs[0].shape[-1]
+    if known != classes:
+        raise ValueError(
+            f"{model} tells {known} classes apart, but {records} has {classes}; "
+            "`dvc repro` trains it for these records"
+        )
+    pictured = np.linspace(0, len(split) - 1, min(told.pictures, len(split)), dtype=int)
     shown = wanted.model_dump() | {
-        "evaluation": evaluation_settings.model_dump(),
+        "evaluation": told.model_dump(),
         **loaded.common.model_dump(),
     }
-    with tracking.run("evaluate", key, wanted.table, shown) as run:
-        run.data(wanted.dataset, records, fingerprint, evaluation_settings.split)
-        run.metrics(scores)
-        run.metrics({f"iou_{name}": value for name, value in by_class.items()})
-        with files.writing_folder(details) as aside:
-            ids = [example.id for example in examples]
-            intervals.write_matrices(aside / "matrices.parquet", ids, matrices)
-            for number in np.linspace(0, len(results) - 1, shown_pictures, dtype=int):
-                example, mask = results[number]
-                picture = draw(example, mask, names)
-                picture.save(aside / f"{example.id}.png")
-                run.picture(example.id, picture)
-    write_plots(plots, total, names)
-    content = {
-        "split": evaluation_settings.split,
-        "images": len(examples),
-        "stride": models.module(fcn.heads, wanted.head).STRIDE,
-        **scores,
-        "class_iou": by_class,
-    }
+    with (
+        tracking.run("evaluate", key, wanted.table, shown, no_tracking) as run,
+        files.writing_folder(details) as aside,
+    ):
+        run.data(wanted.dataset, records, fingerprint, told.split)
+        counted = []
+        predictions = evaluation.predict_surely(network, split, told.batch, policies.LIKELY)
+        for number, (example, said) in enumerate(predictions):
+            counted.append(
+                counting.count(example.label, said.mask, said.confidence, said.likely, classes)
+            )
+            if number in pictured:
+                picture = pictures.compared(example, said.mask, names)
+                name = pictures.file_name(example.id)
+                picture.save(aside / f"{name}.png")
+                run.picture(name, picture)
+        images = tallies.together(split.rows, counted)
+        tallies.write(aside / tallies.FILE, images)
+        numbers = summary(images, names.classes)
+        run.metrics({name: value for name, value in numbers.items() if isinstance(value, float)})
+        run.metrics({f"iou_{name}": value for name, value in numbers["class_iou"].items()})
+    write_plots(plots, images.total, names)
+    stride = models.module(fcn.heads, wanted.head).STRIDE
+    content = {"split": told.split, "images": len(split), "stride": stride, **numbers}
     files.write_json(metrics, content)
-    door.say(f"{key}: " + ", ".join(f"{name} {value:.4f}" for name, value in scores.items()))
-
-
-def draw(example: Decoded, mask: np.ndarray, names: Labels) -> Image.Image:
-    """Return input, truth and prediction side by side."""
-    panels = [
-        ("input", pictures.rgb(example.image)),
-        ("truth", pictures.colour(example.label, names)),
-        ("prediction", pictures.colour(mask, names)),
-    ]
-    return pictures.row(panels, np.union1d(example.label, mask), names)
+    door.say(f"{key}: " + ", ".join(f"{name} {numbers[name]:.4f}" for name in measured.SCORES))
 
 
 def write_plots(folder: Path, total: np.ndarray, names: Labels) -> None:
-    """Write IoU by class, and the confusion matrix as shares of each true class."""
-    iou = measured.class_iou(total)
+    """Write what each class reached, and the confusion matrix as shares of each true class."""
+    by_class = {
+        "class": names.classes,
+        "iou": measured.class_iou(total),
+        "accuracy": measured.class_accuracy(total),
+        "dice": measured.class_dice(total),
+    }
     shares = total / np.maximum(total.sum(axis=1, keepdims=True), 1)
     confusion = [
         {"truth": names.classes[i], "prediction": names.classes[j], "share": round(shares[i, j], 6)}
         for i, j in np.ndindex(*total.shape)
     ]
-    for name, rows in (
-        (IOU, [{"class": c, "iou": v} for c, v in zip(names.classes, iou, strict=True)]),
-        (CONFUSION, confusion),
-    ):
+    for name, rows in ((IOU, by_class), (CONFUSION, confusion)):
         with files.writing(folder / name) as aside:
             pd.DataFrame(rows).to_csv(aside, index=False)
 
@@ -107,4 +112,5 @@ if __name__ == "__main__":
         metrics=Path,
         plots=Path,
         details=Path,
+        no_tracking=bool,
     )

@@ -8,15 +8,17 @@ Run:
 
 from pathlib import Path
 
-from fcn import dataset, door, files, intervals, report, settings
+from fcn import catalogue, door, files, intervals, report, settings, tallies
 from fcn.metrics import SCORES
+from fcn.schema.common import Common
+from fcn.schema.table import TableFile
 
 
 def table(key: str, metrics: Path, details: Path, markdown: Path, csv: Path) -> None:
     """Write the table as Markdown and as CSV."""
     loaded = settings.load(key)
     wanted = settings.entry(loaded.table.tables, key, "tables")
-    source = dataset.load(wanted.source)
+    source = catalogue.load(wanted.source, loaded.table.datasets[wanted.dataset].convert)
     ceiling = files.read_json(metrics / "ceiling.json")
     first = files.read_json(metrics / f"{next(iter(wanted.rows))}.json")
     content = report.Report(
@@ -27,6 +29,7 @@ def table(key: str, metrics: Path, details: Path, markdown: Path, csv: Path) -> 
         method=ceiling["method"],
         rows=_rows(wanted.rows, metrics, details, ceiling["mean_iou"], loaded.common),
         classifiers=_classifiers(loaded.table, metrics),
+        overlaps=source.overlaps,
         citation=source.citation,
     )
     for path, text in (
@@ -43,16 +46,19 @@ def _rows(
     metrics: Path,
     details: Path,
     ceilings: dict[str, float],
-    common: settings.Common,
+    common: Common,
 ) -> list[report.Row]:
     rows: list[report.Row] = []
     ids_before, drawn_before = None, None
     for key, name in names.items():
         result = files.read_json(metrics / f"{key}.json")
-        ids, matrices = intervals.read_matrices(details / key / "matrices.parquet")
-        if ids_before not in (None, ids):
+        images = tallies.read(details / key / tallies.FILE)
+        if ids_before not in (None, images.ids):
             raise ValueError(f"{key} was measured on other images than the row before it")
-        drawn = intervals.resampled_mean_iou(matrices, common.intervals.resamples, common.seed)
+        units = images.units()
+        drawn = intervals.resampled_mean_iou(
+            images.counts, common.intervals.resamples, common.seed, units
+        )
         gain = None
         if drawn_before is not None:
             spread = intervals.interval(drawn - drawn_before, common.intervals.level)
@@ -66,14 +72,15 @@ def _rows(
                 class_iou=result["class_iou"],
                 ceiling=ceilings.get(str(result["stride"])),
                 interval=intervals.interval(drawn, common.intervals.level),
+                units=int(units.max()) + 1,
                 gain=gain,
             )
         )
-        ids_before, drawn_before = ids, drawn
+        ids_before, drawn_before = images.ids, drawn
     return rows
 
 
-def _classifiers(loaded: settings.TableFile, metrics: Path) -> dict[str, float]:
+def _classifiers(loaded: TableFile, metrics: Path) -> dict[str, float]:
     """Return the accuracy on unseen objects of each backbone that began as a classifier."""
     found = {}
     for key, backbone in loaded.backbones.items():

@@ -1,3 +1,5 @@
+from collections.abc import Iterator
+
 import keras
 import numpy as np
 import pytest
@@ -54,3 +56,52 @@ def test_each_example_is_counted_for_itself(reader: keras.Model, examples: list[
         np.testing.assert_array_equal(matrix, expected)
     valid = sum((example.label != IGNORE).sum() for example in examples)
     assert matrices.sum() == valid
+
+
+@pytest.mark.parametrize("batch", [1, 4])
+def test_a_sure_prediction_is_the_mask_and_its_softmax(
+    reader: keras.Model, examples: list[Decoded], batch: int
+) -> None:
+    plain = evaluation.predict(reader, examples, batch)
+    sure = evaluation.predict_surely(reader, examples, batch, 0.1)
+    for (example, mask), (same, said) in zip(plain, sure, strict=True):
+        assert same.id == example.id
+        np.testing.assert_array_equal(said.mask, mask)
+        scores = keras.ops.convert_to_numpy(reader(example.image[None].astype(np.float32)))[0]
+        softmax = np.exp(scores) / np.exp(scores).sum(axis=-1, keepdims=True)
+        np.testing.assert_allclose(said.confidence, softmax.max(axis=-1), rtol=1e-5)
+        np.testing.assert_array_equal(said.likely, softmax[..., 1:] > 0.1)
+        assert (said.mask.dtype, said.confidence.dtype) == (np.uint8, np.float32)
+
+
+def test_of_equal_scores_the_first_class_is_taken(examples: list[Decoded]) -> None:
+    pixel = keras.layers.Conv2D(CLASSES, 1, kernel_initializer="zeros")
+    model = keras.Sequential([keras.Input((None, None, 1)), pixel])
+    pixel.set_weights([np.zeros((1, 1, 1, CLASSES)), np.array([0, 2, 1, 2, 2])])
+    for _, said in evaluation.predict_surely(model, examples, 4, 0.1):
+        assert (said.mask == 1).all()
+
+
+def test_examples_are_read_as_they_are_needed(reader: keras.Model, examples: list[Decoded]) -> None:
+    """Not a whole split in memory: a batch at work, the next one read, one example beyond it."""
+    read = []
+
+    def reading() -> Iterator[Decoded]:
+        for example in examples[:3] * 10:
+            read.append(example.id)
+            yield example
+
+    predictions = evaluation.predict(reader, reading(), 2)
+    for number, _ in enumerate(predictions):
+        assert len(read) <= number + 2 * 2 + 2
+
+
+def test_an_example_that_cannot_be_read_stops_it(
+    reader: keras.Model, examples: list[Decoded]
+) -> None:
+    def reading() -> Iterator[Decoded]:
+        yield from examples[:2]
+        raise ValueError("record 3 is damaged")
+
+    with pytest.raises(ValueError, match="record 3 is damaged"):
+        list(evaluation.predict(reader, reading(), 2))

@@ -1,6 +1,4 @@
-"""Intervals: exact sums, the spread that theory gives, pairs drawn alike, files that round-trip."""
-
-from pathlib import Path
+"""Intervals: exact sums, the spread that theory gives, pairs and groups drawn alike, coverage."""
 
 import numpy as np
 import pytest
@@ -58,26 +56,81 @@ def test_a_better_network_is_better_on_every_resample_of_the_same_images() -> No
     assert intervals.interval(gains, 0.95).low > 0
 
 
-def test_matrices_come_back_as_they_were(matrices: np.ndarray, tmp_path: Path) -> None:
-    ids = [f"image-{number}" for number in range(len(matrices))]
-    intervals.write_matrices(tmp_path / "m.parquet", ids, matrices)
-    read_ids, read = intervals.read_matrices(tmp_path / "m.parquet")
-    assert read_ids == ids
-    assert read.dtype == np.int64
-    assert np.array_equal(read, matrices)
+def test_images_of_one_unit_are_drawn_together(matrices: np.ndarray) -> None:
+    units = np.repeat(np.arange(10), 3)
+    together = matrices.reshape(10, 3, 4, 4).sum(axis=1)
+    np.testing.assert_array_equal(
+        intervals.resampled_mean_iou(matrices, 100, 3, units),
+        intervals.resampled_mean_iou(together, 100, 3),
+    )
 
 
-def test_missing_and_damaged_files_are_named(matrices: np.ndarray, tmp_path: Path) -> None:
-    path = tmp_path / "m.parquet"
-    with pytest.raises(ValueError, match=r"m\.parquet is missing; run `dvc repro evaluate`"):
-        intervals.read_matrices(path)
-    intervals.write_matrices(path, [str(n) for n in range(30)], matrices)
-    path.write_bytes(path.read_bytes()[:-20])
-    with pytest.raises(ValueError, match=r"m\.parquet is damaged"):
-        intervals.read_matrices(path)
+def test_units_need_not_stand_together(matrices: np.ndarray) -> None:
+    units = np.repeat(np.arange(10), 3)
+    order = np.random.default_rng(1).permutation(30)
+    np.testing.assert_array_equal(
+        intervals.resampled_mean_iou(matrices[order], 100, 3, units[order]),
+        intervals.resampled_mean_iou(matrices, 100, 3, units),
+    )
 
 
-def test_the_same_matrices_are_the_same_bytes(matrices: np.ndarray, tmp_path: Path) -> None:
-    for name in ("first", "second"):
-        intervals.write_matrices(tmp_path / name, [str(n) for n in range(30)], matrices)
-    assert (tmp_path / "first").read_bytes() == (tmp_path / "second").read_bytes()
+def test_a_unit_per_image_is_the_same_as_no_units(matrices: np.ndarray) -> None:
+    np.testing.assert_array_equal(
+        intervals.resampled_mean_iou(matrices, 100, 3, np.arange(30)),
+        intervals.resampled_mean_iou(matrices, 100, 3),
+    )
+
+
+def test_frames_of_a_video_that_are_alike_leave_more_doubt_than_as_many_images() -> None:
+    rng = np.random.default_rng(4)
+    videos = rng.integers(1, 50, (20, 3, 3))
+    frames, units = np.repeat(videos, 10, axis=0), np.repeat(np.arange(20), 10)
+
+    def width(units: np.ndarray | None) -> float:
+        found = intervals.interval(intervals.resampled_mean_iou(frames, 1000, 1, units), 0.95)
+        return found.high - found.low
+
+    assert width(units) > 2 * width(None)
+
+
+def sample(rng: np.random.Generator, images: int, skill: np.ndarray | float) -> np.ndarray:
+    """Matrices of images whose share of right pixels differs from image to image."""
+    pixels = rng.multinomial(500, [0.6, 0.3, 0.1], size=images)
+    right = rng.beta(20 * skill, 20 * (1 - skill), size=(images, 3))
+    hits = rng.binomial(pixels, right)
+    n = np.zeros((images, 3, 3), np.int64)
+    for true in range(3):
+        n[:, true, true] = hits[:, true]
+        n[:, true, (true + 1) % 3] = pixels[:, true] - hits[:, true]
+    return n
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("frames", [1, 5])
+def test_intervals_hold_the_truth_as_often_as_they_say(frames: int) -> None:
+    """Of 2,000 simulated test sets: one network's score, and the gain of another on the same."""
+    skills, level, sets, units = (0.7, 0.75), 0.95, 2000, 120
+    rng = np.random.default_rng(0)
+
+    def network(seed: int, skill: float, images: int) -> np.ndarray:
+        # Frames of one video are one picture, seen again: all of its counts times `frames`.
+        return np.repeat(sample(np.random.default_rng(seed), images, skill), frames, axis=0)
+
+    truth = [
+        metrics.mean_iou(sample(np.random.default_rng(99), 400_000, skill).sum(axis=0))
+        for skill in skills
+    ]
+    of_unit = np.repeat(np.arange(units), frames)
+    single = paired = 0
+    for _ in range(sets):
+        seed = int(rng.integers(2**32))
+        drawn = [
+            intervals.resampled_mean_iou(network(seed, skill, units), 1000, seed % 1000, of_unit)
+            for skill in skills
+        ]
+        one = intervals.interval(drawn[0], level)
+        gain = intervals.interval(drawn[1] - drawn[0], level)
+        single += one.low <= truth[0] <= one.high
+        paired += gain.low <= truth[1] - truth[0] <= gain.high
+    assert 0.93 <= single / sets <= 0.97
+    assert 0.93 <= paired / sets <= 0.97

@@ -146,6 +146,47 @@ def test_a_class_that_is_nowhere_has_no_iou_and_no_accuracy() -> None:
     assert metrics.per_class(n, ("a", "b", "c")) == {"a": 0.5, "b": None, "c": 0.0}
 
 
+def test_dice_is_computed_by_hand_too() -> None:
+    n = np.array([[3, 1, 0], [2, 4, 0], [0, 0, 0]])
+    np.testing.assert_array_equal(metrics.class_dice(n), [6 / 9, 8 / 11, np.nan])
+    assert metrics.mean_dice(n) == pytest.approx((6 / 9 + 8 / 11) / 2)
+
+
+@hypothesis_settings(deadline=None)
+@given(maps=MAPS)
+def test_dice_follows_from_iou(maps: tuple[np.ndarray, np.ndarray]) -> None:
+    n = metrics.confusion_matrix(*maps, K)
+    iou = metrics.class_iou(n)
+    np.testing.assert_allclose(metrics.class_dice(n), 2 * iou / (1 + iou))
+
+
+@hypothesis_settings(deadline=None)
+@given(maps=MAPS)
+def test_what_was_predicted_on_ignored_pixels_is_counted_apart(
+    maps: tuple[np.ndarray, np.ndarray],
+) -> None:
+    truth, prediction = maps
+    _, ignored = metrics.counts(truth, prediction, K)
+    expected = np.bincount(prediction[truth == IGNORE], minlength=K)
+    np.testing.assert_array_equal(ignored, expected)
+
+
+def test_more_pixels_of_one_pair_than_float32_holds_are_counted_one_by_one() -> None:
+    pixels = metrics.EXACT + 3
+    truth = np.zeros(pixels, np.uint8)
+    assert metrics.counts(truth, truth, 2)[0].tolist() == [[pixels, 0], [0, 0]]
+    ignored = np.full(pixels, IGNORE, np.uint8)
+    assert metrics.counts(ignored, truth, 2)[1].tolist() == [pixels, 0]
+
+
+def test_a_wrong_value_behind_the_first_part_is_found() -> None:
+    truth = np.zeros(metrics.EXACT + 3, np.uint8)
+    prediction = truth.copy()
+    prediction[-1] = 7
+    with pytest.raises(ValueError, match=r"prediction holds \[7\]; allowed: 0\.\.1$"):
+        metrics.confusion_matrix(truth, prediction, 2)
+
+
 def test_more_pixels_than_32_bits_count() -> None:
     n = np.array([[3 * 2**40, 2**40], [0, 2**40]])
     assert metrics.scores(n)["pixel_accuracy"] == pytest.approx(4 / 5)

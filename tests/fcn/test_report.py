@@ -8,6 +8,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from fcn import report
+from fcn.dataset import Overlap
 from fcn.intervals import Interval
 from fcn.metrics import SCORES
 from fcn.report import Report, Row
@@ -21,6 +22,7 @@ ROWS = (
         {"ground": 0.99, "thing": 0.0123},
         0.456,
         Interval(0.685, 0.7149),
+        400,
         None,
     ),
     Row(
@@ -31,11 +33,20 @@ ROWS = (
         {"ground": 1.0, "thing": None},
         None,
         Interval(0.0, 0.1),
+        400,
         (-0.63, Interval(-0.7, -0.6)),
     ),
 )
 TWO = Report(
-    "Two classes", "test", 400, 0.95, "nearest", ROWS, {"two-vgg16": 0.98765}, "Somebody, 1998."
+    title="Two classes",
+    split="test",
+    examples=400,
+    level=0.95,
+    method="nearest",
+    rows=ROWS,
+    classifiers={"two-vgg16": 0.98765},
+    overlaps=[Overlap("same_group", ("train", "test"), "one film was cut in two")],
+    citation="Somebody, 1998.",
 )
 
 
@@ -114,9 +125,21 @@ def test_what_the_numbers_mean_is_said_below() -> None:
         "95 % bootstrap intervals over images",
         "trained once",
         "Backbone `two-vgg16`: its classifier names 98.8 % of unseen objects right.",
+        "Accepted in these data (`same_group`, train and test): one film was cut in two",
         "Data: Somebody, 1998.",
     ):
         assert said in text
+
+
+@pytest.mark.parametrize(
+    ("units", "said"),
+    [
+        (12, "over 12 groups of images, each drawn as a whole (the frames of one video). Gain"),
+        (3, "over 3 groups of images, each drawn as a whole (the frames of one video); so few"),
+    ],
+)
+def test_intervals_over_groups_say_so(units: int, said: str) -> None:
+    assert said in report.markdown(replace(TWO, rows=[replace(ROWS[0], units=units)]))
 
 
 def test_a_table_without_classifiers_says_nothing_of_them() -> None:
@@ -140,6 +163,7 @@ def reports(draw: st.DrawFn) -> Report:
             {name: draw(st.none() | FRACTIONS) for name in classes},
             draw(st.none() | FRACTIONS),
             Interval(draw(FRACTIONS), draw(FRACTIONS)),
+            400,
             draw(st.none() | st.just((0.1, Interval(0.0, 0.2)))),
         )
         for number in range(draw(st.integers(1, 4)))

@@ -1,0 +1,104 @@
+"""The numbers in the files are those of the predictions, and what does not fit is refused."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fcn import metrics, tallies, verdict
+from fcn.records import Records
+from fcn.schema.table import Network
+from fcn.summary import summary
+from stages.evaluate import evaluate
+from tests.conftest import ROOT
+
+KEY = "digits-fcn32s"
+pytestmark = pytest.mark.usefixtures("keras_ready")
+
+
+@pytest.fixture(scope="module")
+def model(keras_ready: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An untrained network with a few channels."""
+    return network(11, tmp_path_factory.mktemp("model") / "model.keras")
+
+
+def network(classes: int, path: Path) -> Path:
+    import keras
+
+    from fcn import models
+
+    keras.utils.set_random_seed(3)
+    shape = Network(width=0.0625, fc6_kernel=1, dropout=0.0, mean=0.0, scale=255.0)
+    made = models.network("fcn8s", "vgg16", shape, 1, classes)
+    for layer in made.layers:  # new score layers start at zero: every pixel would be the same
+        if layer.name.startswith("score_"):
+            layer.set_weights(
+                [np.random.default_rng(1).normal(size=w.shape) for w in layer.weights]
+            )
+    models.save(made, path)
+    return path
+
+
+def run(model: Path, records: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    verdict.write(out / "valid.json", records)
+    evaluate(
+        KEY,
+        records,
+        out / "valid.json",
+        model,
+        metrics=out / "m.json",
+        plots=out / "plots",
+        details=out / "details",
+        no_tracking=True,
+    )
+
+
+def test_every_number_follows_from_what_is_kept_of_each_image(
+    model: Path, small_records: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from fcn import evaluation, models
+
+    run(model, small_records, tmp_path, monkeypatch)
+    split = Records(small_records, "test")
+    matrices = evaluation.count(models.load(model), split, 5, 11)
+    images = tallies.read(tmp_path / "details" / tallies.FILE)
+    np.testing.assert_array_equal(images.counts, matrices)
+    assert images.ids == [row["id"] for row in split.rows]
+    said = json.loads((tmp_path / "m.json").read_text("utf-8"))
+    assert {name: said.pop(name) for name in ("split", "images", "stride")} == {
+        "split": "test",
+        "images": 6,
+        "stride": 32,
+    }
+    assert said == summary(images, split.labels.classes)
+    assert said["mean_iou"] == metrics.mean_iou(matrices.sum(axis=0))
+    assert len(list((tmp_path / "details").glob("*.png"))) == 6
+    assert images.confidence[:, 0].sum() == matrices.sum()
+
+
+def test_the_same_model_gives_the_same_bytes(
+    model: Path, small_records: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        run(model, small_records, tmp_path / name, monkeypatch)
+    first, second = (
+        {
+            path.relative_to(tmp_path / name): path.read_bytes()
+            for path in (tmp_path / name).rglob("*")
+            if path.is_file()
+        }
+        for name in ("first", "second")
+    )
+    assert first == second
+
+
+def test_a_model_of_another_class_count_is_refused(
+    small_records: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = network(5, tmp_path / "other.keras")
+    with pytest.raises(ValueError, match=r"other\.keras tells 5 classes apart, but .* has 11"):
+        run(other, small_records, tmp_path, monkeypatch)
+    assert {path.name for path in tmp_path.iterdir()} == {"other.keras", "valid.json"}

@@ -1,0 +1,105 @@
+"""docs/metrics.md says what the code computes: its numbers come from its own pictures."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fcn import boundaries, calibration, counting, policies
+from fcn.dataset import IGNORE
+from fcn.metrics import SCORES
+from fcn.policies import LIKELY, POLICIES
+from fcn.summary import summary
+from fcn.tallies import ARRAYS, Tallies, together
+
+PAGE = (Path(__file__).parents[1] / "docs/metrics.md").read_text("utf-8")
+CLASSES = 5
+
+
+@pytest.fixture(scope="module")
+def images() -> Tallies:
+    """The five images drawn on the page, of a network that is sure of every pixel."""
+    pictures = re.findall(r"```\n(.*?)```", PAGE, re.DOTALL)[0].strip().split("\n\n")
+    counted = []
+    for picture in pictures:
+        sides = [line.replace(".", "9").split() for line in picture.splitlines()]
+        truth, mask = np.array(
+            [[list(row) for row in side] for side in zip(*sides, strict=True)]
+        ).astype(np.uint8)
+        truth[truth == 9] = IGNORE
+        sure = np.ones(mask.shape, np.float32)
+        likely = mask[..., None] == np.arange(1, CLASSES)
+        counted.append(counting.count(truth, mask, sure, likely, CLASSES))
+    rows = [{"id": str(number), "group": [str(number)]} for number in range(len(counted))]
+    return together(rows, counted)
+
+
+def between(name: str) -> list[str]:
+    found = re.search(rf"<!-- {name}: [^\n]* -->\n(.*?)<!-- end of {name} -->", PAGE, re.DOTALL)
+    assert found
+    return found.group(1).splitlines()
+
+
+def test_every_policy_stands_on_the_page_with_the_number_it_computes(images: Tallies) -> None:
+    rows = [
+        "| policy | an absent class | added up | void | mean IoU | used by |",
+        "| --- | --- | --- | --- | ---: | --- |",
+    ]
+    for name, value in policies.every(images.counts, images.ignored).items():
+        policy = POLICIES[name]
+        added = {None: "all images", 1: "each image"}.get(
+            policy.together, f"{policy.together} images"
+        )
+        number = "NaN" if np.isnan(value) else f"{100 * value:.2f}"
+        cells = name, policy.absent, added, policy.void, number, policy.used_by
+        rows.append(f"| {' | '.join(cells)} |")
+    assert between("policies") == rows
+
+
+def test_so_do_the_other_aggregates(images: Tallies) -> None:
+    numbers = {
+        "pixel accuracy, void left out": policies.pixel_accuracy(images.counts, images.ignored),
+        "pixel accuracy, void as background (Apiquet/Segmentation)": policies.pixel_accuracy(
+            images.counts, images.ignored, POLICIES["void as background"]
+        ),
+        f"foreground IoU of every softmax above {LIKELY}, per batch of 4 (farhanhubble/"
+        "udacity-connect), of a network that is sure of every pixel": policies.likely_iou(
+            images.likely
+        ),
+    }
+    rows = ["| what | value |", "| --- | ---: |"]
+    assert between("others") == rows + [f"| {n} | {100 * v:.2f} |" for n, v in numbers.items()]
+
+
+def test_all_policies_that_can_differ_do_on_the_page(images: Tallies) -> None:
+    values = policies.every(images.counts, images.ignored).values()
+    assert len({round(value, 4) for value in values}) == len(POLICIES)
+
+
+def test_the_page_names_every_measure_and_every_column(images: Tallies) -> None:
+    films = Tallies(images.ids, [("one",)] * 5, *(getattr(images, name) for name in ARRAYS))
+    measures = {*summary(films, [str(number) for number in range(CLASSES)])}
+    assert measures >= {*SCORES}
+    assert [name for name in sorted(measures | {*ARRAYS}) if f"`{name}`" not in PAGE] == []
+    widths = ", ".join(str(width) for width in boundaries.WIDTHS)
+    assert f"within {widths} px" in PAGE
+    assert f"{len(boundaries.WIDTHS)}·3·K" in PAGE
+    assert f"3·{calibration.BINS}" in PAGE
+
+
+def test_the_code_on_the_page_runs(
+    tmp_path: Path,
+    images: Tallies,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from fcn import tallies
+
+    code = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)[0]
+    monkeypatch.chdir(tmp_path)
+    path = re.findall(r'Path\("(.*?)"\)', code)[0]
+    (tmp_path / path).parent.mkdir(parents=True)
+    tallies.write(tmp_path / path, images)
+    exec(code, {})
+    assert "berkeley" in capsys.readouterr().out
