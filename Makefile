@@ -20,6 +20,12 @@ RUN := $(UV) run --no-sync
 # another extra does not find it.
 SETUP := .venv/.setup-$(EXTRA)
 
+# The same and PyTorch, for comparisons.
+BENCH := .venv-bench/.setup-$(EXTRA)
+WHEELS := $(or $(UV_FIND_LINKS),$(PIP_FIND_LINKS))
+BACKEND := $(if $(filter jax,$(EXTRA)),jax,tensorflow)
+TORCH := $(if $(WHEELS),,--torch-backend $(if $(filter gpu,$(EXTRA)),auto,cpu))
+
 # Bytecode of everything, once: half a minute here saves each stage four seconds of importing Keras.
 export UV_COMPILE_BYTECODE := 1
 
@@ -35,7 +41,7 @@ MLFLOW_DISABLE_TELEMETRY ?= true
 export DVC_NO_ANALYTICS DO_NOT_TRACK PREFECT_SERVER_ANALYTICS_ENABLED MLFLOW_DISABLE_TELEMETRY
 
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce test test-services check serve
+.PHONY: help setup reproduce test test-services check serve soak bench
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -75,6 +81,23 @@ test-services: $(SETUP) ## the tests that need a browser or a database server; r
 	  exit 1; \
 	fi; \
 	$(RUN) pytest -m services
+
+soak: $(SETUP) ## the tests that take many minutes: many kills, long runs
+	$(RUN) pytest -m soak
+
+bench: $(BENCH) ## what a user would pick instead, both sides in one run, a ratio each
+	.venv-bench/bin/python -m bench.train_step --backend $(BACKEND)
+	.venv-bench/bin/python -m bench.train_step --backend $(BACKEND) --precision mixed_bfloat16
+	.venv-bench/bin/python -m bench.train_step --backend $(BACKEND) --precision mixed_bfloat16 --device gpu --batch 16
+	.venv-bench/bin/python -m bench.input digits-fcn8s
+
+# PyTorch is not locked: its own index has the build without CUDA, the package index the one with.
+# A folder of wheels (UV_FIND_LINKS, PIP_FIND_LINKS) stands in for PyTorch's index.
+$(BENCH): $(SETUP) bench/requirements.txt
+	rm -f .venv-bench/.setup-*
+	UV_PROJECT_ENVIRONMENT=.venv-bench $(UV) sync --locked --extra $(EXTRA)
+	UV_FIND_LINKS="$(WHEELS)" $(UV) pip install --python .venv-bench/bin/python $(TORCH) -r bench/requirements.txt
+	@touch $@
 
 # The old stamps go first: a setup that is interrupted leaves none.
 $(SETUP): pyproject.toml uv.lock | $(filter $(UV_HOME)/%,$(UV))

@@ -26,7 +26,7 @@ def main(key: str, epochs: int) -> None:
 
     split = Records(Path("data/records") / wanted.dataset, "train")
     learned = wanted.training.model_copy(update={"epochs": epochs})
-    source = inputs.InMemory([{"image": e.image, "label": e.label} for e in split])
+    source = inputs.FromRecords(inputs.kept(split))
     shape, names = loaded.table.network(key), split.labels
     model = models.network(wanted.head, wanted.backbone, shape, names.channels, len(names.classes))
     weights.transplant(models.load(Path(f"data/models/{wanted.start}.keras")), model)

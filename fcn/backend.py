@@ -8,21 +8,29 @@ from contextlib import contextmanager
 
 import absl.logging
 
-from fcn.settings import Common
+from fcn.schema.common import Common
 
 EXTRAS = {"tensorflow": "cpu", "jax": "jax"}
 """What `make setup` calls the extra that brings a backend."""
+AS_NEEDED = {"TF_FORCE_GPU_ALLOW_GROWTH": "true", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
+"""GPU memory is taken as it is needed: an evaluation has room beside the next training."""
+DETERMINISTIC = "--xla_gpu_deterministic_ops=true"
+"""XLA's flag; TensorFlow has a function for it."""
 
 
 def use(common: Common) -> None:
     """Import keras on the backend, precision and seed of the settings.
 
     Raises:
-        ValueError: the backend is not installed.
+        ValueError: the backend is not installed, or has fewer devices.
     """
     assert "keras" not in sys.modules or os.environ.get("KERAS_BACKEND") == common.backend
     os.environ["KERAS_BACKEND"] = common.backend
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    for name, value in AS_NEEDED.items():
+        os.environ.setdefault(name, value)
+    if common.deterministic and common.backend == "jax":
+        _add_xla_flag(DETERMINISTIC)
     absl.logging.set_verbosity(absl.logging.ERROR)  # Grain regrets that there is no JAX.
     try:
         with _quietly():
@@ -40,6 +48,29 @@ def use(common: Common) -> None:
         import tensorflow as tf
 
         tf.config.experimental.enable_op_determinism()
+    if common.backend == "jax":
+        _spread(common.devices)
+
+
+def _add_xla_flag(flag: str) -> None:
+    """Add a flag to XLA_FLAGS, which XLA reads when it starts, unless it is given there."""
+    flags = os.environ.get("XLA_FLAGS", "")
+    if flag.partition("=")[0] not in flags:
+        os.environ["XLA_FLAGS"] = f"{flags} {flag}".strip()
+
+
+def _spread(devices: int) -> None:
+    """Share each batch out over the first devices of JAX; the weights lie on all of them."""
+    import keras
+
+    found = keras.distribution.list_devices()
+    if devices > len(found):
+        raise ValueError(
+            f"devices: got {devices}, but JAX sees {len(found)} ({', '.join(found)}); "
+            "set fewer in params.yaml"
+        )
+    several = keras.distribution.DataParallel(devices=found[:devices])
+    keras.distribution.set_distribution(several if devices > 1 else None)
 
 
 @contextmanager

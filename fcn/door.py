@@ -31,7 +31,7 @@ NEXT = {
 def main(doc: str, run: Callable[..., None], **arguments: type) -> None:
     """Parse the command line, run, and exit: 0 when done, 1 with a message, 2 on wrong usage.
 
-    The first argument is positional, the others are options of the same name.
+    The first argument is positional, the others are options of the same name; a `bool` is a flag.
     """
     parser = argparse.ArgumentParser(
         description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -39,6 +39,8 @@ def main(doc: str, run: Callable[..., None], **arguments: type) -> None:
     for number, (name, kind) in enumerate(arguments.items()):
         if number == 0:
             parser.add_argument(name, type=kind)
+        elif kind is bool:
+            parser.add_argument(f"--{name.replace('_', '-')}", action="store_true")
         else:
             parser.add_argument(f"--{name.replace('_', '-')}", type=kind, required=True)
     parsed = parser.parse_args()

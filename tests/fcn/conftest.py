@@ -14,15 +14,25 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fcn import settings, tracking
+from fcn import settings, tracking, verdict
+from fcn.schema.table import Network
 
-os.environ["KERAS_BACKEND"] = settings.load("digits", Path(__file__).parents[2]).common.backend
+ROOT = Path(__file__).parents[2]
+os.environ["KERAS_BACKEND"] = settings.load("digits", ROOT).common.backend
 
 
 @pytest.fixture(scope="session")
-def tiny() -> settings.Network:
+def tiny() -> Network:
     """VGG-16 with 4 to 32 channels, 256 in fc6 and fc7."""
-    return settings.Network(width=0.0625, fc6_kernel=1, dropout=0.0, mean=0.0, scale=255.0)
+    return Network(width=0.0625, fc6_kernel=1, dropout=0.0, mean=0.0, scale=255.0)
+
+
+@pytest.fixture(scope="session")
+def valid(small_records: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A verdict on the small records."""
+    path = tmp_path_factory.mktemp("verdict") / "valid.json"
+    verdict.write(path, small_records)
+    return path
 
 
 @pytest.fixture

@@ -14,13 +14,14 @@ ROOT = Path(__file__).parents[2]
 USE = """
 import sys
 from fcn import backend, settings
+from fcn.schema.common import Common, Intervals
 {first}
-common = settings.Common(
+common = Common(
     seed=3,
     backend="{backend}",
     precision="mixed_bfloat16",
     deterministic=True,
-    intervals=settings.Intervals(resamples=100, level=0.9),
+    intervals=Intervals(resamples=100, level=0.9),
 )
 try:
     backend.use(common)
@@ -57,6 +58,35 @@ def test_backend_precision_seed_and_determinism_are_the_settings_and_nothing_is_
     assert chosen == "tensorflow mixed_bfloat16 True"
     keras.utils.set_random_seed(3)
     assert float(drawn) == pytest.approx(float(keras.random.normal([1])[0]), rel=1e-6)
+
+
+def test_gpu_memory_is_taken_as_needed_unless_the_person_says_otherwise(
+    loaded: settings.Loaded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = backend.AS_NEEDED
+    monkeypatch.delenv(first, raising=False)
+    monkeypatch.setenv(second, "true")
+    backend.use(loaded.common)
+    assert (os.environ[first], os.environ[second]) == ("true", "true")
+
+
+@pytest.mark.parametrize(
+    ("given", "then"),
+    [
+        (None, backend.DETERMINISTIC),
+        ("--xla_a=1", f"--xla_a=1 {backend.DETERMINISTIC}"),
+        ("--xla_gpu_deterministic_ops=false", "--xla_gpu_deterministic_ops=false"),
+    ],
+)
+def test_an_xla_flag_is_added_once_to_what_the_person_gave(
+    given: str | None, then: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("XLA_FLAGS", raising=False)
+    if given is not None:
+        monkeypatch.setenv("XLA_FLAGS", given)
+    for _ in range(2):
+        backend._add_xla_flag(backend.DETERMINISTIC)
+        assert os.environ["XLA_FLAGS"] == then
 
 
 def test_a_backend_that_is_not_installed_is_named_with_the_way_out() -> None:

@@ -27,6 +27,10 @@ def run(key, out_here):
 
 door.main(__doc__, run, key=str, out_here=Path)
 """
+FLAG = """
+from fcn import door
+door.main("", lambda key, no_tracking: print(no_tracking), key=str, no_tracking=bool)
+"""
 FILL = """
     with files.writing_folder(out_here) as folder:
         for number in range(30):
@@ -62,6 +66,18 @@ def test_help_shows_what_the_command_does() -> None:
     done = enter("pass", "--help")
     assert done.returncode == 0
     assert "What this command does." in done.stdout
+
+
+@pytest.mark.parametrize(("given", "arrives"), [([], "False"), (["--no-tracking"], "True")])
+def test_a_bool_is_a_flag_that_may_be_left_out(given: list[str], arrives: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", FLAG, "digits", *given],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, f"{arrives}\n")
 
 
 @pytest.mark.parametrize(

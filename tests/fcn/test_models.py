@@ -12,6 +12,7 @@ from keras import ops
 
 import fcn.heads
 from fcn import backend, losses, models, settings
+from fcn.schema.table import Network
 
 pytestmark = pytest.mark.usefixtures("seeded")
 ROOT = Path(__file__).parents[2]
@@ -45,7 +46,7 @@ models.save(models.load(first), second)
 """
 
 
-def network(head: str, tiny: settings.Network, channels: int = 1) -> keras.Model:
+def network(head: str, tiny: Network, channels: int = 1) -> keras.Model:
     """An untrained network whose scores are not zero."""
     model = models.network(head, "vgg16", tiny, channels, CLASSES)
     rng = np.random.default_rng(7)
@@ -60,19 +61,19 @@ def logits(model: keras.Model, images: np.ndarray) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def dropping(tiny: settings.Network) -> settings.Network:
+def dropping(tiny: Network) -> Network:
     return tiny.model_copy(update={"dropout": 0.5})
 
 
 @pytest.fixture
-def saved(tiny: settings.Network, tmp_path: Path) -> Path:
+def saved(tiny: Network, tmp_path: Path) -> Path:
     models.save(network("fcn32s", tiny), tmp_path / "model.keras")
     return tmp_path / "model.keras"
 
 
 @pytest.mark.parametrize("head", HEADS)
 def test_any_size_gives_scores_of_its_own_size(
-    head: str, tiny: settings.Network, rng: np.random.Generator
+    head: str, tiny: Network, rng: np.random.Generator
 ) -> None:
     model = network(head, tiny, channels=3)
     assert model.output_shape == (None, None, None, CLASSES)
@@ -85,7 +86,7 @@ def test_any_size_gives_scores_of_its_own_size(
 
 @pytest.mark.parametrize("head", HEADS)
 def test_what_moves_by_the_coarsest_stride_moves_its_scores(
-    head: str, tiny: settings.Network, rng: np.random.Generator
+    head: str, tiny: Network, rng: np.random.Generator
 ) -> None:
     model = network(head, tiny)
     far, side, most = 32, 384, 160
@@ -98,13 +99,13 @@ def test_what_moves_by_the_coarsest_stride_moves_its_scores(
 
 
 @pytest.mark.parametrize("head", HEADS)
-def test_scores_start_at_zero(head: str, tiny: settings.Network, rng: np.random.Generator) -> None:
+def test_scores_start_at_zero(head: str, tiny: Network, rng: np.random.Generator) -> None:
     model = models.network(head, "vgg16", tiny, 1, CLASSES)
     assert not logits(model, rng.integers(256, size=(1, 40, 50, 1))).any()
 
 
 @pytest.mark.parametrize("head", PAPER)
-def test_layers_have_the_papers_names(head: str, tiny: settings.Network) -> None:
+def test_layers_have_the_papers_names(head: str, tiny: Network) -> None:
     names = [layer.name for layer in network(head, tiny).layers]
     wanted = " ".join([*BACKBONE, PAPER[head]]).split()
     assert [name for name in names if name in wanted] == [
@@ -114,14 +115,14 @@ def test_layers_have_the_papers_names(head: str, tiny: settings.Network) -> None
 
 
 @pytest.mark.parametrize("head", HEADS)
-def test_the_head_names_its_stride(head: str, tiny: settings.Network) -> None:
+def test_the_head_names_its_stride(head: str, tiny: Network) -> None:
     stride = importlib.import_module(f"fcn.heads.{head}").STRIDE
     last = network(head, tiny).layers[-2]
     assert isinstance(last, keras.layers.Conv2DTranspose)
     assert last.strides == (stride, stride)
 
 
-def test_at_width_one_it_is_vgg16_as_published(tiny: settings.Network) -> None:
+def test_at_width_one_it_is_vgg16_as_published(tiny: Network) -> None:
     model = models.backbone("vgg16", tiny.model_copy(update={"fc6_kernel": 7}), 3)
     convolutions = [layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]
     assert [layer.filters / tiny.width for layer in convolutions] == [
@@ -131,7 +132,7 @@ def test_at_width_one_it_is_vgg16_as_published(tiny: settings.Network) -> None:
     assert [layer.kernel_size for layer in convolutions] == [(3, 3)] * 13 + [(7, 7), (1, 1)]
 
 
-def test_pixels_are_normalised_by_the_settings(tiny: settings.Network) -> None:
+def test_pixels_are_normalised_by_the_settings(tiny: Network) -> None:
     shifted = tiny.model_copy(update={"mean": 100.0, "scale": 50.0})
     model = models.backbone("vgg16", shifted, 1)
     normalise = keras.Model(model.input, model.get_layer("normalise").output)
@@ -145,7 +146,7 @@ def test_an_unknown_name_is_refused_with_the_nearest() -> None:
 
 
 def test_a_training_leaves_nothing_in_the_file_but_weights(
-    dropping: settings.Network, tmp_path: Path
+    dropping: Network, tmp_path: Path
 ) -> None:
     model = network("fcn8s", dropping)
     models.save(model, tmp_path / "before.keras")
@@ -157,7 +158,7 @@ def test_a_training_leaves_nothing_in_the_file_but_weights(
     assert (tmp_path / "before.keras").read_bytes() == (tmp_path / "after.keras").read_bytes()
 
 
-def test_other_weights_are_other_bytes(saved: Path, tiny: settings.Network) -> None:
+def test_other_weights_are_other_bytes(saved: Path, tiny: Network) -> None:
     model = models.load(saved)
     model.get_layer("score_fr").set_weights(
         [weight + 1 for weight in model.get_layer("score_fr").get_weights()]
@@ -167,7 +168,7 @@ def test_other_weights_are_other_bytes(saved: Path, tiny: settings.Network) -> N
 
 
 def test_another_process_opens_the_file_with_keras_alone_and_saves_the_same_bytes(
-    dropping: settings.Network, tmp_path: Path, rng: np.random.Generator
+    dropping: Network, tmp_path: Path, rng: np.random.Generator
 ) -> None:
     model = network("fcn16s", dropping)
     first, scores, second = (tmp_path / name for name in ("a.keras", "logits.npy", "b.keras"))
@@ -180,7 +181,7 @@ def test_another_process_opens_the_file_with_keras_alone_and_saves_the_same_byte
 
 
 def test_a_saved_model_gives_the_same_scores(
-    tiny: settings.Network, tmp_path: Path, rng: np.random.Generator
+    tiny: Network, tmp_path: Path, rng: np.random.Generator
 ) -> None:
     model = network("fcn8s", tiny)
     models.save(model, tmp_path / "deep" / "model.keras")
@@ -191,7 +192,7 @@ def test_a_saved_model_gives_the_same_scores(
 
 @pytest.mark.usefixtures("half_precision")
 def test_in_half_precision_weights_and_scores_are_single(
-    loaded: settings.Loaded, tiny: settings.Network, tmp_path: Path
+    loaded: settings.Loaded, tiny: Network, tmp_path: Path
 ) -> None:
     model = network("fcn8s", tiny)
     models.save(model, tmp_path / "model.keras")
@@ -260,7 +261,7 @@ def test_a_damaged_or_foreign_file_is_refused_with_one_message(saved: Path, dama
 # Keras warns while it looks for weights that do not fit, and raises in the end.
 @pytest.mark.filterwarnings("ignore:Skipping nested container:UserWarning")
 def test_weights_of_another_network_are_refused_with_one_message(
-    saved: Path, tiny: settings.Network
+    saved: Path, tiny: Network
 ) -> None:
     wider = models.network("fcn32s", "vgg16", tiny.model_copy(update={"width": 0.125}), 1, CLASSES)
     models.save(wider, saved.with_name("wider.keras"))

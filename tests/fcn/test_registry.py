@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fcn import models, registry, settings, tracking
+from fcn import models, registry, tracking
+from fcn.schema.table import Network
 
 pytestmark = pytest.mark.usefixtures("seeded")
 ROOT = Path(__file__).parents[2]
@@ -58,7 +59,7 @@ def patch() -> Iterator[pytest.MonkeyPatch]:
 @pytest.fixture(scope="module")
 def project(
     keras_ready: None,
-    tiny: settings.Network,
+    tiny: Network,
     new_store: Callable[..., Any],
     tmp_path_factory: pytest.TempPathFactory,
     patch: pytest.MonkeyPatch,
@@ -139,7 +140,7 @@ def test_the_same_file_is_registered_once(project: Project) -> None:
 
 @pytest.mark.usefixtures("env")
 def test_a_failed_pipeline_marks_its_parent_and_registers_nothing(
-    project: Project, tiny: settings.Network, monkeypatch: pytest.MonkeyPatch
+    project: Project, tiny: Network, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = project.folder / "data" / "models" / "digits-fcn32s.keras"
     models.save(models.network("fcn32s", "vgg16", tiny, 1, 11), path)

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from keras import ops
 
-from fcn import models, settings, tracking
+from fcn import models, tracking
+from fcn.schema.table import Network
 
 pytestmark = pytest.mark.usefixtures("seeded")
 ELSEWHERE = """
@@ -23,7 +24,7 @@ print(fcn.__file__)
 
 
 def test_a_logged_model_answers_with_the_networks_masks_without_the_project(
-    mlflow: Any, tiny: settings.Network, tmp_path: Path, rng: np.random.Generator
+    mlflow: Any, tiny: Network, tmp_path: Path, rng: np.random.Generator
 ) -> None:
     network = models.network("fcn16s", "vgg16", tiny, 1, 4)
     score = network.get_layer("score_fr")

@@ -3,13 +3,14 @@ import numpy as np
 import pytest
 from keras import layers, ops
 
-from fcn import models, settings, weights
+from fcn import models, weights
+from fcn.schema.table import Network
 
 pytestmark = pytest.mark.usefixtures("seeded")
 CLASSES = 3
 
 
-def network(head: str, shape: settings.Network, rng: np.random.Generator) -> keras.Model:
+def network(head: str, shape: Network, rng: np.random.Generator) -> keras.Model:
     """A network as if trained: no weight is at its start."""
     model = models.network(head, "vgg16", shape, 1, CLASSES)
     model.set_weights([rng.normal(0, 0.1, weight.shape) for weight in model.get_weights()])
@@ -29,7 +30,7 @@ def by_name(model: keras.Model) -> dict[str, list[np.ndarray]]:
     ],
 )
 def test_every_shared_weight_is_carried_bit_for_bit_and_new_layers_keep_their_start(
-    start: str, head: str, new: list[str], tiny: settings.Network, rng: np.random.Generator
+    start: str, head: str, new: list[str], tiny: Network, rng: np.random.Generator
 ) -> None:
     source = network(start, tiny, rng)
     target = models.network(head, "vgg16", tiny, 1, CLASSES)
@@ -49,7 +50,7 @@ def test_every_shared_weight_is_carried_bit_for_bit_and_new_layers_keep_their_st
     [("fcn32s", "fcn16s", "upscore2"), ("fcn16s", "fcn8s", "upscore_pool4")],
 )
 def test_at_step_0_the_new_skip_adds_nothing(
-    start: str, head: str, last: str, tiny: settings.Network, rng: np.random.Generator
+    start: str, head: str, last: str, tiny: Network, rng: np.random.Generator
 ) -> None:
     model = models.network(head, "vgg16", tiny, 1, CLASSES)
     weights.transplant(network(start, tiny, rng), model)
@@ -62,7 +63,7 @@ def test_at_step_0_the_new_skip_adds_nothing(
 
 
 def test_other_shapes_are_refused_with_the_layers_name_and_nothing_is_taken(
-    tiny: settings.Network, rng: np.random.Generator
+    tiny: Network, rng: np.random.Generator
 ) -> None:
     source = network("fcn32s", tiny.model_copy(update={"fc6_kernel": 3}), rng)
     target = network("fcn16s", tiny, rng)
@@ -76,7 +77,7 @@ def test_other_shapes_are_refused_with_the_layers_name_and_nothing_is_taken(
         np.testing.assert_array_equal(weight, kept)
 
 
-def test_nothing_in_common_is_refused_with_both_sides_names(tiny: settings.Network) -> None:
+def test_nothing_in_common_is_refused_with_both_sides_names(tiny: Network) -> None:
     other = keras.Sequential([keras.Input((2,)), layers.Dense(3, name="elsewhere")], name="other")
     target = models.network("fcn32s", "vgg16", tiny, 1, CLASSES)
     with pytest.raises(

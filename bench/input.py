@@ -1,0 +1,100 @@
+"""From records to batches: ours against tf.data and PyTorch's DataLoader, alternating runs.
+
+Run (after `make reproduce`; `make bench` makes the environment that also has PyTorch):
+    .venv-bench/bin/python -m bench.input digits-fcn8s
+
+A run goes from the record files to the last batch of a few epochs. All sides decode once, shuffle,
+shift image and mask together as the model's settings say, and batch. Then the model is trained by
+the real loop; the share of its time that it waits for batches has to be under 2 %.
+"""
+
+import argparse
+import importlib.util
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from bench.alternate import Side, compare
+from fcn import settings
+from fcn.records import Records
+
+OTHERS = {"DataLoader": "torch", "tf.data": "tensorflow"}
+"""Name: the module that has to be installed."""
+
+
+def waiting(key: str, records: Path, epochs: int) -> float:
+    """Train by the real loop; return the share of its time in which it waited for batches.
+
+    From the second request on: the first step compiles.
+    """
+    loaded = settings.load(key)
+    from fcn import backend
+
+    backend.use(loaded.common)
+    from fcn import inputs, losses, models, training
+
+    model, examples = loaded.table.models[key], Records(records, "train")
+    shape, labels = loaded.table.network(key), examples.labels
+    network = models.network(
+        model.head, model.backbone, shape, labels.channels, len(labels.classes)
+    )
+    source = inputs.FromRecords(inputs.kept(examples))
+    wanted = model.training.model_copy(update={"epochs": epochs})
+    asked: list[float] = []
+    got: list[float] = []
+    stream = inputs.stream
+
+    def timed(dataset: Any) -> Iterator[Any]:
+        batches = iter(stream(dataset))
+        while True:
+            asked.append(time.perf_counter())
+            batch = next(batches, None)
+            got.append(time.perf_counter())
+            if batch is None:
+                return
+            yield batch
+
+    inputs.stream = timed
+    training.fit(
+        network,
+        losses.pixel_cross_entropy,
+        inputs.batches(source, wanted, seed=1),
+        wanted,
+        lambda *_: {"nothing": 0.0},
+        lambda *_: None,
+    )
+    waited = sum(end - begin for begin, end in zip(asked[1:-1], got[1:-1], strict=True))
+    return waited / (asked[-1] - asked[1])
+
+
+def main() -> None:
+    """Parse the options, compare, train."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("key", help="a model, whose data and settings are used")
+    parser.add_argument("--records", type=Path, help="default: data/records/<its data set>")
+    parser.add_argument("--epochs", type=int, default=5, help="in one run")
+    parser.add_argument("--pairs", type=int, default=7)
+    options = parser.parse_args()
+    model = settings.load(options.key).table.models[options.key]
+    records = options.records or Path("data/records", model.dataset)
+    Records(records, "train")  # says before anything starts what is missing
+    shared = {"key": options.key, "records": str(records), "epochs": options.epochs}
+    others = [
+        Side(name, "bench.loaders", side=name, **shared)
+        for name, module in OTHERS.items()
+        if importlib.util.find_spec(module)
+    ]
+    compare(Side("ours", "bench.loaders", side="ours", **shared), others, options.pairs)
+    share = waiting(options.key, records, epochs=3)
+    print(f"training {options.key}: {share:.2%} of its time waits for batches")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except ValueError as error:
+        sys.exit(f"error: {error}")
