@@ -88,7 +88,7 @@ soak: $(SETUP) ## the tests that take many minutes: many kills, long runs
 bench: $(BENCH) ## what a user would pick instead, both sides in one run, a ratio each
 	.venv-bench/bin/python -m bench.train_step --backend $(BACKEND)
 	.venv-bench/bin/python -m bench.train_step --backend $(BACKEND) --precision mixed_bfloat16
-	.venv-bench/bin/python -m bench.train_step --backend $(BACKEND) --precision mixed_bfloat16 --device gpu --batch 16
+	.venv-bench/bin/python -m bench.train_step --backend $(BACKEND) --precision mixed_bfloat16 --device gpu --batch 16 --height 360 --width 480
 	.venv-bench/bin/python -m bench.input digits-fcn8s
 
 # PyTorch is not locked: its own index has the build without CUDA, the package index the one with.

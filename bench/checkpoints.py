@@ -46,7 +46,7 @@ def main(key: str, epochs: int) -> None:
             losses.pixel_cross_entropy,
             inputs.batches(source, learned, loaded.common.seed),
             learned,
-            lambda _, __: {},
+            lambda _, __: {"nothing": 0.0},
             lambda _, __: None,
             place,
         )

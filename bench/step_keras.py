@@ -18,6 +18,9 @@ def work(
     import keras
     from keras import ops
 
+    if device == "gpu" and not keras.distribution.list_devices("gpu"):
+        raise ValueError(f"{backend} sees no GPU here: nothing to measure")
+
     from fcn import guard, losses, models
     from fcn.backbones import vgg16
 

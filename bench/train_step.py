@@ -43,6 +43,14 @@ def peak(multiply: Callable[[], None], side: int, runs: int = 5) -> float:
     return 2 * side**3 / min(seconds)
 
 
+def _torch_sees_a_gpu() -> bool:
+    if importlib.util.find_spec("torch") is None:
+        return False
+    import torch
+
+    return bool(torch.cuda.is_available())
+
+
 def main() -> None:
     """Parse the options, start the sides, compare."""
     parser = argparse.ArgumentParser(
@@ -63,6 +71,9 @@ def main() -> None:
     )
     if options.device == "gpu" and not list(Path("/dev").glob("nvidia[0-9]*")):
         print("ratio: not measured (no GPU here)")
+        return
+    if options.device == "gpu" and not _torch_sees_a_gpu():
+        print("ratio: not measured (this PyTorch sees no GPU)")
         return
     if options.device == "cpu":
         os.environ["CUDA_VISIBLE_DEVICES"] = "-1"

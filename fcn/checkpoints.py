@@ -171,11 +171,13 @@ class Place:
         for other in self.folder.parent.iterdir():
             if other == self.folder:
                 continue
-            step = max((int(p.name.removeprefix("step-")) for p in other.glob("step-*")), default=0)
-            door.say(
-                f"{self.key}: settings, data or code changed since the checkpoint of step {step}: "
-                "starts afresh"
-            )
+            ends = (path.name.removeprefix("step-") for path in other.glob("step-*"))
+            steps = [int(end) for end in ends if end.isdecimal()]
+            if steps:
+                door.say(
+                    f"{self.key}: settings, data or code changed since the checkpoint of step "
+                    f"{max(steps)}: starts afresh"
+                )
             files.remove(other)
 
     def _newest(self) -> Checkpoint | None:

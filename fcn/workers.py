@@ -88,8 +88,8 @@ def _on_dask(address: str, function: Callable[[J], R], jobs: list[J]) -> Iterato
         distributed: Any = import_module("distributed")
     except ImportError:
         raise ValueError(
-            f"{SCHEDULER} is set, but Dask is not installed; install it (`uv sync --extra dask`) "
-            "or unset the variable"
+            f"{SCHEDULER} is set, but Dask is not installed; install it "
+            "(`uv sync --inexact --extra dask`) or unset the variable"
         ) from None
     try:
         client = distributed.Client(address, timeout=PATIENCE_SECONDS)

@@ -18,7 +18,7 @@ def download(key: str, out: Path, hashes: Path) -> None:
     loaded = settings.load(key)
     wanted = settings.entry(loaded.table.downloads, key, "downloads")
     mirror = os.environ.get("FCN_MIRROR") or loaded.common.mirror
-    proven, by_hand = [], []
+    by_hand = []
     for archive in catalogue.load(wanted.module).archives:
         try:
             one = fetch.fetch(archive, out, mirror, hashes)
@@ -28,11 +28,11 @@ def download(key: str, out: Path, hashes: Path) -> None:
         if one is None:
             door.say(f"{key}: what {archive.filename} holds stands in {out}, unpacked; not checked")
         else:
-            proven.append(one)
+            fetch.record([one], hashes)  # at once: the next one may not come today
             door.say(f"{key}: {one.filename}, {one.bytes:,} bytes, SHA-256 {one.sha256}")
     if by_hand:
         raise ValueError("\n".join(by_hand))
-    fetch.record(proven, hashes)
+    fetch.record([], hashes)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ SHOWN = 5
 def validate(key: str, records: Path, report: Path, pictures: Path, valid: Path) -> None:
     """Write the report and the pictures, then the verdict that training depends on."""
     loaded = settings.load(key)
+    files.remove(valid)  # it vouches for nothing until this is done
     data = settings.entry(loaded.table.datasets, key, "datasets")
     checked = labels.check(
         records,

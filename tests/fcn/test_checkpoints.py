@@ -134,6 +134,13 @@ def test_without_a_usable_one_it_starts_afresh_and_says_so(
     )
 
 
+def test_what_somebody_else_put_beside_old_checkpoints_stops_nothing(tmp_path: Path) -> None:
+    old = place(tmp_path)
+    (old.folder / "step-00000001.bak").mkdir()
+    assert place(tmp_path, "b" * 64).found is None
+    assert not old.folder.exists()
+
+
 def test_another_setting_starts_afresh_and_says_so(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

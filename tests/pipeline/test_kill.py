@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -15,7 +16,7 @@ import pytest
 from tests.pipeline.conftest import Project, copy
 
 KEY = "digits-fcn8s"
-LONG = 40
+LONG = 60
 """Epochs of the shrunk training, three steps each: long enough to be hit."""
 
 
@@ -57,6 +58,14 @@ def newest(project: Project, key: str) -> int:
     return max((int(path.name.removeprefix("step-")) for path in found), default=0)
 
 
+def called(process: psutil.Process) -> str:
+    """The command line of a process, empty if it has just ended."""
+    try:
+        return " ".join(process.cmdline())
+    except psutil.NoSuchProcess:  # a zombie is one of these
+        return ""
+
+
 def wait_for(what: Callable[[], object], seconds: float = 300) -> None:
     deadline = time.monotonic() + seconds
     while not what():
@@ -85,7 +94,8 @@ def kill_at_random(
 
 def kill(processes: list[psutil.Process]) -> None:
     for process in processes:
-        process.kill()
+        with suppress(psutil.NoSuchProcess):  # one that has just ended
+            process.kill()
     assert psutil.wait_procs(processes, timeout=20)[1] == []
 
 
@@ -145,7 +155,9 @@ def test_a_training_killed_under_the_flow_is_tried_again_and_ends_with_the_same_
         ) as flow:
             wait_for(lambda: newest(longer, KEY) or flow.poll() is not None)
             below = psutil.Process(flow.pid).children(recursive=True)
-            kill([one for one in below if "stages.train" in " ".join(one.cmdline())])
+            trainings = [one for one in below if "stages.train" in called(one)]
+            assert trainings
+            kill(trainings)
         log.seek(0)
         said = log.read()
     assert flow.returncode == 0, said

@@ -104,6 +104,17 @@ def test_a_value_outside_the_classes_is_named_with_its_pixel_and_shown(
     assert (out / "pictures/offenders/00-values-val-00003.png").exists()
 
 
+def test_an_older_verdict_does_not_outlive_a_failure(
+    validate: Validate, small_records: Path, project: Path, out: Path
+) -> None:
+    validate(small_records)
+    table = project / "tables/digits.yaml"
+    table.write_text(table.read_text().replace("train: 12", "train: 13"))
+    with pytest.raises(ValueError, match="12 examples, but the settings promise 13"):
+        validate(small_records)
+    assert not (out / "valid.json").exists()
+
+
 def test_what_the_source_mask_revealed_is_said(
     validate: Validate, pairs: dict[str, list[Pair]], tmp_path: Path
 ) -> None:
