@@ -60,8 +60,16 @@ check: $(SETUP) ## style, types and the direction of imports
 	$(RUN) mypy
 	$(RUN) lint-imports --no-logo
 
+# Side by side: much of the line is waiting for processes to import Keras, one core each.
 test: $(SETUP) ## all tests but those that need a browser or a database server
-	$(RUN) pytest
+	@$(MAKE) --no-print-directory -j2 test-rooms test-line
+
+.PHONY: test-rooms test-line
+test-rooms: $(SETUP)
+	$(RUN) pytest --ignore=tests/pipeline
+
+test-line: $(SETUP)
+	$(RUN) pytest tests/pipeline
 
 test-services: $(SETUP) ## the tests that need a browser or a database server; root on Debian gets both installed
 	@# Asked first, so that nobody installs a browser for no test.
