@@ -32,30 +32,17 @@ def read(path):
     names = ("a", "deeper/b")
     return " ".join((path / name).read_text() for name in names) if path.exists() else None
 """
-# What a run that is killed before its first, second, third … call of a C function leaves at `path`,
-# and what lies beside it after the next run; until one lives to the end.
+# What a run that is killed at each of its moments leaves at `path`, and what lies beside it after
+# the next run.
 KILLED = """
-import json, os, signal, sys
+import json, os, sys
 from pathlib import Path
 from fcn import files
+from tests.killing import before_each_call
 {functions}
 path = Path(sys.argv[1])
-left, beside, moment, died = [], [], 0, True
-while died:
-    moment += 1
-    write(path, "old")
-    if os.fork() == 0:
-        calls = 0
-        def kill(frame, event, argument):
-            global calls
-            calls += event == "c_call"
-            if calls == moment:
-                os.kill(os.getpid(), signal.SIGKILL)
-        sys.setprofile(kill)
-        write(path, "new")
-        sys.setprofile(None)
-        os._exit(0)
-    died = os.wait()[1] == signal.SIGKILL
+left, beside = [], []
+for _ in before_each_call(lambda: write(path, "old"), lambda: write(path, "new")):
     left.append(read(path))
     write(path, "next")
     beside.append(sorted(os.listdir(path.parent)))
