@@ -138,22 +138,24 @@ def test_bare_dvc_refuses_a_wrong_setting(wrong: str, by_dvc: Project) -> None:
 
 def test_a_training_killed_in_the_middle_leaves_nothing_half_written(by_flow: Project) -> None:
     before = by_flow.outs()
-    with subprocess.Popen(
-        ["dvc", "repro", "--force", "--single-item", "train@digits-fcn8s"],
-        cwd=by_flow.root,
-        env=by_flow.env(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    ) as dvc:
-        assert dvc.stdout is not None
-        began = next(line for line in dvc.stdout if "starts from" in line)
-        assert began.startswith("digits-fcn8s")
-        below = psutil.Process(dvc.pid).children(recursive=True)
-        assert below
-        dvc.kill()
-        assert psutil.wait_procs(below, timeout=20)[1] == []
-    assert not (by_flow.root / "data/models/digits-fcn8s.keras").exists()
+    # More epochs than any machine trains before the kill comes.
+    with by_flow.edited(RATE, RATE.replace("epochs: 2", "epochs: 20000")):
+        with subprocess.Popen(
+            ["dvc", "repro", "--single-item", "train@digits-fcn8s"],
+            cwd=by_flow.root,
+            env=by_flow.env(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        ) as dvc:
+            assert dvc.stdout is not None
+            began = next(line for line in dvc.stdout if "starts from" in line)
+            assert began.startswith("digits-fcn8s")
+            below = psutil.Process(dvc.pid).children(recursive=True)
+            assert below
+            dvc.kill()
+            assert psutil.wait_procs(below, timeout=20)[1] == []
+        assert not (by_flow.root / "data/models/digits-fcn8s.keras").exists()
     by_flow.run("dvc", "repro")
     assert by_flow.outs() == before
 
