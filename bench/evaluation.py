@@ -22,7 +22,7 @@ import numpy as np
 from fcn import backend, catalogue, counting, policies, settings, shards
 from fcn.dataset import IGNORE, Pair
 from fcn.records import Records
-from fcn.schema.table import Network
+from fcn.schema.network import Network
 
 HEIGHT, WIDTH, CLASSES, FC = 360, 480, 11, 1024
 VGG = Network(width=1.0, fc6_kernel=7, dropout=0.5, mean=114.0, scale=1.0)

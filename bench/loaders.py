@@ -10,7 +10,7 @@ import numpy as np
 from bench.alternate import Work
 from fcn import settings
 from fcn.records import Records
-from fcn.schema.table import Training
+from fcn.schema.training import Training
 
 
 def ours(folder: Path, training: Training) -> Iterator[Any]:

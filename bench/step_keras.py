@@ -4,7 +4,7 @@ from bench.alternate import Work
 from bench.train_step import peak, random_batch
 from fcn import settings
 from fcn.backend import use
-from fcn.schema.table import Network
+from fcn.schema.network import Network
 
 VGG = Network(width=1.0, fc6_kernel=7, dropout=0.5, mean=114.0, scale=1.0)
 

@@ -15,7 +15,7 @@ import fcn.backbones
 from fcn import inputs, models, training, weights
 from fcn.checkpoints import Place
 from fcn.dataset import Crop
-from fcn.schema.table import Backbone, Classifier
+from fcn.schema.backbone import Backbone, Classifier
 
 
 def build(settings: Backbone, classifier: Classifier, channels: int, classes: int) -> keras.Model:

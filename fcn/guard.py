@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from keras import KerasTensor, ops
 
-from fcn.schema.table import Training
+from fcn.schema.training import Training
 
 
 class GuardedAdam(keras.optimizers.Adam):

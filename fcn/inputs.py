@@ -12,7 +12,7 @@ import numpy as np
 
 from fcn.dataset import IGNORE
 from fcn.records import Decoded, Records
-from fcn.schema.table import Training
+from fcn.schema.training import Training
 
 KEPT_BYTES = 2**31
 """Up to so many bytes, decoded, a split is kept in memory; a larger one is read again and again."""

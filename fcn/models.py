@@ -16,7 +16,7 @@ import keras
 import fcn.backbones
 import fcn.heads
 from fcn import files, layers, losses  # noqa: F401  registered by their import
-from fcn.schema.table import Network
+from fcn.schema.network import Network
 from fcn.text import nearest
 
 EPOCH = "2000-01-01@00:00:00"

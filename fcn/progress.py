@@ -5,7 +5,7 @@ import time
 from collections.abc import Mapping
 
 from fcn import door
-from fcn.schema.table import Training
+from fcn.schema.training import Training
 
 
 class Progress:

@@ -18,7 +18,7 @@ import psutil
 from fcn import guard, inputs
 from fcn.checkpoints import Checkpoint, Place
 from fcn.progress import Progress
-from fcn.schema.table import Training
+from fcn.schema.training import Training
 
 Measure = Callable[[keras.Model, int], dict[str, float]]
 """Measures a model after an epoch, given its number from 1, on the validation split. The first

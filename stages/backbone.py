@@ -15,7 +15,7 @@ from pathlib import Path
 from fcn import backend, catalogue, checkpoints, device, door, files, settings, verdict
 from fcn import records as record
 from fcn.dataset import Crop
-from fcn.schema.table import Backbone
+from fcn.schema.backbone import Backbone
 
 
 def backbone(

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from fcn import settings, tracking, verdict
-from fcn.schema.table import Network
+from fcn.schema.network import Network
 
 ROOT = Path(__file__).parents[2]
 os.environ["KERAS_BACKEND"] = settings.load("digits", ROOT).common.backend

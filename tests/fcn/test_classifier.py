@@ -5,7 +5,9 @@ from keras import ops
 
 from fcn import classifier, models
 from fcn.dataset import Crop
-from fcn.schema.table import Backbone, Classifier, Network, Training
+from fcn.schema.backbone import Backbone, Classifier
+from fcn.schema.network import Network
+from fcn.schema.training import Training
 
 pytestmark = pytest.mark.usefixtures("seeded")
 CLASSES = 2

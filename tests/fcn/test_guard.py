@@ -9,7 +9,7 @@ import pytest
 from keras import layers, ops
 
 from fcn import guard
-from fcn.schema.table import Training
+from fcn.schema.training import Training
 
 pytestmark = pytest.mark.usefixtures("seeded")
 ROOT = Path(__file__).parents[2]

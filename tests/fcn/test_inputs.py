@@ -8,7 +8,7 @@ import pytest
 from fcn import inputs
 from fcn.dataset import IGNORE
 from fcn.records import Records
-from fcn.schema.table import Training
+from fcn.schema.training import Training
 
 HEIGHT, WIDTH = 6, 8
 

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from fcn import models, settings
-from fcn.schema.table import Network
+from fcn.schema.network import Network
 
 pytestmark = pytest.mark.usefixtures("seeded")
 ROOT = Path(__file__).parents[2]
@@ -77,7 +77,7 @@ from pathlib import Path
 from typing import Any
 import numpy as np
 from fcn import backend, settings
-from fcn.schema.table import Network
+from fcn.schema.network import Network
 
 {inspect.getsource(first_steps)}
 

@@ -12,7 +12,7 @@ from keras import ops
 
 import fcn.heads
 from fcn import backend, losses, models, settings
-from fcn.schema.table import Network
+from fcn.schema.network import Network
 
 pytestmark = pytest.mark.usefixtures("seeded")
 ROOT = Path(__file__).parents[2]

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from fcn import models, registry, tracking
-from fcn.schema.table import Network
+from fcn.schema.network import Network
 
 pytestmark = pytest.mark.usefixtures("seeded")
 ROOT = Path(__file__).parents[2]

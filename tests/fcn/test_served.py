@@ -9,7 +9,7 @@ import pytest
 from keras import ops
 
 from fcn import models, tracking
-from fcn.schema.table import Network
+from fcn.schema.network import Network
 
 pytestmark = pytest.mark.usefixtures("seeded")
 ELSEWHERE = """

@@ -1,4 +1,6 @@
+import importlib
 import io
+import pkgutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from shutil import copy
@@ -12,8 +14,8 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
+import fcn.schema
 from fcn import settings
-from fcn.schema import common, data, table
 from fcn.schema.values import Settings
 
 Tree = Callable[[str, str], Path]
@@ -379,9 +381,13 @@ DEFAULTS = {
 
 def test_a_default_that_can_change_a_result_stays_as_it_is() -> None:
     """DVC tracks values in the files only: with another default, old results would stay."""
+    modules = [
+        importlib.import_module(f"fcn.schema.{found.name}")
+        for found in pkgutil.iter_modules(fcn.schema.__path__)
+    ]
     groups = [
         value
-        for module in (common, data, table)
+        for module in modules
         for value in vars(module).values()
         if isinstance(value, type) and issubclass(value, Settings) and value is not Settings
     ]

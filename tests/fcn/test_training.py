@@ -10,7 +10,8 @@ from keras import ops
 from fcn import checkpoints, inputs, losses, models, training
 from fcn.dataset import IGNORE
 from fcn.schema.common import Checkpoints
-from fcn.schema.table import Network, Training
+from fcn.schema.network import Network
+from fcn.schema.training import Training
 
 pytestmark = pytest.mark.usefixtures("seeded")
 CLASSES = 3

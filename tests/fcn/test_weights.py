@@ -4,7 +4,7 @@ import pytest
 from keras import layers, ops
 
 from fcn import models, weights
-from fcn.schema.table import Network
+from fcn.schema.network import Network
 
 pytestmark = pytest.mark.usefixtures("seeded")
 CLASSES = 3

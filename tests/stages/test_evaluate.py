@@ -8,7 +8,7 @@ import pytest
 
 from fcn import metrics, tallies, verdict
 from fcn.records import Records
-from fcn.schema.table import Network
+from fcn.schema.network import Network
 from fcn.summary import summary
 from stages.evaluate import evaluate
 from tests.conftest import ROOT
