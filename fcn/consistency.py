@@ -18,6 +18,7 @@ def problems(file: TableFile, name: str) -> Iterator[str]:
         "datasets": file.datasets,
         "backbones": file.backbones,
         "models": file.models,
+        "published": file.published,
     }
     # A folder of one's own is brought by `dvc add`, not by a stage.
     own = [data.raw for data in file.datasets.values() if data.module == "folder"]
@@ -56,8 +57,33 @@ def problems(file: TableFile, name: str) -> Iterator[str]:
             elif file.models[row].dataset != table.dataset:
                 learned = file.models[row].dataset
                 yield f"tables.{key}.rows: {row} learns {learned!r}, not {table.dataset!r}"
+        yield from _seeds(file, key)
+    for key, cells in file.published.items():
+        rows = file.tables[cells.table].rows if cells.table in file.tables else {}
+        if cells.row is not None and cells.row not in rows:
+            yield f"published.{key}.row: {_unknown(cells.row, rows)}"
     yield from _broken_starts(file)
     yield from _unknown_splits(file)
+
+
+def _seeds(file: TableFile, name: str) -> Iterator[str]:
+    """Yield what keeps another training of a row from being the same but for its seed."""
+    table = file.tables[name]
+    for row, others in table.seeds.items():
+        where = f"tables.{name}.seeds.{row}"
+        if row not in table.rows:
+            yield f"{where}: {_unknown(row, table.rows)}"
+        known = [key for key in (row, *others) if key in file.models]
+        for key in others:
+            if key not in file.models:
+                yield f"{where}: {_unknown(key, file.models)}"
+        same = [file.models[key].model_copy(update={"seed": None, "start": ""}) for key in known]
+        for key, other in zip(known, same, strict=True):
+            if other != same[0]:
+                yield f"{where}: {key} differs from {row} in more than its seed and its start"
+        seeds = [file.models[key].seed for key in known]
+        if len(set(seeds)) < len(seeds):
+            yield f"{where}: a seed for each; got {seeds} (none: params.yaml's)"
 
 
 def uneven_batches(file: TableFile, devices: int) -> Iterator[str]:

@@ -6,6 +6,7 @@ another set of images of the same kind would have given. It does not see the spr
 trainings: for that a row has to be trained several times.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,17 +40,36 @@ def resampled_mean_iou(
         units: for each image the number 0… of the unit it is drawn with; without it each image is
             one.
     """
-    counted = areas(matrices)
-    if units is not None:
-        together = np.zeros((units.max() + 1, *counted.shape[1:]), np.int64)
-        np.add.at(together, units, counted)
-        counted = together
+    counted = by_unit(areas(matrices), units)
+    return resampled(counted, lambda sums: np.nanmean(iou(sums), axis=1), resamples, seed)
+
+
+def by_unit(counted: np.ndarray, units: np.ndarray | None) -> np.ndarray:
+    """Return what is counted of images N ... added up over each unit."""
+    if units is None:
+        return counted
+    together = np.zeros((units.max() + 1, *counted.shape[1:]), counted.dtype)
+    np.add.at(together, units, counted)
+    return together
+
+
+def resampled(
+    counted: np.ndarray, score: Callable[[np.ndarray], np.ndarray], resamples: int, seed: int
+) -> np.ndarray:
+    """Return a score of each resample, float64.
+
+    Args:
+        counted: of each unit, U ...
+        score: of sums R ..., R scores.
+        resamples: how many.
+        seed: of the draws; the same units are drawn for every score.
+    """
     number = len(counted)
     rng = np.random.default_rng(seed)
     drawn = rng.multinomial(number, np.full(number, 1 / number), size=resamples)
     # Counts stay exact: float64 holds whole numbers up to 2^53, and its product is BLAS's.
     sums = drawn.astype(np.float64) @ counted.reshape(number, -1).astype(np.float64)
-    return np.nanmean(iou(sums.reshape(resamples, *counted.shape[1:])), axis=1)
+    return score(sums.reshape(resamples, *counted.shape[1:]))
 
 
 def interval(values: np.ndarray, level: float) -> Interval:

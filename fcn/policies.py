@@ -95,18 +95,28 @@ def mean_iou(matrices: np.ndarray, ignored: np.ndarray, policy: Policy) -> float
         ignored: what was predicted on ignored pixels, N K.
         policy: one of `POLICIES`, or any other.
     """
-    counted = areas(_together(with_void(matrices, ignored, policy), policy.together))
+    values = mean_iou_by_batch(with_void(matrices, ignored, policy), policy)
+    known = values if policy.absent == "is NaN" else values[~np.isnan(values)]
+    return float(known.mean()) if known.size else float("nan")
+
+
+def mean_iou_by_batch(matrices: np.ndarray, policy: Policy) -> np.ndarray:
+    """Return the mean IoU of each batch that the policy scores on its own, of matrices N K K."""
+    return mean_over_classes(areas(_together(matrices, policy.together)), policy)
+
+
+def mean_over_classes(counted: np.ndarray, policy: Policy) -> np.ndarray:
+    """Return mean IoU ... of areas ... 3 K; NaN where the policy says so, or nothing is left."""
     values = iou(counted)
     if policy.absent == "left out unless in the truth":
-        values = np.where(counted[:, 1] > 0, values, np.nan)
+        values = np.where(counted[..., 1, :] > 0, values, np.nan)
     if policy.absent in ("counts 0", "counts 1"):
         values = np.nan_to_num(values, nan=float(policy.absent == "counts 1"))
     if policy.absent == "is NaN":
-        return float(values.mean())
-    # Neither a batch without a pixel nor a class without one makes the mean NaN.
+        return values.mean(axis=-1)
+    # A batch without a pixel has no class left: NaN, without NumPy's warning.
     kept = ~np.isnan(values)
-    means = share(np.where(kept, values, 0).sum(axis=1), kept.sum(axis=1))
-    return float(np.nanmean(means)) if kept.any() else float("nan")
+    return share(np.where(kept, values, 0).sum(axis=-1), kept.sum(axis=-1))
 
 
 def pixel_accuracy(matrices: np.ndarray, ignored: np.ndarray, policy: Policy = BERKELEY) -> float:
@@ -131,8 +141,13 @@ def likely_iou(likely: np.ndarray, batch: int = 4) -> float:
         likely: intersections and unions N 2 of images.
         batch: images per batch.
     """
+    return float(np.nanmean(likely_by_batch(likely, batch))) if likely.any() else float("nan")
+
+
+def likely_by_batch(likely: np.ndarray, batch: int = 4) -> np.ndarray:
+    """Return what `likely_iou` averages: each batch's own, NaN where it has no union."""
     both = _together(likely, batch)
-    return float(np.nanmean(share(both[:, 0], both[:, 1]))) if likely.any() else float("nan")
+    return share(both[:, 0], both[:, 1])
 
 
 def with_void(matrices: np.ndarray, ignored: np.ndarray, policy: Policy) -> np.ndarray:

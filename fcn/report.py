@@ -2,6 +2,7 @@
 
 import csv
 import io
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from fcn.dataset import Overlap
 from fcn.intervals import FEW, Interval
 from fcn.metrics import ABSENT, SCORES
+from fcn.published import FIELD_SPREAD, Cell
 
 TITLES = {
     "pixel_accuracy": "pixel accuracy",
@@ -16,6 +18,7 @@ TITLES = {
     "mean_iou": "mean IoU",
     "frequency_weighted_iou": "f.w. IoU",
 }
+ALSO_PUBLISHED = {"foreground_iou": "foreground IoU", "milliseconds": "ms per image"}
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,9 @@ class Row:
     """Images, or groups of images, that were drawn one by one for the intervals."""
     gain: tuple[float, Interval] | None
     """Mean IoU less the row's before it, on the same images; None in the first row."""
+    trainings: tuple[float, ...]
+    """Mean IoU of each training of this row; the first is the row's own, the others differ in
+    their seed."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +56,8 @@ class Report:
     method: str
     """How the ceilings were measured; see `fcn.ceiling`."""
     rows: Sequence[Row]
+    cells: Sequence[Cell]
+    """What others published, and the verdicts."""
     classifiers: dict[str, float]
     """Accuracy on unseen objects by backbone."""
     overlaps: Sequence[Overlap]
@@ -59,7 +67,9 @@ class Report:
 
 def markdown(report: Report) -> str:
     """Return the table in percent, its policy and its sources."""
+    several = any(len(row.trainings) > 1 for row in report.rows)
     head = ["network", *(TITLES[name] for name in SCORES), "gain", "stride", "ceiling"]
+    head += ["trainings"] if several else []
     rows = [
         [
             row.name,
@@ -67,6 +77,7 @@ def markdown(report: Report) -> str:
             "–" if row.gain is None else f"{100 * row.gain[0]:+.1f} {_between(row.gain[1])}",
             str(row.stride),
             _percent(row.ceiling),
+            *([_trainings(row)] if several else []),
         ]
         for row in report.rows
     ]
@@ -78,8 +89,7 @@ def markdown(report: Report) -> str:
         f"Split `{report.split}`, {report.examples} images, at the labels' own size, in percent.",
         f"One confusion matrix over the whole split; {ABSENT}.",
         f"In brackets: {100 * report.level:g} % bootstrap intervals over {_drawn(report)}. "
-        "Gain: mean IoU less the row before's, on the same images. Each row was trained once; the "
-        "spread between trainings is not in the intervals.",
+        f"Gain: mean IoU less the row before's, on the same images. {_trained(report)}",
         f"Ceiling: mean IoU of the masks themselves made coarse by the stride and fine again "
         f"(`{report.method}`); a yardstick, not a bound: learned upsampling can beat it.",
         *(
@@ -103,10 +113,73 @@ def markdown(report: Report) -> str:
             "",
             *_grid(["network", *classes], by_class),
             "",
+            *_beside(report),
             *(f"- {note}" for note in notes),
             "",
         ]
     )
+
+
+def _beside(report: Report) -> list[str]:
+    """Return the published numbers, what stands beside them here, and where they come from."""
+    if not report.cells:
+        return []
+    sources = list(dict.fromkeys(cell.source for cell in report.cells))
+    names = {row.key: row.name for row in report.rows}
+    lines = [
+        [
+            f"{cell.network} [{sources.index(cell.source) + 1}]",
+            _metric(cell),
+            f"{cell.published:g}",
+            names.get(cell.row or "", "–"),
+            _here(cell),
+            cell.verdict + (f": {cell.reason}" if cell.reason else ""),
+        ]
+        for cell in report.cells
+    ]
+    once = any(cell.measured and cell.measured.trainings == 1 for cell in report.cells)
+    return [
+        "Beside the published numbers:",
+        "",
+        *_grid(["published for", "metric", "published", "row", "here", "verdict"], lines),
+        "",
+        *(f"{number}. {source}" for number, source in enumerate(sources, start=1)),
+        "",
+        "- In brackets: the noise of another set of images and another training together; "
+        "reproduced: the published number lies within it and no further than "
+        f"{100 * FIELD_SPREAD:g} points away; within noise: the first only."
+        + (
+            f" Where a row was trained once, ±{100 * FIELD_SPREAD:g} points, about what the field "
+            "reports, stand in for the spread between trainings."
+            if once
+            else ""
+        ),
+    ]
+
+
+def _metric(cell: Cell) -> str:
+    policy = "" if cell.policy == "berkeley" else f", {cell.policy}"
+    return (TITLES | ALSO_PUBLISHED)[cell.metric] + policy
+
+
+def _here(cell: Cell) -> str:
+    here = cell.measured
+    return "–" if here is None else f"{100 * here.value:.1f} {_between(here.noise)}"
+
+
+def _trainings(row: Row) -> str:
+    values = [100 * value for value in row.trainings]
+    if len(values) == 1:
+        return "1"
+    return f"{len(values)}: {statistics.mean(values):.1f} ± {statistics.stdev(values):.1f}"
+
+
+def _trained(report: Report) -> str:
+    once = [row.name for row in report.rows if len(row.trainings) == 1]
+    if len(once) == len(report.rows):
+        return "Each row was trained once; the spread between trainings is not in the intervals."
+    said = "Trainings: how many with different seeds, mean and standard deviation of mean IoU"
+    return f"{said}; {', '.join(once)}: once." if once else f"{said}."
 
 
 def comma_separated(report: Report) -> str:

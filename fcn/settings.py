@@ -80,6 +80,11 @@ def entry(entries: dict[str, T], key: str, section: str) -> T:
     return entries[key]
 
 
+def seeded(common: Common, seed: int | None) -> Common:
+    """Return `common` with a model's own seed, if it has one."""
+    return common if seed is None else common.model_copy(update={"seed": seed})
+
+
 def _read(path: Path, root: Path) -> Any:
     try:
         return YAML(typ="safe", pure=True).load((root / path).read_text("utf-8"))

@@ -33,29 +33,30 @@ def train(
     """Build the network, take over the weights of `start`, train, save model and loss curve."""
     loaded = settings.load(key)
     wanted = settings.entry(loaded.table.models, key, "models")
+    common = settings.seeded(loaded.common, wanted.seed)
     fingerprint = verdict.require_valid(valid, records)
     split, val = Records(records, "train"), Records(records, "val")
     names = split.labels
     device.reserve(key)
-    backend.use(loaded.common)
+    backend.use(common)
     from fcn import evaluation, inputs, losses, models, pictures, tracking, training, weights
 
-    shape, seed = loaded.table.network(key), loaded.common.seed
+    shape, seed = loaded.table.network(key), common.seed
     batches = inputs.batches(inputs.FromRecords(inputs.kept(split)), wanted.training, seed)
     measured = inputs.kept(val)
     numbers = inputs.numbers(len(split), wanted.training, seed)
     model = models.network(wanted.head, wanted.backbone, shape, names.channels, len(names.classes))
     new = weights.transplant(models.load(start), model)
     door.say(f"{key}: starts from {start}; new layers: {', '.join(new) or 'none'}")
-    shown = wanted.model_dump() | {"network": shape.model_dump(), **loaded.common.model_dump()}
+    shown = wanted.model_dump() | {"network": shape.model_dump(), **common.model_dump()}
     determined = checkpoints.digest(
-        loaded.common,
+        common,
         settings=wanted.model_dump(mode="json"),
         network=shape.model_dump(),
         records=fingerprint,
         start=files.sha256(start),
     )
-    place = checkpoints.Place(key, determined, loaded.common.checkpoints)
+    place = checkpoints.Place(key, determined, common.checkpoints)
     epochs = wanted.training.epochs
 
     def measure(network: Any, epoch: int) -> dict[str, float]:
@@ -84,7 +85,7 @@ def train(
         models.save(model, out)
         with files.writing(curve) as aside:
             pd.DataFrame([epoch.row() for epoch in done]).to_csv(aside, index=False)
-        run.model(out, names.channels, loaded.common.backend)
+        run.model(out, names.channels, common.backend)
     place.clear()
 
 

@@ -27,6 +27,7 @@ CANNOT_CHANGE_RESULTS = {
     "fcn/schema/common.py": "the same; a test holds the defaults",
     "fcn/schema/data.py": "the same",
     "fcn/schema/network.py": "the same",
+    "fcn/schema/published.py": "the same",
     "fcn/schema/table.py": "the same",
     "fcn/schema/training.py": "the same",
     "fcn/schema/values.py": "the same",

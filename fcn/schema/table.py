@@ -1,12 +1,13 @@
 """Sections `models` and `tables` of a table file, and the file as a whole."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt
 
 from fcn.schema.backbone import Backbone
 from fcn.schema.data import Data, Download
 from fcn.schema.network import Network
+from fcn.schema.published import Published
 from fcn.schema.training import Training
 from fcn.schema.values import Settings
 
@@ -24,6 +25,8 @@ class Model(Settings):
     start: str
     """The key in `backbones` or `models` whose weights it starts from."""
     training: Training
+    seed: Annotated[int, Field(ge=0, lt=2**32)] | None = None
+    """In place of params.yaml's, for one more training of a row (`tables.*.seeds`)."""
 
 
 class Evaluation(Settings):
@@ -46,6 +49,12 @@ class Table(Settings):
     evaluation: Evaluation
     rows: Annotated[dict[str, str], Field(min_length=1)]
     """Model key: name as printed, from top to bottom."""
+    seeds: dict[str, Annotated[tuple[str, ...], Field(strict=False, min_length=1)]] = Field(
+        default_factory=dict
+    )
+    """Row: other models that are the same but for their seed; the spread between them counts."""
+    gate: Literal["reproduced"] | None = None
+    """Fail where a published cell was reproduced and no longer is; without it, only say so."""
 
 
 class TableFile(Settings):
@@ -56,6 +65,7 @@ class TableFile(Settings):
     datasets: dict[str, Data]
     backbones: dict[str, Backbone]
     models: dict[str, Model]
+    published: dict[str, Published]
 
     def network(self, model: str) -> Network:
         """Return the shape of the backbone at the end of the chain that `model` starts from."""

@@ -11,6 +11,7 @@ from fcn import report
 from fcn.dataset import Overlap
 from fcn.intervals import Interval
 from fcn.metrics import SCORES
+from fcn.published import Cell, Measured
 from fcn.report import Report, Row
 
 ROWS = (
@@ -24,6 +25,7 @@ ROWS = (
         Interval(0.685, 0.7149),
         400,
         None,
+        (0.7,),
     ),
     Row(
         "two-fcn8s",
@@ -35,6 +37,7 @@ ROWS = (
         Interval(0.0, 0.1),
         400,
         (-0.63, Interval(-0.7, -0.6)),
+        (0.07,),
     ),
 )
 TWO = Report(
@@ -44,6 +47,7 @@ TWO = Report(
     level=0.95,
     method="nearest",
     rows=ROWS,
+    cells=[],
     classifiers={"two-vgg16": 0.98765},
     overlaps=[Overlap("same_group", ("train", "test"), "one film was cut in two")],
     citation="Somebody, 1998.",
@@ -165,6 +169,7 @@ def reports(draw: st.DrawFn) -> Report:
             Interval(draw(FRACTIONS), draw(FRACTIONS)),
             400,
             draw(st.none() | st.just((0.1, Interval(0.0, 0.2)))),
+            (0.5,),
         )
         for number in range(draw(st.integers(1, 4)))
     ]
@@ -201,3 +206,59 @@ def test_the_csv_reads_with_pandas_own_defaults() -> None:
 
 def test_every_score_has_a_title() -> None:
     assert report.TITLES.keys() == SCORES.keys()
+
+
+CELL = Cell(
+    network="FCN-8s",
+    row="two-fcn8s",
+    metric="mean_iou",
+    policy="berkeley",
+    published=62.7,
+    measured=Measured(0.0712, Interval(-0.01, 0.11), 1),
+    verdict="missed by 55.6",
+    reason="",
+    source="Somebody, 2015, table 2",
+    split="val",
+    conditions="as said there",
+)
+ELSEWHERE = replace(
+    CELL,
+    row=None,
+    policy="zero",
+    measured=None,
+    verdict="not run here",
+    reason="its data cannot be had",
+    source="A post (unconfirmed)",
+)
+
+
+def test_published_numbers_stand_beside_ours_with_verdict_and_source() -> None:
+    text = report.markdown(replace(TWO, cells=[CELL, ELSEWHERE]))
+    beside = grids(text)[2]
+    assert [cells(line) for line in beside[2:]] == [
+        [
+            *("FCN-8s [1]", "mean IoU", "62.7", "FCN-8s, a longer name"),
+            *("7.1 [-1.0, 11.0]", "missed by 55.6"),
+        ],
+        [
+            *("FCN-8s [2]", "mean IoU, zero", "62.7", "–", "–"),
+            "not run here: its data cannot be had",
+        ],
+    ]
+    assert "1. Somebody, 2015, table 2\n2. A post (unconfirmed)\n" in text
+    assert "±0.6 points" in text
+
+
+def test_a_table_without_published_numbers_says_nothing_of_them() -> None:
+    assert "published" not in report.markdown(TWO)
+
+
+def test_rows_trained_several_times_show_the_spread_between_their_trainings() -> None:
+    first, second = ROWS
+    text = report.markdown(
+        replace(TWO, rows=(first, replace(second, trainings=(0.07, 0.08, 0.09))))
+    )
+    scores = grids(text)[0]
+    assert [cells(line)[-1] for line in scores[2:]] == ["1", "3: 8.0 ± 1.0"]
+    assert "FCN-32s: once" in text
+    assert "trainings" not in grids(report.markdown(TWO))[0][0]

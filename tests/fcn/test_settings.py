@@ -376,6 +376,13 @@ DEFAULTS = {
     "Training.patience": None,
     "Training.keep": "last",
     "Backbone.classifier": None,
+    "Model.seed": None,
+    "Published.row": None,
+    "Published.policy": "berkeley",
+    "Published.differs": None,
+    "Published.not_run": None,
+    "Table.seeds": {},
+    "Table.gate": None,
 }
 
 
