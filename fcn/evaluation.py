@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from fcn import tiles
 from fcn.metrics import confusion_matrix
 from fcn.records import Decoded
 
@@ -36,9 +37,15 @@ def predict(
 
 
 def predict_surely(
-    model: keras.Model, examples: Iterable[Decoded], batch: int, threshold: float
+    model: keras.Model,
+    examples: Iterable[Decoded],
+    batch: int,
+    threshold: float,
+    window: int | None = None,
 ) -> Iterator[tuple[Decoded, Prediction]]:
     """Yield every example with its prediction, in order; examples are read ahead.
+
+    With a `window`, larger images go through the network in tiles of this side (`fcn.tiles`).
 
     Probabilities are computed where the network is; they are many, what is kept of them is little.
     """
@@ -49,7 +56,7 @@ def predict_surely(
         "confidence": ops.max(softmax, axis=-1),
         "likely": softmax[..., 1:] > threshold,
     }
-    for example, said in _forward(keras.Model(model.inputs, says), examples, batch):
+    for example, said in _forward(keras.Model(model.inputs, says), examples, batch, window):
         yield example, Prediction(**said)
 
 
@@ -64,10 +71,13 @@ def count(model: keras.Model, examples: Iterable[Decoded], batch: int, classes: 
 
 
 def _forward(
-    model: keras.Model, examples: Iterable[Decoded], batch: int
+    model: keras.Model, examples: Iterable[Decoded], batch: int, window: int | None = None
 ) -> Iterator[tuple[Decoded, Any]]:
     """Yield every example with the model's outputs for it, one array or a dict of them."""
     for group in _ahead(_same_size(examples, batch)):
+        if window is not None and max(group[0].image.shape[:2]) > window:
+            yield from ((example, _tiled(model, example.image, window)) for example in group)
+            continue
         # Filled up to the batch's size: another shape would trace the network again.
         images = np.zeros((batch, *group[0].image.shape), np.uint8)
         images[: len(group)] = [example.image for example in group]
@@ -76,6 +86,31 @@ def _forward(
         )
         for number, example in enumerate(group):
             yield example, keras.tree.map_structure(lambda output, n=number: output[n], outputs)
+
+
+def _tiled(model: keras.Model, image: np.ndarray, window: int) -> Any:
+    """Return the model's outputs H W ... for an image H W C, put together from its tiles."""
+    outputs: Any = None
+    for rows in tiles.spans(image.shape[0], window):
+        for columns in tiles.spans(image.shape[1], window):
+            read = image[None, rows.start : rows.stop, columns.start : columns.stop]
+            kept = (
+                slice(rows.first - rows.start, rows.last - rows.start),
+                slice(columns.first - columns.start, columns.last - columns.start),
+            )
+            said = keras.tree.map_structure(
+                lambda output, kept=kept: keras.ops.convert_to_numpy(output)[0][kept],
+                model.predict_on_batch(read),
+            )
+            if outputs is None:
+                outputs = keras.tree.map_structure(
+                    lambda part: np.empty((*image.shape[:2], *part.shape[2:]), part.dtype), said
+                )
+            for whole, part in zip(
+                keras.tree.flatten(outputs), keras.tree.flatten(said), strict=True
+            ):
+                whole[rows.first : rows.last, columns.first : columns.last] = part
+    return outputs
 
 
 def _same_size(examples: Iterable[Decoded], batch: int) -> Iterator[list[Decoded]]:

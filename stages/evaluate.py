@@ -9,6 +9,8 @@ Run:
 `--no-tracking` leaves MLflow out, as where it is not installed.
 """
 
+import resource
+import time
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +43,7 @@ def evaluate(
     split = Records(records, told.split)
     names = split.labels
     backend.use(loaded.common)
-    from fcn import evaluation, models, tracking
+    from fcn import evaluation, models, tracking, views
 
     network = models.load(model)
     classes, known = len(names.classes), network.outputs[0].shape[-1]
@@ -61,7 +63,11 @@ def evaluate(
     ):
         run.data(wanted.dataset, records, fingerprint, told.split)
         counted = []
-        predictions = evaluation.predict_surely(network, split, told.batch, policies.LIKELY)
+        seen = views.averaged(network, told.scales, told.flip)
+        predictions = evaluation.predict_surely(
+            seen, split, told.batch, policies.LIKELY, told.window
+        )
+        began = time.perf_counter()
         for number, (example, said) in enumerate(predictions):
             counted.append(
                 counting.count(example.label, said.mask, said.confidence, said.likely, classes)
@@ -71,6 +77,13 @@ def evaluate(
                 name = pictures.file_name(example.id)
                 picture.save(aside / f"{name}.png")
                 run.picture(name, picture)
+        # Of this machine: told to MLflow only, since a file would differ from run to run.
+        run.metrics(
+            {
+                "milliseconds_per_image": 1e3 * (time.perf_counter() - began) / len(split),
+                "peak_memory_bytes": 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
+            }
+        )
         images = tallies.together(split.rows, counted)
         tallies.write(aside / tallies.FILE, images)
         numbers = summary(images, names.classes)

@@ -4,12 +4,13 @@ from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt
 
+from fcn import tiles
 from fcn.schema.backbone import Backbone
 from fcn.schema.data import Data, Download
 from fcn.schema.network import Network
 from fcn.schema.published import Published
 from fcn.schema.training import Training
-from fcn.schema.values import Settings
+from fcn.schema.values import Positive, Settings
 
 
 class Model(Settings):
@@ -36,6 +37,13 @@ class Evaluation(Settings):
     batch: PositiveInt
     pictures: NonNegativeInt
     """Pictures (input, truth, prediction) kept per row."""
+    scales: Annotated[tuple[Positive, ...], Field(strict=False, min_length=1)] = (1.0,)
+    """Factors by which each image is resized for one more look; the softmaxes are averaged at the
+    image's own size."""
+    flip: bool = False
+    """Whether each look is also taken at the mirrored image."""
+    window: Annotated[int, Field(ge=tiles.LEAST, multiple_of=tiles.STRIDE)] | None = None
+    """Larger images are measured in overlapping tiles of this side in pixels (`fcn.tiles`)."""
 
 
 class Table(Settings):

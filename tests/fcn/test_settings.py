@@ -381,6 +381,9 @@ DEFAULTS = {
     "Published.policy": "berkeley",
     "Published.differs": None,
     "Published.not_run": None,
+    "Evaluation.scales": (1.0,),
+    "Evaluation.flip": False,
+    "Evaluation.window": None,
     "Table.seeds": {},
     "Table.gate": None,
 }

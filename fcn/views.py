@@ -1,0 +1,85 @@
+"""One image seen several times, larger, smaller and mirrored, and the answers averaged.
+
+What mmsegmentation calls test-time augmentation: the softmax of every view, brought back to the
+image's size, is averaged. As the paper's numbers are of one view at the original size, so are ours
+by default.
+"""
+
+from collections.abc import Sequence
+
+import keras
+from keras import KerasTensor, ops
+
+Shape = tuple[int | None, ...]
+
+
+@keras.saving.register_keras_serializable(package="fcn")
+class Scaled(keras.layers.Layer):
+    """Images B H W C, resized by a factor (bilinear) to at least 1 x 1."""
+
+    def __init__(self, factor: float, **kwargs: object) -> None:
+        """Take the factor on both sides."""
+        super().__init__(**kwargs)
+        self.factor = factor
+
+    def call(self, images: KerasTensor) -> KerasTensor:
+        """Return B h w C."""
+        _, height, width, _ = ops.shape(images)
+        images = ops.cast(images, "float32")
+        return ops.image.resize(images, (self._side(height), self._side(width)))
+
+    def _side(self, length: int | KerasTensor) -> int | KerasTensor:
+        if isinstance(length, int):
+            return max(1, round(length * self.factor))
+        side = ops.round(ops.cast(length, "float32") * self.factor)
+        return ops.maximum(1, ops.cast(side, "int32"))
+
+    def compute_output_shape(self, shape: Shape) -> Shape:
+        """Return B h w C, sides that are not known yet left open."""
+        batch, *sides, channels = shape
+        return (
+            batch,
+            *(None if s is None else max(1, round(s * self.factor)) for s in sides),
+            channels,
+        )
+
+
+@keras.saving.register_keras_serializable(package="fcn")
+class Mean(keras.layers.Layer):
+    """The mean of maps B h w K of several sizes, each resized (bilinear) to the images' H W."""
+
+    def call(self, images_and_maps: Sequence[KerasTensor]) -> KerasTensor:
+        """Return B H W K."""
+        images, *maps = images_and_maps
+        _, height, width, _ = ops.shape(images)
+        return sum(ops.image.resize(one, (height, width)) for one in maps) / len(maps)
+
+    def compute_output_shape(self, shapes: Sequence[Shape]) -> Shape:
+        """Return B H W K."""
+        return (*shapes[0][:3], shapes[1][-1])
+
+
+def averaged(
+    model: keras.Model, scales: Sequence[float] = (1.0,), flip: bool = False
+) -> keras.Model:
+    """Return a model of the same images and classes that averages over views of each image.
+
+    Its output is the logarithm of the mean softmax, float32 B H W K: its softmax is that mean.
+
+    Args:
+        model: images B H W C in 0..255 -> logits B H W K.
+        scales: factors by which the image is resized.
+        flip: whether each is also seen mirrored, left for right.
+    """
+    if tuple(scales) == (1.0,) and not flip:
+        return model
+    images = keras.Input(model.inputs[0].shape[1:], name="images")
+    maps = []
+    for scale in scales:
+        seen = Scaled(scale)(images)
+        maps.append(ops.softmax(model(seen)))
+        if flip:
+            maps.append(ops.flip(ops.softmax(model(ops.flip(seen, axis=2))), axis=2))
+    mean = Mean()([images, *maps])
+    # A class that is nowhere likely keeps a finite logarithm.
+    return keras.Model(images, ops.log(ops.maximum(mean, 1e-30)), name=model.name)
