@@ -13,6 +13,7 @@ import subprocess
 import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -223,6 +224,30 @@ def _already(mlflow: Any, experiment: str, again: str | None) -> tuple[str | Non
     names = [name for name in found[0].data.metrics if not name.startswith("system/")]
     return again, {
         name: max(one.step for one in client.get_metric_history(again, name)) for name in names
+    }
+
+
+def trained(table: str, model: Path) -> dict[str, Any] | None:
+    """Return the run that trained a model file: its id, time and Git commit; None if none did.
+
+    Raises:
+        ValueError: the store cannot be opened.
+    """
+    mlflow = store()
+    with refusing(mlflow):
+        client = mlflow.MlflowClient()
+        place = client.get_experiment_by_name(table)
+        query = f"tags.`model.md5` = '{md5(model)}' and tags.`fcn.kind` = 'train'"
+        runs = client.search_runs([place.experiment_id], query, max_results=1) if place else []
+    if not runs:
+        return None
+    began = datetime.fromtimestamp(runs[0].info.start_time / 1000, UTC)
+    tags = runs[0].data.tags
+    return {
+        "run": runs[0].info.run_id,
+        "when": f"{began:%Y-%m-%d %H:%M} UTC",
+        "commit": tags.get("git.commit"),
+        "dirty": tags.get("git.dirty") == "true",
     }
 
 

@@ -1,0 +1,193 @@
+"""The chain behind a number on a finished project: it holds, and each broken link is named."""
+
+import json
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from fcn import explain, index, lock
+from tests.pipeline.conftest import Project
+
+ROW = "digits-fcn8s"
+
+
+@pytest.fixture(scope="module")
+def committed(by_flow: Project, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished project whose results are committed. Its MLflow store stays where it was made."""
+    root = tmp_path_factory.mktemp("committed") / "project"
+    shutil.copytree(by_flow.root, root)
+    project = Project(root)
+    project.run("git", "add", "-A")
+    project.run("git", "commit", "-qm", "results")
+    return root
+
+
+@pytest.fixture(autouse=True)
+def store(by_flow: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{by_flow.root / 'mlflow.db'}")
+
+
+@pytest.fixture
+def at(committed: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The project, in which a test may break things."""
+    monkeypatch.chdir(committed)
+    before = {path: path.read_bytes() for path in committed.rglob("*") if _touched(path)}
+    yield committed
+    for path, content in before.items():
+        if not path.is_file() or path.read_bytes() != content:
+            path.unlink(missing_ok=True)  # DVC links into its cache: never write through
+            path.write_bytes(content)
+
+
+def _touched(path: Path) -> bool:
+    kinds = {
+        ".csv",
+        ".md",
+        ".json",
+        ".yaml",
+        ".parquet",
+        ".keras",
+        ".py",
+        ".gz",
+        ".lock",
+        ".tfrecord",
+    }
+    hidden = any(part.startswith(".") for part in path.parts)
+    return path.is_file() and path.suffix in kinds and not hidden
+
+
+def broken(root: Path) -> dict[str, str]:
+    """The broken links, by name."""
+    links = explain.chain("digits", ROW, "mean_iou", root)
+    return {link.name: link.broken for link in links if link.broken}
+
+
+def overwrite(path: Path, content: bytes) -> None:
+    path.unlink()
+    path.write_bytes(content)
+
+
+def test_every_link_of_a_finished_project_holds(
+    at: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert explain.main(["digits", ROW, "mean_iou"]) == 0
+    said = capfd.readouterr().err
+    assert "every link holds" in said
+    for name in ("vgg16", "fcn32s", "fcn16s", "fcn8s"):
+        assert f"data/models/digits-{name}.keras" in said
+    assert "package:sklearn" in said
+
+
+def edited_number(root: Path) -> None:
+    path = root / f"data/metrics/digits/{ROW}.json"
+    content = json.loads(path.read_text("utf-8"))
+    overwrite(path, json.dumps(content | {"mean_iou": 0.99}).encode())
+
+
+def edited_file(name: str) -> Callable[[Path], None]:
+    def edit(root: Path) -> None:
+        overwrite(root / name, (root / name).read_bytes() + b"\n")
+
+    return edit
+
+
+def edited_setting(root: Path) -> None:
+    path = root / "params.yaml"
+    overwrite(path, path.read_bytes().replace(b"seed: 1337", b"seed: 1338"))
+
+
+def removed(name: str) -> Callable[[Path], None]:
+    return lambda root: (root / name).unlink()
+
+
+@pytest.mark.parametrize(
+    ("harm", "link", "why"),
+    [
+        (edited_number, "metrics", "not the table's number"),
+        (edited_number, "counts", "they give"),
+        (edited_file(f"data/models/{ROW}.keras"), "model", "dvc checkout"),
+        (edited_file("data/models/digits-vgg16.keras"), "model", "digits-vgg16"),
+        (removed("data/models/digits-fcn16s.keras"), "model", "missing"),
+        (edited_file("fcn/heads/fcn8s.py"), "settings, code", "fcn/heads/fcn8s.py changed"),
+        (edited_setting, "settings, code", "seed in params.yaml changed"),
+        (edited_file(f"data/models/{ROW}.keras"), "MLflow run", "MLFLOW_TRACKING_URI"),
+        (edited_file("data/records/digits/labels.json"), "records", "dvc checkout"),
+        (removed("data/reports/digits/valid.json"), "records", "valid.json"),
+        (edited_file("data/raw/digits/digits.csv.gz"), "raw files", "dvc checkout"),
+        (edited_file("data/raw/digits/digits.csv.gz"), "source", "another hash"),
+        (edited_file("data/tables/digits.csv"), "Git commit", "data/tables/digits.csv"),
+    ],
+)
+def test_a_broken_link_is_named(
+    harm: Callable[[Path], None], link: str, why: str, at: Path
+) -> None:
+    harm(at)
+    found = broken(at)
+    assert why in found[link]
+
+
+def test_what_is_not_there_is_refused(at: Path) -> None:
+    for asked, said in (
+        (("digits", "digits-fcn9s", "mean_iou"), "did you mean 'digits-fcn8s'"),
+        (("digits", ROW, "mean_ioo"), "did you mean 'mean_iou'"),
+        (("digitz", ROW, "mean_iou"), "did you mean 'digits'"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            list(explain.chain(*asked, at))
+
+
+def test_a_folder_has_the_hash_that_dvc_gives_it(at: Path) -> None:
+    ran = lock.read(at)["train@digits-fcn8s"]
+    assert ran.deps["data/records/digits"] == lock.md5(at / "data/records/digits")
+    assert ran.deps["data/records/digits"].endswith(".dir")
+
+
+def test_a_finished_table_is_up_to_date(at: Path) -> None:
+    assert list(index.stale("digits", at)) == []
+    assert index.main(["--write"]) == 0
+    assert "| [digits](digits.md) | 3 | yes | up to date |" in (at / index.INDEX).read_text("utf-8")
+    (at / index.INDEX).unlink()
+
+
+@pytest.mark.parametrize(
+    ("harm", "why"),
+    [
+        (edited_file("fcn/layers.py"), "train@digits-fcn8s: fcn/layers.py changed"),
+        (edited_setting, "convert@digits: seed in params.yaml changed"),
+        (edited_file("data/tables/digits.md"), "data/tables/digits.md is not what it wrote"),
+    ],
+)
+def test_a_stale_table_says_why(harm: Callable[[Path], None], why: str, at: Path) -> None:
+    harm(at)
+    assert any(why in reason for reason in index.stale("digits", at))
+
+
+def test_an_inactive_table_is_asked_as_well(at: Path) -> None:
+    graph = at / "dvc.yaml"
+    overwrite(
+        graph, graph.read_bytes().replace(b"  - tables/digits.yaml\n", b"  - tables/camvid.yaml\n")
+    )
+    assert list(index.stale("digits", at)) == []
+    edited_file("fcn/metrics.py")(at)
+    assert any("fcn/metrics.py" in reason for reason in index.stale("digits", at))
+
+
+def test_a_stage_that_ran_again_makes_what_came_of_it_stale(at: Path) -> None:
+    path = at / "dvc.lock"
+    text = path.read_text("utf-8")
+    known = lock.read(at)["train@digits-fcn16s"].outs["data/models/digits-fcn16s.keras"]
+    made = text.index("train@digits-fcn16s:")
+    out = text.index(known, text.index("outs:", made))
+    overwrite(path, (text[:out] + "0" * 32 + text[out + 32 :]).encode())
+    reasons = list(index.stale("digits", at))
+    assert any("train@digits-fcn16s has made another" in reason for reason in reasons)
+    assert "has made another since" in broken(at)["model"]
+
+
+def test_without_a_run_there_is_nothing_to_say(tmp_path: Path) -> None:
+    subprocess.run(["git", "init", "-q", tmp_path], check=True)
+    with pytest.raises(ValueError, match="nothing ran here yet"):
+        list(index.stale("digits", tmp_path))
