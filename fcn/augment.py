@@ -18,7 +18,10 @@ GREY = np.array([0.299, 0.587, 0.114])
 
 
 class Augment(grain.transforms.RandomMap):
-    """What the settings ask for: shift, flip, scale, crop, colours, in this order."""
+    """What the settings ask for: flip, scale, shift, crop, colours, in this order.
+
+    Black from outside comes in after the image is resized: it mixes with no colour.
+    """
 
     def __init__(self, training: Training) -> None:
         """Keep the settings."""
@@ -27,15 +30,15 @@ class Augment(grain.transforms.RandomMap):
     def random_map(self, element: Example, rng: np.random.Generator) -> Example:
         """Return the altered example; `rng` is Grain's, seeded per example and epoch."""
         wanted, image, label = self.training, element["image"], element["label"]
-        if wanted.shift:
-            down, right = rng.integers(-wanted.shift, wanted.shift + 1, size=2)
-            image, label = _windows(image, label, -down, -right, *image.shape[:2])
         if wanted.flip and rng.random() < 0.5:
-            image = image[:, ::-1]
-            label = label[:, ::-1] if label.ndim else label
+            image = np.ascontiguousarray(image[:, ::-1])  # OpenCV takes no steps backwards
+            label = np.ascontiguousarray(label[:, ::-1]) if label.ndim else label
         size = wanted.crop or image.shape[:2]
         if wanted.scale:
             image, label = scaled(image, label, rng.uniform(*wanted.scale))
+        if wanted.shift:
+            down, right = rng.integers(-wanted.shift, wanted.shift + 1, size=2)
+            image, label = _windows(image, label, -down, -right, *image.shape[:2])
         if size != image.shape[:2]:
             # Anywhere that wastes no place: inside the image, or with all of the image inside.
             top, left = (
@@ -46,7 +49,7 @@ class Augment(grain.transforms.RandomMap):
         if wanted.brightness or wanted.contrast or wanted.saturation:
             strengths = np.array([wanted.brightness, wanted.contrast, wanted.saturation])
             image = recoloured(image, *(1 + strengths * rng.uniform(-1, 1, size=3)))
-        return {"image": np.ascontiguousarray(image), "label": np.ascontiguousarray(label)}
+        return {"image": image, "label": label}
 
 
 def asked(training: Training) -> bool:
