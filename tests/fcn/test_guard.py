@@ -140,13 +140,15 @@ ON_JAX = """
 import sys
 from pathlib import Path
 import keras
-from tests.fcn import test_guard, test_training
+from tests.fcn import test_guard, test_optimizers, test_training
 assert keras.config.backend() == "jax"
 for kind in test_guard.KINDS:
     test_guard.test_with_finite_numbers_the_bits_are_those_of_keras(kind)
 for loss, said in test_guard.BROKEN:
     kind = "accumulating with momentum"
     test_guard.test_what_is_not_finite_stops_before_anything_moves(loss, said, kind)
+for name in ("adam, bias rate and decay", "sgd, four steps to a move"):
+    test_optimizers.test_weights_move_as_in_numpy(name)
 test_training.test_killed_and_started_again_it_ends_with_the_same_bits(
     5, 3, "best", Path(sys.argv[1])
 )
