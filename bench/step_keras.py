@@ -21,12 +21,12 @@ def work(
     if device == "gpu" and not keras.distribution.list_devices("gpu"):
         raise ValueError(f"{backend} sees no GPU here: nothing to measure")
 
-    from fcn import guard, losses, models
+    from fcn import guard, losses, models, optimizers
     from fcn.backbones import vgg16
 
     vgg16.FC = fc
     model = models.network("fcn8s", "vgg16", VGG, shape[-1], classes)
-    optimizer = guard.GuardedAdam(1e-4)
+    optimizer = optimizers.Adam(1e-4)
     model.compile(optimizer, losses.pixel_cross_entropy, jit_compile=backend == "jax")
     optimizer.build(model.trainable_variables)
     training = loaded.table.models["digits-fcn8s"].training  # for messages only

@@ -64,6 +64,7 @@ def problems(file: TableFile, name: str) -> Iterator[str]:
             yield f"published.{key}.row: {_unknown(cells.row, rows)}"
     yield from _broken_starts(file)
     yield from _unknown_splits(file)
+    yield from _pixels_of_classifiers(file)
 
 
 def _seeds(file: TableFile, name: str) -> Iterator[str]:
@@ -129,6 +130,16 @@ def _unknown_splits(file: TableFile) -> Iterator[str]:
         if data_of_table and table.evaluation.split not in data_of_table.convert.splits:
             split = _unknown(table.evaluation.split, data_of_table.convert.splits)
             yield f"tables.{key}.evaluation.split: {split}"
+
+
+def _pixels_of_classifiers(file: TableFile) -> Iterator[str]:
+    """Yield what a classifier is told though it has one label for an image, and one size."""
+    for key, backbone in file.backbones.items():
+        training = backbone.classifier.training if backbone.classifier else None
+        for name in ("normalise", "class_weights", "crop"):
+            if training and getattr(training, name) != type(training).model_fields[name].default:
+                where = f"backbones.{key}.classifier.training.{name}"
+                yield f"{where}: got {getattr(training, name)!r}; only `models` may set this"
 
 
 def _differs(where: str, name: str, module: str) -> str:

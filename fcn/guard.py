@@ -3,6 +3,7 @@
 import math
 import textwrap
 from collections.abc import Callable
+from functools import partial
 
 import keras
 import numpy as np
@@ -11,17 +12,19 @@ from keras import KerasTensor, ops
 from fcn.schema.training import Training
 
 
-class GuardedAdam(keras.optimizers.Adam):
-    """Adam that leaves every weight as it is where the loss or a gradient is not finite.
+class Guarded:
+    """A mixin for an optimizer: where the loss or a gradient is not finite, nothing moves.
 
-    All of it happens inside the compiled step, on any backend; afterwards `finite` says whether the
-    weights moved. While they do, the bits are those of Keras' Adam.
+    Neither a weight, nor a momentum that would move weights later, nor gradients that are being
+    accumulated, nor the count of steps. All of it happens inside the compiled step, on any backend;
+    afterwards `finite` says whether the step was taken. While it is, the bits are those of the
+    optimizer that this is mixed into.
     """
 
     def build(self, variables: list[keras.Variable]) -> None:
-        """Make the moments and `finite`."""
-        super().build(variables)
-        self.finite = self.add_variable((), "ones", "bool", name="finite")
+        """Make the optimizer's variables and `finite`."""
+        super().build(variables)  # type: ignore[misc]
+        self.finite = self.add_variable((), "ones", "bool", name="finite")  # type: ignore[attr-defined]
 
     def scale_loss(self, loss: KerasTensor) -> KerasTensor:
         """Return the loss times 1, or NaN where it is not finite: NaN reaches its gradients.
@@ -33,18 +36,23 @@ class GuardedAdam(keras.optimizers.Adam):
     def apply(
         self, grads: list[KerasTensor], trainable_variables: list[keras.Variable] | None = None
     ) -> None:
-        """Look at all gradients before the first weight moves."""
-        if not self.built:
+        """Look at all gradients; take the step, or leave everything as it was."""
+        if not self.built:  # type: ignore[attr-defined]
             self.build(list(trainable_variables or ()))
         # A sum is finite where all its terms are (and below 1e38): one operation per gradient.
         sums = ops.stack([ops.sum(ops.cast(gradient, "float32")) for gradient in grads])
-        self.finite.assign(ops.isfinite(ops.sum(sums)))
-        super().apply(grads, trainable_variables)
-
-    def assign_sub(self, variable: keras.Variable, value: KerasTensor) -> None:
-        """Move a weight, or not; Adam's moments need not wait for the verdict."""
-        moved = ops.where(self.finite.value, value, ops.zeros_like(value))  # JAX takes no Variable
-        super().assign_sub(variable, moved)
+        finite = ops.isfinite(ops.sum(sums))
+        self.finite.assign(finite)
+        take = partial(super().apply, grads, trainable_variables)  # type: ignore[misc]
+        if keras.backend.backend() == "tensorflow":
+            ops.cond(finite, take, lambda: None)
+            return
+        # JAX cannot assign inside a branch; XLA makes one loop of the step and the choice.
+        moving = [*self._trainable_variables, *self.variables]  # type: ignore[attr-defined]
+        before = [variable.value for variable in moving]
+        take()
+        for variable, old in zip(moving, before, strict=True):
+            variable.assign(ops.where(finite, variable.value, old))
 
 
 def step(
@@ -57,7 +65,7 @@ def step(
     """Train on one batch; return its loss in nats.
 
     Args:
-        model: compiled with `GuardedAdam`.
+        model: compiled with an optimizer that is `Guarded`.
         images: B H W C.
         labels: B H W or B.
         training: the settings, for messages.

@@ -1,23 +1,23 @@
-"""Records -> batches: decode once, shift image and mask together, batch. On Grain.
+"""Records -> batches: decode once, alter image and mask together, batch. On Grain.
 
 The position in the input is a plain step number: `batches(...)[start:stop]` is what a training from
 `start` to `stop` sees, whatever was read before.
 """
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import grain
 import numpy as np
 
-from fcn.dataset import IGNORE
+from fcn import augment
 from fcn.records import Decoded, Records
 from fcn.schema.training import Training
 
 KEPT_BYTES = 2**31
 """Up to so many bytes, decoded, a split is kept in memory; a larger one is read again and again."""
-Example = dict[str, np.ndarray]
-"""image uint8 H W C; label uint8 H W for a network, or a scalar for a classifier."""
+Example = augment.Example
 
 
 class InMemory:
@@ -59,54 +59,45 @@ def kept(split: Records, most: int = KEPT_BYTES) -> Sequence[Decoded] | Records:
     return list(split) if pixels * (split.labels.channels + 1) <= most else split
 
 
-class Shift(grain.transforms.RandomMap):
-    """Move image and label together by up to `most` pixels each way.
-
-    What comes in at the border is black, and ignored in a mask: nobody knows what was there.
-    """
-
-    def __init__(self, most: int) -> None:
-        """Keep the largest shift, in pixels."""
-        self.most = most
-
-    def random_map(self, element: Example, rng: np.random.Generator) -> Example:
-        """Return the shifted example; `rng` is Grain's, seeded per example and epoch."""
-        down, right = rng.integers(-self.most, self.most + 1, size=2)
-        moved = {"image": shifted(element["image"], down, right, 0)}
-        label = element["label"]
-        moved["label"] = shifted(label, down, right, IGNORE) if label.ndim else label
-        return moved
-
-
-def shifted(pixels: np.ndarray, down: int, right: int, fill: int) -> np.ndarray:
-    """Return H W … pixels moved down and right, `fill` where nothing came from."""
-    height, width = pixels.shape[:2]
-    moved = np.full_like(pixels, fill)
-    if abs(down) < height and abs(right) < width:
-        to = np.s_[max(down, 0) : height + min(down, 0), max(right, 0) : width + min(right, 0)]
-        of = np.s_[max(-down, 0) : height - max(down, 0), max(-right, 0) : width - max(right, 0)]
-        moved[to] = pixels[of]
-    return moved
-
-
 def batches(source: InMemory | FromRecords, training: Training, seed: int) -> grain.MapDataset:
     """Return all batches of all epochs: pairs of images B H W C and labels B H W (or B).
 
     Each epoch has its own order, and each example of each epoch its own shift, by `seed` alone. An
-    epoch is `len(source) // batch` steps; what it leaves over, the next begins with.
+    epoch is as many steps as the split has whole batches, and with `accumulate` as many moves of
+    the weights; what it leaves over, the next begins with.
 
     Raises:
-        ValueError: a batch is larger than the split.
+        ValueError: a batch, or the batches of a move, are larger than the split.
     """
     if training.batch > len(source):
         allowed = f"1..{len(source)}, the split's examples"
         raise ValueError(f"training.batch: got {training.batch}, allowed: {allowed}")
-    steps = len(source) // training.batch * training.epochs
+    whole = len(source) // training.batch
+    if training.accumulate > whole:
+        allowed = f"1..{whole}, the split's batches of {training.batch}"
+        raise ValueError(f"training.accumulate: got {training.accumulate}, allowed: {allowed}")
+    steps = whole // training.accumulate * training.accumulate * training.epochs
     dataset = _ordered(source, training, seed)
-    if training.shift:
-        dataset = dataset.random_map(Shift(training.shift))
+    if augment.asked(training):
+        dataset = dataset.random_map(augment.Augment(training))
     pair: Callable[[Example], tuple[np.ndarray, np.ndarray]] = _pair
     return dataset.map(pair).batch(training.batch)[:steps]
+
+
+def require_equal_sizes(split: Records, training: Training) -> None:
+    """Refuse a split whose images cannot stand in one batch.
+
+    Raises:
+        ValueError: they differ in size, a batch has several, and nothing cuts them to one size.
+    """
+    sizes = Counter(f"{row['height']}x{row['width']}" for row in split.rows)
+    if training.batch > 1 and training.crop is None and len(sizes) > 1:
+        most = ", ".join(f"{size} ({count})" for size, count in sizes.most_common(3))
+        raise ValueError(
+            f"training.crop: not set, but the images of {split.folder} have {len(sizes)} sizes, "
+            f"{most}{', …' if len(sizes) > 3 else ''}, and a batch needs one; set `crop: [height, "
+            f"width]`, or `batch: 1, accumulate: {training.batch * training.accumulate}`"
+        )
 
 
 def numbers(count: int, training: Training, seed: int) -> grain.MapDataset:

@@ -15,7 +15,7 @@ import keras
 import numpy as np
 import psutil
 
-from fcn import guard, inputs
+from fcn import guard, inputs, losses, optimizers
 from fcn.checkpoints import Checkpoint, Place
 from fcn.progress import Progress
 from fcn.schema.training import Training
@@ -72,20 +72,9 @@ class Progressed:
         return len(scores) - 1 - scores.index(max(scores))
 
 
-def schedule(training: Training, steps: int) -> keras.optimizers.schedules.LearningRateSchedule:
-    """Return the learning rate by step: a rise from 0 over the warm-up, then a cosine to 0."""
-    rise = round(training.warmup * steps)
-    return keras.optimizers.schedules.CosineDecay(
-        0.0 if rise else training.learning_rate,
-        decay_steps=max(1, steps - rise),
-        warmup_target=training.learning_rate if rise else None,
-        warmup_steps=rise,
-    )
-
-
 def fit(
     model: keras.Model,
-    loss: keras.losses.Loss | Callable[..., keras.KerasTensor],
+    loss: losses.Loss,
     batches: grain.MapDataset,
     training: Training,
     measure: Measure,
@@ -115,14 +104,15 @@ def fit(
     """
     steps = len(batches)
     per_epoch = steps // training.epochs
-    rate = schedule(training, steps)
+    optimizer = optimizers.wanted(training, steps)
+    rate = optimizers.schedule(training, steps)
     model.compile(
-        guard.GuardedAdam(rate),
+        optimizer,
         loss,
         # Measured on two cores: XLA makes this network 13 times slower on a CPU.
         jit_compile=keras.backend.backend() == "jax",
     )
-    model.optimizer.build(model.trainable_variables)
+    optimizer.build(model.trainable_variables)
     now = restored(model, place.found) if place and place.found else Progressed()
     for epoch in now.epochs:
         seen(epoch.values(), epoch.step)

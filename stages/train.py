@@ -14,7 +14,7 @@ from typing import Any
 
 import pandas as pd
 
-from fcn import backend, checkpoints, device, door, files, metrics, settings, verdict
+from fcn import backend, balance, checkpoints, device, door, files, metrics, settings, verdict
 from fcn.records import Records
 
 SHOWN = 2
@@ -37,11 +37,13 @@ def train(
     fingerprint = verdict.require_valid(valid, records)
     split, val = Records(records, "train"), Records(records, "val")
     names = split.labels
+    weighting = balance.weights(wanted.training.class_weights, names.classes, split.rows)
     device.reserve(key)
     backend.use(common)
     from fcn import evaluation, inputs, losses, models, pictures, tracking, training, weights
 
     shape, seed = loaded.table.network(key), common.seed
+    inputs.require_equal_sizes(split, wanted.training)
     batches = inputs.batches(inputs.FromRecords(inputs.kept(split)), wanted.training, seed)
     measured = inputs.kept(val)
     numbers = inputs.numbers(len(split), wanted.training, seed)
@@ -74,7 +76,7 @@ def train(
         run.data(wanted.dataset, records, fingerprint, "train")
         done = training.fit(
             model,
-            losses.pixel_cross_entropy,
+            losses.wanted(wanted.training, weighting),
             batches,
             wanted.training,
             measure,

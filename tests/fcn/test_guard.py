@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from keras import layers, ops
 
-from fcn import guard
+from fcn import guard, optimizers
 from fcn.schema.training import Training
 
 pytestmark = pytest.mark.usefixtures("seeded")
@@ -32,9 +32,23 @@ def square(labels: keras.KerasTensor, outputs: keras.KerasTensor) -> keras.Keras
     return ops.mean(ops.square(outputs - labels))
 
 
-def test_with_finite_numbers_the_bits_are_those_of_adam() -> None:
-    ours = compiled(square, guard.GuardedAdam(1e-2))
-    theirs = compiled(square, keras.optimizers.Adam(1e-2))
+KINDS = {
+    "adam": (optimizers.Adam, keras.optimizers.Adam, {}),
+    "heavy momentum": (optimizers.SGD, keras.optimizers.SGD, {"momentum": 0.99}),
+    "nesterov": (optimizers.SGD, keras.optimizers.SGD, {"momentum": 0.9, "nesterov": True}),
+    "accumulating with momentum": (
+        optimizers.SGD,
+        keras.optimizers.SGD,
+        {"momentum": 0.9, "gradient_accumulation_steps": 2},
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_with_finite_numbers_the_bits_are_those_of_keras(kind: str) -> None:
+    guarded, plain, options = KINDS[kind]
+    ours = compiled(square, guarded(1e-2, **options))
+    theirs = compiled(square, plain(1e-2, **options))
     for _ in range(5):
         assert step(ours, IMAGES[:, :2]) == float(theirs.train_on_batch(IMAGES, IMAGES[:, :2]))
     for one, other in zip(ours.get_weights(), theirs.get_weights(), strict=True):
@@ -64,16 +78,29 @@ BROKEN = [
 ]
 
 
-@pytest.mark.parametrize(("loss", "said"), BROKEN)
-def test_what_is_not_finite_stops_before_a_weight_moves(loss: object, said: str) -> None:
-    model = compiled(loss, guard.GuardedAdam(1e-2))
-    step(model, IMAGES[:, :2])
-    before = model.get_weights()
+def state(model: keras.Model) -> list[np.ndarray]:
+    """All that a step changes, but whether it was taken."""
+    moving = [*model.variables, *model.optimizer.variables]
+    return [ops.convert_to_numpy(v) for v in moving if v is not model.optimizer.finite]
+
+
+@pytest.mark.parametrize(
+    ("loss", "said", "kind"),
+    [*((*broken, "accumulating with momentum") for broken in BROKEN), (*BROKEN[0], "adam")],
+)
+def test_what_is_not_finite_stops_before_anything_moves(loss: object, said: str, kind: str) -> None:
+    """Weights, momentum, gradients so far and the count of steps."""
+    guarded, _, options = KINDS[kind]
+    model = compiled(loss, guarded(1e-2, **options))
+    for _ in range(3):
+        step(model, IMAGES[:, :2])
+    before = state(model)
     with pytest.raises(ValueError, match=rf"^{said}, training .* at step 7; nothing was saved; "):
         step(model, np.zeros((4, 2), np.float32))
-    for weight, old in zip(model.get_weights(), before, strict=True):
-        np.testing.assert_array_equal(weight, old)
-    assert any((weight != 0).any() for weight in before)
+    for value, old in zip(state(model), before, strict=True):
+        np.testing.assert_array_equal(value, old)
+    step(model, IMAGES[:, :2])
+    assert any((value != old).any() for value, old in zip(state(model), before, strict=True))
 
 
 def test_too_little_memory_says_what_was_asked_for_and_what_takes_less() -> None:
@@ -81,7 +108,7 @@ def test_too_little_memory_says_what_was_asked_for_and_what_takes_less() -> None
         wide = ops.broadcast_to(ops.sum(outputs), (2**22, 2**21))  # 32 TiB
         return ops.sum(ops.square(wide)) + ops.sum(labels)
 
-    model = compiled(huge, guard.GuardedAdam(1e-2))
+    model = compiled(huge, optimizers.Adam(1e-2))
     with pytest.raises(
         ValueError, match=r"^no memory to train sequential.* on a batch of 4 x 3 "
     ) as caught:
@@ -92,7 +119,7 @@ def test_too_little_memory_says_what_was_asked_for_and_what_takes_less() -> None
 
 
 def test_other_errors_are_passed_on() -> None:
-    model = compiled(square, guard.GuardedAdam(1e-2))
+    model = compiled(square, optimizers.Adam(1e-2))
     with pytest.raises(ValueError, match="input shape"):
         guard.step(model, IMAGES[:, :2], IMAGES[:, :2], SETTINGS, lambda: "")
 
@@ -113,13 +140,20 @@ ON_JAX = """
 import sys
 from pathlib import Path
 import keras
-from tests.fcn import test_guard, test_training
+from tests.fcn import test_guard, test_optimizers, test_training
 assert keras.config.backend() == "jax"
-test_guard.test_with_finite_numbers_the_bits_are_those_of_adam()
+for kind in test_guard.KINDS:
+    test_guard.test_with_finite_numbers_the_bits_are_those_of_keras(kind)
 for loss, said in test_guard.BROKEN:
-    test_guard.test_what_is_not_finite_stops_before_a_weight_moves(loss, said)
+    kind = "accumulating with momentum"
+    test_guard.test_what_is_not_finite_stops_before_anything_moves(loss, said, kind)
+for name in ("adam, bias rate and decay", "sgd, four steps to a move"):
+    test_optimizers.test_weights_move_as_in_numpy(name)
 test_training.test_killed_and_started_again_it_ends_with_the_same_bits(
     5, 3, "best", Path(sys.argv[1])
+)
+test_training.test_killed_between_two_moves_it_ends_with_the_same_bits(
+    3, test_training.HEAVY, Path(sys.argv[1]) / "moves"
 )
 """
 

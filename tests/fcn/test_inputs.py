@@ -1,11 +1,13 @@
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import grain
 import numpy as np
 import pytest
 
-from fcn import inputs
+from fcn import augment, inputs
 from fcn.dataset import IGNORE
 from fcn.records import Records
 from fcn.schema.training import Training
@@ -24,7 +26,7 @@ def source(count: int) -> inputs.InMemory:
     )
 
 
-def settings(**changed: int) -> Training:
+def settings(**changed: Any) -> Training:
     values = {"epochs": 3, "batch": 4, "shift": 2} | changed
     return Training(learning_rate=1e-3, warmup=0.0, **values)
 
@@ -46,17 +48,6 @@ def equal(some: list[tuple[np.ndarray, ...]], other: list[tuple[np.ndarray, ...]
     )
 
 
-@pytest.mark.parametrize(
-    ("down", "right"), [(0, 0), (2, 3), (-2, -3), (1, -5), (0, WIDTH - 1), (HEIGHT, 0), (99, 99)]
-)
-def test_pixels_move_and_the_rest_is_filled(down: int, right: int) -> None:
-    pixels = np.arange(1, 1 + HEIGHT * WIDTH).reshape(HEIGHT, WIDTH)
-    moved = inputs.shifted(pixels, down, right, -1)
-    for y, x in np.ndindex(HEIGHT, WIDTH):
-        inside = 0 <= y - down < HEIGHT and 0 <= x - right < WIDTH
-        assert moved[y, x] == (pixels[y - down, x - right] if inside else -1)
-
-
 def test_image_and_label_move_together_black_and_ignored_where_nothing_was() -> None:
     moved = 0
     for images, labels in read(inputs.batches(source(8), settings(), 1)):
@@ -69,7 +60,7 @@ def test_image_and_label_move_together_black_and_ignored_where_nothing_was() -> 
 
 
 def test_shifts_reach_the_largest_in_all_directions_and_go_no_further() -> None:
-    drawn = inputs.Shift(2)
+    drawn = augment.Augment(settings(shift=2))
     rng = np.random.default_rng(0)
     label = source(1)[0]["label"]
     there = {
@@ -148,6 +139,53 @@ def test_a_batch_as_large_as_the_split_is_taken() -> None:
 def test_a_batch_larger_than_the_split_is_refused() -> None:
     with pytest.raises(ValueError, match=r"^training\.batch: got 4, allowed: 1\.\.3"):
         inputs.batches(source(3), settings(), 1)
+
+
+def test_with_everything_altered_any_part_is_still_the_same_part_of_the_whole() -> None:
+    altered = {"flip": True, "scale": (0.7, 1.4), "crop": (5, 5)}
+    batches = inputs.batches(source(9), settings(**altered), 1)
+    whole = read(batches)
+    assert whole[0][0].shape == (4, 5, 5, 2)
+    assert equal(read(batches[3:]), whole[3:])
+    assert not equal(read(inputs.batches(source(9), settings(**altered), 2)), whole)
+
+
+@pytest.mark.parametrize(("examples", "accumulate", "steps"), [(8, 2, 2), (12, 2, 2), (27, 3, 6)])
+def test_an_epoch_ends_with_a_move_of_the_weights(
+    examples: int, accumulate: int, steps: int
+) -> None:
+    batches = inputs.batches(source(examples), settings(accumulate=accumulate), 1)
+    assert len(batches) == 3 * steps
+
+
+def test_more_batches_to_a_move_than_the_split_has_are_refused() -> None:
+    message = r"^training\.accumulate: got 3, allowed: 1\.\.2, the split's batches of 4"
+    with pytest.raises(ValueError, match=message):
+        inputs.batches(source(9), settings(accumulate=3), 1)
+
+
+@dataclass
+class Sized:
+    """What is asked of `Records` for the sizes of its images."""
+
+    sizes: list[tuple[int, int]]
+    folder: Path = Path("records")
+
+    @property
+    def rows(self) -> list[dict[str, int]]:
+        return [{"height": height, "width": width} for height, width in self.sizes]
+
+
+def test_images_of_several_sizes_are_refused_where_a_batch_has_several() -> None:
+    split = Sized([(3, 4)] * 5 + [(4, 3)] * 3 + [(5, 5), (6, 6)])
+    with pytest.raises(ValueError, match=r"^training\.crop: not set") as caught:
+        inputs.require_equal_sizes(split, settings())
+    said = str(caught.value)
+    assert "the images of records have 4 sizes, 3x4 (5), 4x3 (3), 5x5 (1), …" in said
+    assert "set `crop: [height, width]`, or `batch: 1, accumulate: 4`" in said
+    for fits in (settings(batch=1), settings(crop=(3, 3))):
+        inputs.require_equal_sizes(split, fits)
+    inputs.require_equal_sizes(Sized([(3, 4)] * 5), settings())
 
 
 @pytest.mark.parametrize("shift", [0, 2])

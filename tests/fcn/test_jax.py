@@ -48,12 +48,22 @@ runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
 """
 
 
-def first_steps(path: Path) -> dict[str, Any]:
+RECIPES: list[dict[str, Any]] = [
+    {"learning_rate": 1e-3},
+    {
+        **{"optimizer": "sgd", "momentum": 0.9, "bias_rate": 2, "weight_decay": 5e-4},
+        **{"learning_rate": 1e-6, "normalise": "sum", "class_weights": [0.5, 1, 2]},
+    },
+]
+
+
+def first_steps(path: Path, recipe: dict[str, Any]) -> dict[str, Any]:
     """Open the model, predict, train a few steps; runs on either backend."""
     import keras
     import numpy as np
 
-    from fcn import losses, models
+    from fcn import losses, models, optimizers
+    from fcn.schema.training import Training
 
     rng = np.random.default_rng(3)
     images = rng.integers(256, size=(3, 4, 40, 36, 1)).astype("uint8")
@@ -62,9 +72,11 @@ def first_steps(path: Path) -> dict[str, Any]:
     model = models.load(path)
     three = images[0][:3]  # does not divide by two devices, and need not
     logits = keras.ops.convert_to_numpy(model.predict_on_batch(three))
-    optimizer = keras.optimizers.Adam(1e-3)
+    usual = {"epochs": 1, "batch": 4, "warmup": 0, "shift": 0, "schedule": "constant"}
+    wanted = Training.model_validate({**usual, **recipe})
+    optimizer, loss = optimizers.wanted(wanted, 3), losses.wanted(wanted, wanted.class_weights)
     compiled = keras.backend.backend() == "jax"
-    model.compile(optimizer, losses.pixel_cross_entropy, jit_compile=compiled)
+    model.compile(optimizer, loss, jit_compile=compiled)
     steps = [float(model.train_on_batch(*batch)) for batch in zip(images, labels, strict=True)]
     first = model.weights[0].value
     devices = len(first.devices()) if compiled else 1
@@ -84,9 +96,10 @@ from fcn.schema.network import Network
 folder = Path(sys.argv[1])
 common = settings.load("digits", folder).common.model_copy(update={{"backend": "jax"}})
 backend.use(common)
-np.savez(folder / "one.npz", **first_steps(folder / "start.keras"))
+for number, recipe in enumerate({RECIPES}):
+    np.savez(folder / f"one-{{number}}.npz", **first_steps(folder / "start.keras", recipe))
 backend.use(common.model_copy(update={{"devices": 2}}))
-np.savez(folder / "two.npz", **first_steps(folder / "start.keras"))
+np.savez(folder / "two.npz", **first_steps(folder / "start.keras", {RECIPES[0]}))
 print(os.environ["XLA_FLAGS"])
 backend.use(common.model_copy(update={{"devices": 3}}))
 """
@@ -132,8 +145,12 @@ def by_jax(project: Path, tiny: Network, keras_ready: None) -> Done:
     return python(ON_JAX, project, XLA_FLAGS="--xla_force_host_platform_device_count=2")
 
 
-def test_both_backends_see_the_same_network_and_train_it_alike(by_jax: Done, project: Path) -> None:
-    theirs, ours = np.load(project / "one.npz"), first_steps(project / "start.keras")
+@pytest.mark.parametrize("number", range(len(RECIPES)))
+def test_both_backends_see_the_same_network_and_train_it_alike(
+    number: int, by_jax: Done, project: Path
+) -> None:
+    theirs = np.load(project / f"one-{number}.npz")
+    ours = first_steps(project / "start.keras", RECIPES[number])
     scale = np.abs(ours["logits"]).max()
     assert scale > 0.01
     np.testing.assert_allclose(theirs["logits"], ours["logits"], atol=1e-4 * scale)
@@ -142,7 +159,7 @@ def test_both_backends_see_the_same_network_and_train_it_alike(by_jax: Done, pro
 
 
 def test_two_devices_train_as_one_with_the_same_batch(by_jax: Done, project: Path) -> None:
-    one, two = np.load(project / "one.npz"), np.load(project / "two.npz")
+    one, two = np.load(project / "one-0.npz"), np.load(project / "two.npz")
     assert (one["devices"], two["devices"]) == (1, 2)
     np.testing.assert_allclose(two["losses"], one["losses"], rtol=1e-5)
     np.testing.assert_allclose(two["logits"], one["logits"], rtol=1e-4, atol=1e-6)

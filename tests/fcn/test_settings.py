@@ -134,6 +134,57 @@ def test_a_wrong_value_is_refused_with_its_place_and_what_is_allowed(
     assert allowed in rest.partition(", allowed: ")[2]
 
 
+PUBLISHED = """{epochs: 7, batch: 1, warmup: 0, shift: 0, learning_rate: 1.0e-10,
+      optimizer: sgd, momentum: 0.99, normalise: sum, schedule: constant, bias_rate: 2,
+      weight_decay: 5.0e-4, class_weights: {background: 0.5}, scale: [0.9, 1.1], crop: [64, 64],
+      flip: true, accumulate: 20}"""
+TRAINING = "{epochs: 7, batch: 16, learning_rate: 3.0e-3, warmup: 0.05, shift: 10}"
+
+
+def test_a_published_recipe_is_accepted(tree: Tree) -> None:
+    recipe = settings.load("digits", tree(TRAINING, PUBLISHED)).table.models["digits-fcn32s"]
+    assert recipe.training.scale == (0.9, 1.1)
+    assert recipe.training.class_weights == {"background": 0.5}
+
+
+SENSELESS = {
+    "momentum: 0.9": "`momentum:` stands there exactly when `optimizer: sgd`",
+    "optimizer: sgd": "`momentum:` stands there exactly when `optimizer: sgd`",
+    "nesterov: true": "`nesterov: true` needs a `momentum:` above 0",
+    "optimizer: sgd, momentum: 0, nesterov: true": "`nesterov: true` needs a `momentum:` above 0",
+    "schedule: poly": "`power:` stands there exactly when `schedule: poly`",
+    "power: 0.9": "`power:` stands there exactly when `schedule: poly`",
+    "schedule: steps": "`drops:` stands there exactly when `schedule: steps`",
+    "drops: [0.5]": "`drops:` stands there exactly when `schedule: steps`",
+    "factor: 0.5": "`factor:` stands there only with `schedule: steps`",
+    "schedule: steps, drops: [0.5, 0.5]": "drops: got [0.5, 0.5], allowed: shares that rise",
+    "scale: [1.1, 0.9]": "scale: got [1.1, 0.9], allowed: the lowest factor, then the highest",
+    "class_weights: often": "class_weights: got 'often', allowed: `median-frequency`, a list",
+    "class_weights: [1, -1]": "class_weights: got [1, -1], allowed: `median-frequency`, a list",
+    "class_weights: {a: .nan}": "class_weights: got {'a': nan}, allowed: `median-frequency`, a",
+    "class_weights: [0, 0]": "class_weights: got [0, 0], allowed: weights of which one is above 0",
+    "crop: [64]": "crop.1: missing",
+}
+
+
+@pytest.mark.parametrize(("more", "line"), SENSELESS.items(), ids=SENSELESS)
+def test_settings_of_a_training_that_do_not_fit_each_other_are_refused(
+    more: str, line: str, tree: Tree
+) -> None:
+    message = refusal(tree(TRAINING, TRAINING.replace("}", f", {more}}}")))
+    assert "models.digits-fcn32s.training" in message
+    assert line in message
+
+
+@pytest.mark.parametrize(
+    "more", ["normalise: sum", "class_weights: median-frequency", "crop: [9, 9]"]
+)
+def test_what_is_said_of_pixels_is_refused_for_a_classifier(more: str, tree: Tree) -> None:
+    message = refusal(tree("2.0e-3, warmup", f"2.0e-3, {more}, warmup"))
+    assert f"{LEARN}.{more.partition(':')[0]}: got" in message
+    assert "only `models` may set this" in message
+
+
 UNKNOWN = {
     "raw": (
         "    raw: digits\n    convert",
@@ -373,6 +424,24 @@ DEFAULTS = {
     "Convert.folder": None,
     "Validate.severity": {},
     "Validate.near": 4,
+    "Training.accumulate": 1,
+    "Training.optimizer": "adam",
+    "Training.momentum": None,
+    "Training.nesterov": False,
+    "Training.bias_rate": 1.0,
+    "Training.weight_decay": 0.0,
+    "Training.schedule": "cosine",
+    "Training.power": None,
+    "Training.drops": None,
+    "Training.factor": 0.1,
+    "Training.normalise": "mean",
+    "Training.class_weights": None,
+    "Training.flip": False,
+    "Training.scale": None,
+    "Training.crop": None,
+    "Training.brightness": 0.0,
+    "Training.contrast": 0.0,
+    "Training.saturation": 0.0,
     "Training.patience": None,
     "Training.keep": "last",
     "Backbone.classifier": None,

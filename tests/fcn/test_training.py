@@ -1,13 +1,14 @@
 import math
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 import pytest
 from keras import ops
 
-from fcn import checkpoints, inputs, losses, models, training
+from fcn import checkpoints, inputs, losses, models, optimizers, training
 from fcn.dataset import IGNORE
 from fcn.schema.common import Checkpoints
 from fcn.schema.network import Network
@@ -18,7 +19,7 @@ CLASSES = 3
 RATE = 1e-2
 
 
-def settings(**changed: float) -> Training:
+def settings(**changed: Any) -> Training:
     values = {"epochs": 2, "batch": 4, "learning_rate": RATE, "warmup": 0.25, "shift": 2}
     return Training.model_validate(values | changed)
 
@@ -62,31 +63,13 @@ def same(one: keras.Model, two: keras.Model) -> bool:
     )
 
 
-@pytest.mark.parametrize(("warmup", "top"), [(0.25, 10), (0.0, 0), (0.01, 0), (0.5, 20)])
-def test_the_rate_rises_from_0_to_the_highest_and_falls_to_0(warmup: float, top: int) -> None:
-    schedule = training.schedule(settings(warmup=warmup), 40)
-    rates = [float(schedule(step)) for step in range(41)]
-    assert rates[0] == (0 if top else pytest.approx(RATE))
-    assert rates[top] == max(rates) == pytest.approx(RATE)
-    assert rates[40] == pytest.approx(0, abs=1e-9)
-    rise, fall = np.diff(rates[: top + 1]), np.diff(rates[top:])
-    np.testing.assert_allclose(rise, RATE / max(top, 1), rtol=1e-4)
-    assert (fall < 0).all()
-    # Half of a cosine: half way it stands at half the height.
-    assert rates[(40 + top) // 2] == pytest.approx(RATE / 2)
-
-
-def test_a_single_step_has_a_rate() -> None:
-    assert float(training.schedule(settings(warmup=0.0), 1)(0)) == pytest.approx(RATE)
-
-
 def test_a_training_is_its_batches_one_after_the_other(tiny: Network) -> None:
     wanted = settings(epochs=3)
     model, by_hand = network(tiny), network(tiny)
     epochs = fit(model, wanted)
     batches = inputs.batches(source(10), wanted, seed=1)
     steps = len(batches)
-    rate = training.schedule(wanted, steps)
+    rate = optimizers.schedule(wanted, steps)
     by_hand.compile(keras.optimizers.Adam(rate), losses.pixel_cross_entropy)
     found = []
     for step in range(steps):
@@ -233,6 +216,57 @@ def test_killed_and_started_again_it_ends_with_the_same_bits(
     assert same(whole, again)
     assert curve == curve_again
     assert len(curve or []) == 4
+
+
+HEAVY = {"optimizer": "sgd", "momentum": 0.99, "normalise": "sum", "learning_rate": 1e-6}
+
+
+@pytest.mark.parametrize(("stop", "recipe"), [(3, HEAVY), (6, {})], ids=["heavy momentum", "adam"])
+def test_killed_between_two_moves_it_ends_with_the_same_bits(
+    stop: int, recipe: dict[str, Any], tmp_path: Path
+) -> None:
+    """Two batches to a move; killed after the first of them, or between two moves."""
+    wanted = settings(epochs=4, batch=2, accumulate=2, flip=True, scale=(0.8, 1.2), **recipe)
+    whole, curve = trained(tmp_path / "whole", wanted, every=3)
+    assert trained(tmp_path / "killed", wanted, 1, stop)[1] is None
+    again, curve_again = trained(tmp_path / "killed", wanted, every=1)
+    assert same(whole, again)
+    assert curve == curve_again
+    assert (curve or [])[-1].step == 16
+    assert not same(whole, small())
+
+
+def test_with_accumulation_weights_move_only_at_every_nth_step(tmp_path: Path) -> None:
+    wanted = settings(epochs=1, batch=2, accumulate=2)
+    moved = []
+    for stop in range(1, 4):
+        model, _ = trained(tmp_path / str(stop), wanted, every=9, stop=stop)
+        moved.append(not same(model, small()))
+    assert moved == [False, True, True]
+
+
+def test_images_of_any_sizes_are_trained_on_one_by_one() -> None:
+    """The published recipe: one image to a step, as it is; 1e-10, summed, momentum 0.99."""
+    examples = [
+        {
+            "image": np.full((8 + n, 20 - n, 1), 99, np.uint8),
+            "label": np.full((8 + n, 20 - n), n % 3),
+        }
+        for n in range(6)
+    ]
+    wanted = settings(
+        **{**HEAVY, "learning_rate": 1e-10},
+        **{"batch": 1, "shift": 0, "warmup": 0.0, "schedule": "constant"},
+        **{"bias_rate": 2, "weight_decay": 5e-4},
+    )
+    batches = inputs.batches(inputs.InMemory(examples), wanted, seed=1)
+    model = small()
+    loss = losses.wanted(wanted, None)
+    epochs = training.fit(model, loss, batches, wanted, unmeasured, unseen)
+    assert [epoch.step for epoch in epochs] == [6, 12]
+    assert epochs[0].loss > 50  # of each image, not of a pixel
+    assert epochs[0].learning_rate == pytest.approx(1e-10)
+    assert not same(model, small())
 
 
 def test_killed_while_it_waits_for_a_better_score_it_waits_no_longer(tmp_path: Path) -> None:
