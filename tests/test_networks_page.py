@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from fcn import settings
 from fcn.schema.network import Network
 from fcn.schema.table import Model
 
@@ -17,6 +16,12 @@ PAGE = (ROOT / "docs/networks.md").read_text("utf-8")
 ELSEWHERE = {"m2nist": "mnist_small", "unet": "unet"}
 SIZES = {"m2nist": (64, 84, 1, 10), "unet": (128, 128, 3, 21)}
 """Height, width, channels, classes of the source; else the paper's 500x500x3 and 21."""
+HIDDEN = {
+    "vgg16": r"normalise|conv\d_\d",
+    "mnist_small": "normalise|pad",
+    "unet": r"normalise|conv\d_1|up_block\da",
+}
+"""What the drawings leave out: of several convolutions in a row all, or all but the last."""
 PADDED = ("fcn32s", "fcn16s", "fcn8s", "fcn8s_at_once")
 """Published with `align: pad100`."""
 
@@ -26,18 +31,17 @@ def names(folder: str) -> list[str]:
 
 
 def drawing(head: str, align: str = "same") -> str:
-    """Return a Mermaid flowchart of the network from its first map that the head takes."""
+    """Return a Mermaid flowchart of the network; VGG-16 shows its pooling and fc6, fc7 only."""
     import keras
 
-    from fcn import backend, models
+    from fcn import models
 
-    backend.use(settings.load("digits", ROOT).common)
     height, width, channels, classes = SIZES.get(head, (500, 500, 3, 21))
     shape = Network(
         width=1.0,
         fc=not head.endswith("_relu"),
         fc6_kernel=1 if head == "m2nist" else 7,
-        dropout=0.5,
+        dropout=0.0,
         mean=0.0,
         scale=1.0,
         align=align,
@@ -54,18 +58,19 @@ def drawing(head: str, align: str = "same") -> str:
         layer.name: layer
         for layer in model.layers
         if not isinstance(layer, keras.layers.Dropout | keras.layers.InputLayer)
-        and layer.name not in ("normalise", "pad")
+        and not re.fullmatch(HIDDEN[ELSEWHERE.get(head, "vgg16")], layer.name)
     }
     lines = ["```mermaid", "flowchart TD", f'  images["images {sizes["images"]}"]']
     for name, layer in shown.items():
         kind = _kind(layer)
-        lines.append(f'  {name}["{name}{kind}<br>{sizes[name]}"]')
+        node = f'{name}["{name}{kind}<br>{sizes[name]}"]'
         inputs = layer.input if isinstance(layer.input, list) else [layer.input]
         for x in inputs[:1] if name.endswith("_crop") else inputs:
             before = x._keras_history.operation
             while before.name not in shown and before.name != "images":
                 before = before.input._keras_history.operation
-            lines.append(f"  {before.name} --> {name}")
+            lines.append(f"  {before.name} --> {node}")
+            node = name
     return "\n".join([*lines, "```"])
 
 
@@ -84,6 +89,7 @@ DRAWINGS = [(head, "same") for head in names("heads")]
 DRAWINGS += [(head, "pad100") for head in PADDED]
 
 
+@pytest.mark.usefixtures("keras_ready")
 @pytest.mark.parametrize(("head", "align"), DRAWINGS)
 def test_every_head_is_drawn_as_it_is_built(head: str, align: str) -> None:
     assert between(f"{head} {align}") == drawing(head, align)
