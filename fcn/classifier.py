@@ -21,16 +21,16 @@ from fcn.schema.backbone import Backbone, Classifier
 def build(settings: Backbone, classifier: Classifier, channels: int, classes: int) -> keras.Model:
     """Return the dense network: images B side side C -> logits B classes.
 
-    Up to pool5 it is the backbone; then dense layers fc6, fc7 and `score` over what is left.
+    Up to its last pooling it is the backbone; then come its dense layers, as fc6 and fc7, and
+    `score` over what is left.
     """
     images = keras.Input((classifier.side, classifier.side, channels), name="images")
-    taps = models.module(fcn.backbones, settings.module).taps(images, settings.network)
-    x = layers.Flatten(name="flatten")(taps["pool5"])
-    for name in ("fc6", "fc7"):
+    module = models.module(fcn.backbones, settings.module)
+    x = module.taps(images, settings.network)[module.FLATTENED]
+    x = layers.Flatten(name="flatten")(x)
+    for name, width in module.dense(settings.network).items():
         start = keras.initializers.HeNormal()
-        x = layers.Dense(
-            taps["fc7"].shape[-1], activation="relu", kernel_initializer=start, name=name
-        )(x)
+        x = layers.Dense(width, activation="relu", kernel_initializer=start, name=name)(x)
         x = layers.Dropout(settings.network.dropout, name=f"drop{name[-1]}")(x)
     logits = layers.Dense(classes, dtype="float32", name="score")(x)
     return keras.Model(images, logits, name="classifier")
@@ -80,12 +80,19 @@ def accuracy(model: keras.Model, crops: Sequence[Crop], side: int) -> float:
 
 
 def decapitate(dense: keras.Model, backbone: keras.Model) -> None:
-    """Give the backbone the classifier's weights, its dense fc6 and fc7 as convolutions."""
-    headless = keras.Model(dense.input, dense.get_layer("flatten").output, name=dense.name)
-    trunk = keras.Model(backbone.input, backbone.get_layer("pool5").output, name=backbone.name)
+    """Give the backbone the classifier's weights, its dense fc6 and fc7 as convolutions.
+
+    Dense layers without a namesake in the backbone are thrown away.
+    """
+    flatten = dense.get_layer("flatten")
+    below = dense.layers[dense.layers.index(flatten) - 1].name
+    headless = keras.Model(dense.input, flatten.output, name=dense.name)
+    trunk = keras.Model(backbone.input, backbone.get_layer(below).output, name=backbone.name)
     weights.transplant(headless, trunk)
-    for name in ("fc6", "fc7"):
-        weights.convolutionalize(dense.get_layer(name), backbone.get_layer(name))
+    convolutions = {layer.name: layer for layer in backbone.layers}
+    for layer in dense.layers:
+        if isinstance(layer, layers.Dense) and layer.name in convolutions:
+            weights.convolutionalize(layer, convolutions[layer.name])
 
 
 def _example(crop: Crop, side: int) -> inputs.Example:

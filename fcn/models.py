@@ -3,11 +3,13 @@
 A model takes images B H W C in 0..255 of any H and W and returns logits B H W K of the same size.
 """
 
+import fnmatch
 import importlib
 import json
 import pkgutil
 import textwrap
 import zipfile
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import ModuleType
 
@@ -15,8 +17,10 @@ import keras
 
 import fcn.backbones
 import fcn.heads
-from fcn import files, layers, losses  # noqa: F401  registered by their import
-from fcn.schema.network import Network
+from fcn import files, losses  # noqa: F401  registered by their import
+from fcn.decoder import SCORES, Decoder, Taps
+from fcn.layers import ResizeLike, Shrink
+from fcn.schema.network import Network, Start
 from fcn.text import nearest
 
 EPOCH = "2000-01-01@00:00:00"
@@ -37,20 +41,60 @@ def module(package: ModuleType, name: str) -> ModuleType:
 
 
 def backbone(name: str, network: Network, channels: int) -> keras.Model:
-    """Return the fully convolutional backbone: images B H W C -> fc7."""
+    """Return the fully convolutional backbone: images B H W C -> its last map, at full size."""
     images = keras.Input((None, None, channels), name="images")
     taps = module(fcn.backbones, name).taps(images, network)
-    return keras.Model(images, taps["fc7"], name=name)
+    return keras.Model(images, taps["last"], name=name)
 
 
 def network(
-    head: str, backbone_name: str, shape: Network, channels: int, classes: int
+    head: str,
+    backbone_name: str,
+    shape: Network,
+    channels: int,
+    classes: int,
+    upsampling: Start | Mapping[str, Start] | None = None,
+    freeze: Iterable[str] = (),
 ) -> keras.Model:
-    """Return a segmentation network: images B H W C -> logits B H W K."""
+    """Return a segmentation network: images B H W C -> logits B H W K.
+
+    Raises:
+        ValueError: the head does not fit the backbone, or `upsampling` or `freeze` name no layer.
+    """
     images = keras.Input((None, None, channels), name="images")
-    taps = module(fcn.backbones, backbone_name).taps(images, shape)
-    logits = module(fcn.heads, head).logits(images, taps, classes)
-    return keras.Model(images, logits, name=head)
+    seen = (
+        images if shape.resize == 1 else Shrink(shape.resize, dtype=SCORES, name="shrink")(images)
+    )
+    taps = Taps(module(fcn.backbones, backbone_name).taps(seen, shape))
+    make = Decoder(classes, shape.align, upsampling)
+    logits = module(fcn.heads, head).logits(seen, taps, make)
+    if seen is not images:
+        logits = ResizeLike(dtype=SCORES, name="enlarge")([logits, images])
+    model = keras.Model(images, logits, name=head)
+    if isinstance(upsampling, Mapping):
+        known = [x.name for x in model.layers if isinstance(x, keras.layers.Conv2DTranspose)]
+        for name in upsampling.keys() - known:
+            raise ValueError(f"upsampling: no layer {name!r} upsamples; {nearest(name, known)}")
+    _freeze(model, freeze)
+    return model
+
+
+def stride(head: str, shape: Network) -> int:
+    """Return how many pixels of the input lie between two scores of the head."""
+    return round(module(fcn.heads, head).STRIDE / shape.resize)
+
+
+def _freeze(model: keras.Model, patterns: Iterable[str]) -> None:
+    """Keep the layers as they are whose names match, as `conv1_1` or `conv1*`."""
+    learned = {layer.name: layer for layer in model.layers if layer.weights}
+    for pattern in patterns:
+        names = fnmatch.filter(learned, pattern)
+        if not names:
+            raise ValueError(f"freeze: no layer {pattern!r} learns; {nearest(pattern, learned)}")
+        for name in names:
+            learned[name].trainable = False
+    if not model.trainable_weights:
+        raise ValueError(f"freeze: {', '.join(patterns)} leaves nothing to learn")
 
 
 def save(model: keras.Model, path: Path) -> None:

@@ -16,7 +16,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-import fcn.heads
 from fcn import backend, counting, door, files, pictures, policies, settings, tallies, verdict
 from fcn import metrics as measured
 from fcn.records import Labels, Records
@@ -90,7 +89,7 @@ def evaluate(
         run.metrics({name: value for name, value in numbers.items() if isinstance(value, float)})
         run.metrics({f"iou_{name}": value for name, value in numbers["class_iou"].items()})
     write_plots(plots, images.total, names)
-    stride = models.module(fcn.heads, wanted.head).STRIDE
+    stride = models.stride(wanted.head, loaded.table.network(key))
     content = {"split": told.split, "images": len(split), "stride": stride, **numbers}
     files.write_json(metrics, content)
     door.say(f"{key}: " + ", ".join(f"{name} {numbers[name]:.4f}" for name in measured.SCORES))

@@ -47,7 +47,15 @@ def train(
     batches = inputs.batches(inputs.FromRecords(inputs.kept(split)), wanted.training, seed)
     measured = inputs.kept(val)
     numbers = inputs.numbers(len(split), wanted.training, seed)
-    model = models.network(wanted.head, wanted.backbone, shape, names.channels, len(names.classes))
+    model = models.network(
+        wanted.head,
+        wanted.backbone,
+        shape,
+        names.channels,
+        len(names.classes),
+        wanted.upsampling,
+        wanted.freeze,
+    )
     new = weights.transplant(models.load(start), model)
     door.say(f"{key}: starts from {start}; new layers: {', '.join(new) or 'none'}")
     shown = wanted.model_dump() | {"network": shape.model_dump(), **common.model_dump()}

@@ -4,39 +4,62 @@ Simonyan & Zisserman, arXiv 1409.1556, table 1 column D; made convolutional as i
 Darrell, "Fully Convolutional Networks for Semantic Segmentation", arXiv 1411.4038, section 4.1.
 Layer names are the paper's code's (shelhamer/fcn.berkeleyvision.org).
 
-Shapes: images B H W C in 0..255, any H and W; pool`n` is B ceil(H/2^n) ceil(W/2^n) K_n.
+Shapes: images B H W C in 0..255, any H and W; pool`n` is B ceil(H/2^n) ceil(W/2^n) K_n, and with
+`align: pad100` B ceil((H+198)/2^n) ceil((W+198)/2^n) K_n.
 """
 
 import keras
 from keras import KerasTensor, layers
 
+from fcn.layers import channels, normalise
 from fcn.schema.network import Network
 
 BLOCKS = ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))
 """Convolutions and channels of each block at width 1."""
 FC = 4096
 """Channels of fc6 and fc7 at width 1."""
+FLATTENED = "pool5"
+"""The map that the classifier's dense layers stand on."""
+
+
+def dense(network: Network) -> dict[str, int]:
+    """Return the classifier's dense layers below its scores: name and width."""
+    width = channels(FC, network.fc_width or network.width)
+    return {"fc6": width, "fc7": width} if network.fc else {}
 
 
 def taps(images: KerasTensor, network: Network) -> dict[str, KerasTensor]:
-    """Return the named maps pool1 … pool5 and fc7 over `images`."""
-    x = layers.Rescaling(1 / network.scale, -network.mean / network.scale, name="normalise")(images)
+    """Return the named maps over `images`.
+
+    block1 … block5 before their pooling, pool1 … pool5, fc7 if there is one, and `last`.
+    """
+    x = normalise(images, network)
+    padded = network.align == "pad100"
+    if padded:
+        x = layers.ZeroPadding2D(100, name="pad100")(x)
     found = {}
-    for block, (convolutions, channels) in enumerate(BLOCKS, start=1):
+    for block, (convolutions, published) in enumerate(BLOCKS, start=1):
         for number in range(1, convolutions + 1):
             name = f"conv{block}_{number}"
-            x = _convolution(x, round(channels * network.width), 3, name)
+            valid = padded and name == "conv1_1"
+            x = _convolution(x, channels(published, network.width), 3, name, valid)
+        found[f"block{block}"] = x
         x = layers.MaxPooling2D(2, padding="same", name=f"pool{block}")(x)
         found[f"pool{block}"] = x
-    fc = round(FC * network.width)
-    for name, kernel in (("fc6", network.fc6_kernel), ("fc7", 1)):
-        x = _convolution(x, fc, kernel, name)
+    for name, width in dense(network).items():
+        x = _convolution(x, width, network.fc6_kernel if name == "fc6" else 1, name, padded)
         x = layers.Dropout(network.dropout, name=f"drop{name[-1]}")(x)
-    return found | {"fc7": x}
+        found[name] = x
+    return found | {"last": x}
 
 
-def _convolution(x: KerasTensor, channels: int, kernel: int, name: str) -> KerasTensor:
+def _convolution(x: KerasTensor, filters: int, kernel: int, name: str, valid: bool) -> KerasTensor:
     start = keras.initializers.HeNormal()
     return layers.Conv2D(
-        channels, kernel, padding="same", activation="relu", kernel_initializer=start, name=name
+        filters,
+        kernel,
+        padding="valid" if valid else "same",
+        activation="relu",
+        kernel_initializer=start,
+        name=name,
     )(x)

@@ -2,12 +2,12 @@
 
 from keras import KerasTensor
 
-from fcn.layers import score, upsample
+from fcn.decoder import Decoder, Taps
 
 STRIDE = 32
 
 
-def logits(images: KerasTensor, taps: dict[str, KerasTensor], classes: int) -> KerasTensor:
+def logits(images: KerasTensor, taps: Taps, make: Decoder) -> KerasTensor:
     """Return logits B H W K from the backbone's taps."""
-    score_fr = score(taps["fc7"], classes, "score_fr")
-    return upsample(score_fr, 32, images, "upscore32")
+    score_fr = make.score(taps["last"], "score_fr")
+    return make.crop(make.upsample(score_fr, 32, "upscore32"), images)

@@ -2,18 +2,18 @@
 
 from keras import KerasTensor
 
-from fcn.layers import fuse, score, upsample
+from fcn.decoder import Decoder, Taps
 
 STRIDE = 8
 
 
-def logits(images: KerasTensor, taps: dict[str, KerasTensor], classes: int) -> KerasTensor:
+def logits(images: KerasTensor, taps: Taps, make: Decoder) -> KerasTensor:
     """Return logits B H W K from the backbone's taps."""
-    score_fr = score(taps["fc7"], classes, "score_fr")
-    score_pool4 = score(taps["pool4"], classes, "score_pool4")
-    score_pool3 = score(taps["pool3"], classes, "score_pool3")
-    upscore2 = upsample(score_fr, 2, score_pool4, "upscore2")
-    fuse_pool4 = fuse(upscore2, score_pool4, "fuse_pool4")
-    upscore_pool4 = upsample(fuse_pool4, 2, score_pool3, "upscore_pool4")
-    fuse_pool3 = fuse(upscore_pool4, score_pool3, "fuse_pool3")
-    return upsample(fuse_pool3, 8, images, "upscore8")
+    score_fr = make.score(taps["last"], "score_fr")
+    score_pool4 = make.score(taps["pool4"], "score_pool4")
+    score_pool3 = make.score(taps["pool3"], "score_pool3")
+    upscore2 = make.upsample(score_fr, 2, "upscore2")
+    fuse_pool4 = make.fuse(upscore2, score_pool4, "fuse_pool4")
+    upscore_pool4 = make.upsample(fuse_pool4, 2, "upscore_pool4")
+    fuse_pool3 = make.fuse(upscore_pool4, score_pool3, "fuse_pool3")
+    return make.crop(make.upsample(fuse_pool3, 8, "upscore8"), images)

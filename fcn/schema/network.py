@@ -1,20 +1,49 @@
 """The shape of a network."""
 
-from pydantic import PositiveInt
+from typing import Annotated, Literal, Self
+
+import pydantic
+from pydantic import Field, PositiveInt
 
 from fcn.schema.values import Finite, Fraction, Positive, Settings
 
+Align = Literal["same", "pad100"]
+Factor = Annotated[float, Field(gt=0, le=1)]
+Means = Annotated[tuple[Finite, Finite, Finite], Field(strict=False)]
+Start = Literal["bilinear", "random"]
+PAD100_MOST = 7
+"""The side of pool5 over an image of one pixel that was padded by 100: no fc6 may be larger."""
+
 
 class Network(Settings):
-    """The shape of a backbone."""
+    """The shape of a backbone, and what it does to an image first."""
 
     width: Positive
     """Factor on all channel counts; 1 is VGG-16 as published."""
+    fc: bool = True
+    """With the layers that were dense in the classifier: fc6 and fc7."""
+    fc_width: Positive | None = None
+    """Factor on the channels of those; `width` where not given."""
     fc6_kernel: PositiveInt
     """Side of fc6's kernel at stride 32; 7 as published."""
     dropout: Fraction
     """After fc6 and fc7; 0.5 as published."""
-    mean: Finite
-    """Subtracted from pixel values 0..255."""
+    order: Literal["rgb", "bgr"] = "rgb"
+    """Channels as the weights know them; images come as RGB, and the model turns them."""
+    mean: Finite | Means
+    """Subtracted from pixel values 0..255: one number, or one per channel, in this `order`."""
     scale: Positive
     """Divides pixel values after that."""
+    align: Align = "same"
+    """`same`: every layer keeps its map over the image; `pad100`: as the paper's code, which pads
+    the image by 100 pixels and cuts the scores out of the middle."""
+    resize: Factor = 1.0
+    """Images are averaged down by this factor inside the model, and logits brought back."""
+
+    @pydantic.model_validator(mode="after")
+    def _fc6_fits_into_the_padding(self) -> Self:
+        if self.align == "pad100" and (self.fc6_kernel > PAD100_MOST or not self.fc6_kernel % 2):
+            raise ValueError(
+                f"fc6_kernel: got {self.fc6_kernel}, allowed with `align: pad100`: 1, 3, 5, 7"
+            )
+        return self

@@ -7,7 +7,7 @@ from pydantic import Field, NonNegativeInt, PositiveInt
 from fcn import tiles
 from fcn.schema.backbone import Backbone
 from fcn.schema.data import Data, Download
-from fcn.schema.network import Network
+from fcn.schema.network import Network, Start
 from fcn.schema.published import Published
 from fcn.schema.training import Training
 from fcn.schema.values import Positive, Settings
@@ -25,6 +25,10 @@ class Model(Settings):
     """The head: `fcn/heads/<head>.py`."""
     start: str
     """The key in `backbones` or `models` whose weights it starts from."""
+    upsampling: Start | dict[str, Start] | None = None
+    """How upsampling starts, for all layers or by name; where not said, as in the head's source."""
+    freeze: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    """Layers that stay as they start, by name or pattern: `upscore2`, `conv1*`."""
     training: Training
     seed: Annotated[int, Field(ge=0, lt=2**32)] | None = None
     """In place of params.yaml's, for one more training of a row (`tables.*.seeds`)."""

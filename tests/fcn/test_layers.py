@@ -6,40 +6,6 @@ from keras import ops
 from fcn import layers
 
 pytestmark = pytest.mark.usefixtures("seeded")
-STRIDES = [2, 4, 8, 16, 32]
-
-
-def upsampled(scores: np.ndarray, stride: int, height: int, width: int) -> np.ndarray:
-    """Scores through an upsampling layer as it starts, cropped to height and width."""
-    coarse = keras.Input((None, None, scores.shape[-1]))
-    like = keras.Input((None, None, 1))
-    model = keras.Model([coarse, like], layers.upsample(coarse, stride, like, "up"))
-    return ops.convert_to_numpy(model([scores, np.zeros((1, height, width, 1))]))
-
-
-@pytest.mark.parametrize("stride", STRIDES)
-def test_upsampling_starts_as_a_bilinear_resize(stride: int, rng: np.random.Generator) -> None:
-    scores = rng.normal(size=(1, 5, 6, 2)).astype(np.float32)
-    size = (5 * stride, 6 * stride)
-    resized = ops.convert_to_numpy(ops.image.resize(scores, size, "bilinear"))
-    interior = np.s_[:, stride:-stride, stride:-stride]
-    got = upsampled(scores, stride, *size)
-    np.testing.assert_allclose(got[interior], resized[interior], atol=1e-5)
-
-
-@pytest.mark.parametrize("stride", STRIDES)
-def test_inside_a_constant_stays_the_same_constant_and_at_the_border_not(stride: int) -> None:
-    got = upsampled(np.full((1, 4, 5, 1), 7, np.float32), stride, 4 * stride, 5 * stride)
-    np.testing.assert_allclose(got[:, stride:-stride, stride:-stride], 7, rtol=1e-6)
-    assert got[0, 0, 0, 0] < 7
-
-
-def test_each_class_is_upsampled_on_its_own() -> None:
-    scores = np.zeros((1, 3, 3, 3), np.float32)
-    scores[..., 1] = 1
-    got = upsampled(scores, 2, 6, 6)
-    assert not got[..., [0, 2]].any()
-    assert got[..., 1].all()
 
 
 @pytest.mark.parametrize(("taps", "hat"), [(3, [0.5, 1, 0.5]), (4, [0.25, 0.75, 0.75, 0.25])])
@@ -60,16 +26,41 @@ def test_the_shape_of_a_cropped_map_is_known_as_far_as_the_finer_maps_is() -> No
     assert layers.CropLike()([coarse, like]).shape == (None, None, 9, 5)
 
 
-def test_scores_start_at_zero() -> None:
-    features = keras.Input((None, None, 4))
-    model = keras.Model(features, layers.score(features, 3, "score"))
-    got = ops.convert_to_numpy(model(np.ones((1, 2, 2, 4))))
-    assert got.shape == (1, 2, 2, 3)
-    assert not got.any()
+@pytest.mark.parametrize("offset", [1, 5])
+def test_cropping_inside_starts_at_the_offset_and_is_remembered(offset: int) -> None:
+    coarse = np.arange(14 * 16, dtype=np.float32).reshape(1, 14, 16, 1)
+    layer = layers.CropInside.from_config(layers.CropInside(offset).get_config())
+    cropped = ops.convert_to_numpy(layer([coarse, np.zeros((1, 7, 8, 1), np.float32)]))
+    np.testing.assert_array_equal(cropped, coarse[:, offset : offset + 7, offset : offset + 8])
 
 
-def test_fusing_adds() -> None:
-    coarse, fine = keras.Input((None, None, 1)), keras.Input((None, None, 1))
-    model = keras.Model([coarse, fine], layers.fuse(coarse, fine, "fuse"))
-    maps = [np.full((1, 2, 3, 1), value) for value in (2.0, 3.0)]
-    assert (ops.convert_to_numpy(model(maps)) == 5).all()
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (4, 6), (7, 5), (33, 64)])
+@pytest.mark.parametrize("factor", [0.5, 0.3, 1 / 3, 1.0])
+def test_shrinking_keeps_the_mean_of_every_area(
+    factor: float, height: int, width: int, rng: np.random.Generator
+) -> None:
+    images = rng.uniform(0, 255, (2, height, width, 3)).astype(np.float32)
+    layer = layers.Shrink(factor)
+    got = ops.convert_to_numpy(layer(images))
+    assert got.shape == layer.compute_output_shape(images.shape)
+    assert got.shape[1:3] == tuple(int(np.ceil(round(factor * n, 9))) for n in (height, width))
+    np.testing.assert_allclose(got.mean((1, 2)), images.mean((1, 2)), rtol=1e-4)
+    # The definition: every old pixel in small squares, each new one the mean of its squares.
+    fine = images.repeat(got.shape[1], axis=1).repeat(got.shape[2], axis=2)
+    parts = fine.reshape(2, got.shape[1], height, got.shape[2], width, 3)
+    np.testing.assert_allclose(got, parts.mean((2, 4)), rtol=1e-3, atol=1e-2)
+
+
+def test_enlarging_is_bilinear_to_the_size_of_the_other() -> None:
+    small = np.array([[0.0, 4.0]], np.float32).reshape(1, 1, 2, 1)
+    got = layers.ResizeLike()([small, np.zeros((1, 2, 4, 1), np.float32)])
+    np.testing.assert_allclose(ops.convert_to_numpy(got)[0, :, :, 0], [[0, 1, 3, 4]] * 2)
+
+
+@pytest.mark.parametrize(("size", "padded"), [(1, 12), (12, 12), (13, 16), (64, 64)])
+def test_padding_adds_zeros_at_the_end_up_to_a_multiple(size: int, padded: int) -> None:
+    layer = layers.PadTo(4, 12)
+    got = ops.convert_to_numpy(layer(np.ones((1, size, 64, 1), np.float32)))
+    assert got.shape == (1, padded, 64, 1) == layer.compute_output_shape((1, size, 64, 1))
+    assert got[:, :size].all()
+    assert not got[:, size:].any()

@@ -1,0 +1,51 @@
+"""The small encoder of M2NIST: conv 5x5x8, pool, conv 3x3x8, pool, 1x1x32, all without padding.
+
+Farhan Ahmad, "Rediscovering Semantic Segmentation" (2018), farhanhubble/udacity-connect: 64x84
+becomes 14x19. The classifier ends in a dense layer of 32, which the source throws away: a fresh 1x1
+convolution, here fc3, stands in its place. So `dense32` has no namesake among the layers here.
+
+Shapes: images B H W C in 0..255, padded with zeros at the bottom and right to multiples of 4 and
+at least 12 (64x84 stays as it is); then pool2 is B H/4-2 W/4-2 8.
+"""
+
+import keras
+from keras import KerasTensor, layers
+
+from fcn.decoder import only_same
+from fcn.layers import PadTo, channels, normalise
+from fcn.schema.network import Network
+
+CHANNELS, DENSE = 8, 32
+"""Channels of the convolutions and of the last layer at width 1."""
+FLATTENED = "pool2"
+"""The map that the classifier's dense layers stand on."""
+
+
+def dense(network: Network) -> dict[str, int]:
+    """Return the classifier's dense layers below its scores: name and width."""
+    return {"dense32": _last(network)} if network.fc else {}
+
+
+def taps(images: KerasTensor, network: Network) -> dict[str, KerasTensor]:
+    """Return the named maps pool1, pool2, fc3 if there is one, and `last` over `images`."""
+    only_same(network.align, "the backbone mnist_small")
+    x = PadTo(4, 12, name="pad")(normalise(images, network))
+    found = {}
+    for block, kernel in enumerate((5, 3), start=1):
+        x = _convolution(x, channels(CHANNELS, network.width), kernel, f"conv{block}")
+        x = layers.MaxPooling2D(2, name=f"pool{block}")(x)
+        found[f"pool{block}"] = x
+    if network.fc:
+        x = _convolution(x, _last(network), 1, "fc3")
+        x = layers.Dropout(network.dropout, name="drop3")(x)
+        found["fc3"] = x
+    return found | {"last": x}
+
+
+def _last(network: Network) -> int:
+    return channels(DENSE, network.fc_width or network.width)
+
+
+def _convolution(x: KerasTensor, filters: int, kernel: int, name: str) -> KerasTensor:
+    start = keras.initializers.HeNormal()
+    return layers.Conv2D(filters, kernel, activation="relu", kernel_initializer=start, name=name)(x)

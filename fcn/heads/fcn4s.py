@@ -1,0 +1,25 @@
+"""FCN-4s: FCN-8s, one step further: adds pool2's scores before upsampling 4 times.
+
+The paper stops at pool3, where its returns diminish (section 4.2); the names go on as its own.
+"""
+
+from keras import KerasTensor
+
+from fcn.decoder import Decoder, Taps
+
+STRIDE = 4
+
+
+def logits(images: KerasTensor, taps: Taps, make: Decoder) -> KerasTensor:
+    """Return logits B H W K from the backbone's taps."""
+    score_fr = make.score(taps["last"], "score_fr")
+    score_pool4 = make.score(taps["pool4"], "score_pool4")
+    score_pool3 = make.score(taps["pool3"], "score_pool3")
+    score_pool2 = make.score(taps["pool2"], "score_pool2")
+    upscore2 = make.upsample(score_fr, 2, "upscore2")
+    fuse_pool4 = make.fuse(upscore2, score_pool4, "fuse_pool4")
+    upscore_pool4 = make.upsample(fuse_pool4, 2, "upscore_pool4")
+    fuse_pool3 = make.fuse(upscore_pool4, score_pool3, "fuse_pool3")
+    upscore_pool3 = make.upsample(fuse_pool3, 2, "upscore_pool3")
+    fuse_pool2 = make.fuse(upscore_pool3, score_pool2, "fuse_pool2")
+    return make.crop(make.upsample(fuse_pool2, 4, "upscore4"), images)

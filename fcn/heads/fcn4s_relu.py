@@ -1,0 +1,21 @@
+"""FCN-4 of Apiquet/Segmentation (models/FCN4.py): its FCN-8 and pool2's scores, 8x8 at stride 4."""
+
+from keras import KerasTensor
+
+from fcn.decoder import Decoder, Taps
+
+STRIDE = 4
+
+
+def logits(images: KerasTensor, taps: Taps, make: Decoder) -> KerasTensor:
+    """Return logits B H W K from the backbone's taps."""
+    score_pool4 = make.relu_score(taps["pool4"], "score_pool4")
+    score_pool3 = make.relu_score(taps["pool3"], "score_pool3")
+    score_pool2 = make.relu_score(taps["pool2"], "score_pool2")
+    upscore2 = make.upsample(taps["last"], 2, "upscore2", "random")
+    fuse_pool4 = make.fuse(upscore2, score_pool4, "fuse_pool4")
+    upscore_pool4 = make.upsample(fuse_pool4, 2, "upscore_pool4", "random")
+    fuse_pool3 = make.fuse(upscore_pool4, score_pool3, "fuse_pool3")
+    upscore_pool3 = make.upsample(fuse_pool3, 2, "upscore_pool3", "random")
+    fuse_pool2 = make.fuse(upscore_pool3, score_pool2, "fuse_pool2")
+    return make.crop(make.upsample(fuse_pool2, 4, "upscore4", "random"), images)

@@ -1,0 +1,23 @@
+"""FCN-8 of Apiquet/Segmentation (models/FCN8.py): ReLU scores, a last kernel of 8 at stride 8.
+
+The last map is upsampled to scores without being scored first; in the source it is pool5 (`fc:
+false`). The last kernel does not overlap itself. Everything starts at random. The source crops
+300x300 by hand, at the top not as at the left; here maps lie where they belong, at any size.
+"""
+
+from keras import KerasTensor
+
+from fcn.decoder import Decoder, Taps
+
+STRIDE = 8
+
+
+def logits(images: KerasTensor, taps: Taps, make: Decoder) -> KerasTensor:
+    """Return logits B H W K from the backbone's taps."""
+    score_pool4 = make.relu_score(taps["pool4"], "score_pool4")
+    score_pool3 = make.relu_score(taps["pool3"], "score_pool3")
+    upscore2 = make.upsample(taps["last"], 2, "upscore2", "random")
+    fuse_pool4 = make.fuse(upscore2, score_pool4, "fuse_pool4")
+    upscore_pool4 = make.upsample(fuse_pool4, 2, "upscore_pool4", "random")
+    fuse_pool3 = make.fuse(upscore_pool4, score_pool3, "fuse_pool3")
+    return make.crop(make.upsample(fuse_pool3, 8, "upscore8", "random", kernel=8), images)

@@ -1,0 +1,51 @@
+"""U-Net's expanding path: each block's map is upsampled and put beside the one of its own size.
+
+As in Apiquet/Segmentation (models/UNET.py), after Ronneberger et al., arXiv 1505.04597: transposed
+convolutions 3x3 with ReLU, dropout, two convolutions. Stands on the backbone `unet`, or on any
+other that names its blocks; every block has as many channels as the backbone's.
+"""
+
+import keras
+from keras import KerasTensor, layers
+
+from fcn.decoder import Decoder, Taps, only_same
+from fcn.layers import CropLike
+
+STRIDE = 1
+DROPOUT = 0.3
+"""After each concatenation, as in the source."""
+
+
+def logits(images: KerasTensor, taps: Taps, make: Decoder) -> KerasTensor:
+    """Return logits B H W K from the backbone's taps."""
+    only_same(make.align, "the head unet")
+    x = taps["last"]
+    blocks = sorted((name for name in taps if name.startswith("block")), reverse=True)
+    for name in blocks or ["block1"]:
+        beside, number = taps[name], name[-1]
+        channels = beside.shape[-1]
+        up = f"upscore_block{number}"
+        x = layers.Conv2DTranspose(
+            channels,
+            3,
+            strides=2,
+            padding="same",
+            activation="relu",
+            kernel_initializer=make.start(up, "random"),
+            name=up,
+        )(x)
+        # Pooling rounds sizes up. A kernel of 3 is not centred, so no crop is more exact than this.
+        x = CropLike(name=f"{up}_crop")([x, beside])
+        x = layers.Concatenate(name=f"concat_block{number}")([x, beside])
+        x = layers.Dropout(DROPOUT, name=f"drop_block{number}")(x)
+        for half in "ab":
+            start = keras.initializers.GlorotUniform()
+            x = layers.Conv2D(
+                channels,
+                3,
+                padding="same",
+                activation="relu",
+                kernel_initializer=start,
+                name=f"up_block{number}{half}",
+            )(x)
+    return make.score(x, "score", keras.initializers.GlorotUniform())

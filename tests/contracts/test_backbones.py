@@ -1,0 +1,123 @@
+"""What every backbone promises; a new file in fcn/backbones/ needs no new test."""
+
+from collections.abc import Callable
+
+import keras
+import numpy as np
+import pytest
+
+import fcn.backbones
+from fcn import classifier, models
+from fcn.schema.backbone import Backbone, Classifier
+from fcn.schema.network import Network
+from fcn.schema.training import Training
+
+Answer = Callable[[keras.Model, np.ndarray], np.ndarray]
+SIDE = 32
+
+
+def described(module: str, network: Network) -> Backbone:
+    learned = Training(epochs=1, batch=8, learning_rate=1e-3, warmup=0.1, shift=1)
+    return Backbone(
+        table="t",
+        dataset="t",
+        raw="t",
+        source="t",
+        module=module,
+        network=network,
+        weights="classifier",
+        classifier=Classifier(side=SIDE, training=learned),
+    )
+
+
+@pytest.mark.parametrize("fc", [True, False])
+def test_its_classifier_hands_on_every_layer_below_the_dense_ones(
+    backbone: str,
+    fc: bool,
+    tiny: Network,
+    keras_ready: None,
+    answer: Answer,
+    rng: np.random.Generator,
+) -> None:
+    wanted = described(backbone, tiny.model_copy(update={"fc": fc}))
+    assert wanted.classifier is not None
+    dense = classifier.build(wanted, wanted.classifier, 1, 10)
+    empty = models.backbone(backbone, wanted.network, 1)
+    classifier.decapitate(dense, empty)
+    shared = {layer.name for layer in empty.layers if layer.weights} & {
+        layer.name for layer in dense.layers
+    }
+    assert len(shared) > 1
+    images = rng.integers(256, size=(2, SIDE, SIDE, 1))
+    below = dense.layers[dense.layers.index(dense.get_layer("flatten")) - 1].name
+    theirs, ours = (
+        answer(keras.Model(model.input, model.get_layer(below).output), images)
+        for model in (dense, empty)
+    )
+    np.testing.assert_array_equal(ours, theirs)
+    assert ours.any()
+
+
+@pytest.mark.parametrize("fc", [True, False])
+def test_any_size_gives_maps_of_sizes_known_before(
+    backbone: str,
+    fc: bool,
+    tiny: Network,
+    keras_ready: None,
+    answer: Answer,
+    rng: np.random.Generator,
+) -> None:
+    model = models.backbone(backbone, tiny.model_copy(update={"fc": fc}), 3)
+    for height, width in ((1, 1), (7, 30), (64, 84), (97, 33)):
+        got = answer(model, rng.integers(256, size=(1, height, width, 3)))
+        assert (
+            got.shape == model.compute_output_spec(keras.KerasTensor((1, height, width, 3))).shape
+        )
+        assert min(got.shape) > 0
+        assert np.isfinite(got).all()
+
+
+def test_its_pixels_are_turned_and_normalised_as_the_weights_want(
+    backbone: str, tiny: Network, keras_ready: None, answer: Answer
+) -> None:
+    told = {"order": "bgr", "mean": (10.0, 20.0, 30.0), "scale": 5.0}
+    model = models.backbone(backbone, tiny.model_copy(update=told), 3)
+    first = keras.Model(model.input, model.get_layer("normalise").output)
+    got = answer(first, np.array([[[[30, 40, 50]]]]))
+    np.testing.assert_allclose(got.ravel(), [(50 - 10) / 5, (40 - 20) / 5, 0], atol=1e-5)
+
+
+def test_three_means_need_three_channels(backbone: str, tiny: Network, keras_ready: None) -> None:
+    with pytest.raises(ValueError, match="mean: got 3 numbers, but images have 1 channels"):
+        models.backbone(backbone, tiny.model_copy(update={"mean": (1.0, 2.0, 3.0)}), 1)
+
+
+def test_a_head_that_does_not_fit_is_refused(
+    backbone: str, heads: list[str], tiny: Network, keras_ready: None
+) -> None:
+    """Each pair either gives scores of the input's size or says why not."""
+    said = []
+    for head in heads:
+        try:
+            model = models.network(head, backbone, tiny, 1, 2)
+        except ValueError as refused:
+            said.append(str(refused))
+        else:
+            assert model.compute_output_spec(keras.KerasTensor((1, 9, 70, 1))).shape == (
+                1,
+                9,
+                70,
+                2,
+            )
+    assert 0 < len(said) < len(heads)
+    for reason in said:
+        assert "the backbone has" in reason or "this head is made for another backbone" in reason
+
+
+def test_what_it_names_is_there(backbone: str, tiny: Network, keras_ready: None) -> None:
+    module = models.module(fcn.backbones, backbone)
+    images = keras.Input((None, None, 3))
+    taps = module.taps(images, tiny)
+    assert module.FLATTENED in taps
+    names = {layer.name for layer in keras.Model(images, taps["last"]).layers}
+    assert {tap for tap in taps if tap.startswith("pool")} <= names

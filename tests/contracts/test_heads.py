@@ -1,0 +1,126 @@
+"""What every head promises; a new file in fcn/heads/ needs no new test."""
+
+import inspect
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from fcn import alignment, models
+from fcn.schema.network import Network
+
+ROOT = Path(__file__).parents[2]
+SIZES = [(1, 1), (7, 5), (33, 31), (64, 84), (1030, 77)]
+Build = Callable[..., keras.Model]
+Answer = Callable[[keras.Model, np.ndarray], np.ndarray]
+
+
+def fits(head: str, align: str) -> bool:
+    return align == "same" or head not in ("m2nist", "unet")
+
+
+@pytest.mark.parametrize("changed", [{}, {"align": "pad100"}, {"resize": 0.3}], ids=str)
+def test_any_size_gives_scores_of_its_own_size(
+    head: str, changed: dict, built: Build, answer: Answer, rng: np.random.Generator
+) -> None:
+    if not fits(head, changed.get("align", "same")):
+        with pytest.raises(ValueError, match=r"align: got pad100, allowed with the .*: same"):
+            built(head, **changed)
+        return
+    model = built(head, **changed)
+    for height, width in SIZES if not changed else SIZES[::3]:
+        got = answer(model, rng.integers(256, size=(1, height, width, 3)))
+        assert got.shape == (1, height, width, 4)
+        assert got.dtype == np.float32
+        assert np.isfinite(got).all()
+        assert got.any()
+
+
+def test_the_shape_of_the_scores_is_known_before_there_are_pictures(
+    head: str, built: Build
+) -> None:
+    assert built(head).output_shape == (None, None, None, 4)
+    picture = keras.KerasTensor((2, 37, 50, 3))
+    assert built(head).compute_output_spec(picture).shape == (2, 37, 50, 4)
+
+
+def test_what_moves_by_the_coarsest_stride_moves_its_scores(
+    head: str, built: Build, answer: Answer, rng: np.random.Generator
+) -> None:
+    far, side, most = 32, 384, 160
+    scene = rng.integers(256, size=(1, side + far, side + far, 3))
+    both = np.concatenate([scene[:, far:, far:], scene[:, :-far, :-far]])
+    here, there = answer(built(head), both)
+    before = here[most - far : -most - far, most - far : -most - far]
+    after = there[most:-most, most:-most]
+    assert np.ptp(before) > 1e-3
+    np.testing.assert_allclose(after, before, atol=1e-4 * np.abs(before).max())
+
+
+def test_a_head_names_the_stride_of_its_finest_scores(
+    head: str, tiny: Network, built: Build
+) -> None:
+    layers = [layer for layer in built(head).layers if layer.name.startswith("score")]
+    finest = min(alignment.place(layer.output).stride for layer in layers)
+    assert models.stride(head, tiny) == finest
+    assert models.stride(head, tiny.model_copy(update={"resize": 0.5})) == 2 * finest
+
+
+def test_a_saved_head_gives_the_same_scores(
+    head: str, built: Build, answer: Answer, tmp_path: Path, rng: np.random.Generator
+) -> None:
+    model = built(head)
+    models.save(model, tmp_path / "model.keras")
+    images = rng.integers(256, size=(1, 33, 20, 3))
+    again = answer(models.load(tmp_path / "model.keras"), images)
+    np.testing.assert_array_equal(again, answer(model, images))
+
+
+def answers(folder: Path) -> None:
+    """Save what every model in the folder makes of one batch; runs on either backend."""
+    import keras
+    import numpy as np
+
+    from fcn import models
+
+    images = np.random.default_rng(3).integers(256, size=(2, 40, 37, 3))
+    for path in sorted(folder.glob("*.keras")):
+        said = keras.ops.convert_to_numpy(models.load(path)(images))
+        np.save(path.with_suffix(f".{keras.backend.backend()}.npy"), said)
+
+
+ON_JAX = f"""
+import sys
+from pathlib import Path
+
+{inspect.getsource(answers)}
+
+answers(Path(sys.argv[1]))
+"""
+
+
+def test_tensorflow_and_jax_agree_on_every_head(
+    heads: list[str], built: Build, tmp_path: Path
+) -> None:
+    kinds = [(head, {}) for head in heads]
+    kinds += [("fcn8s", {"align": "pad100"}), ("fcn8s", {"resize": 0.3})]
+    for number, (head, changed) in enumerate(kinds):
+        models.save(built(head, **changed), tmp_path / f"{number}-{head}.keras")
+    subprocess.run(
+        [sys.executable, "-c", ON_JAX, tmp_path],
+        env={**os.environ, "KERAS_BACKEND": "jax", "PYTHONPATH": str(ROOT)},
+        check=True,
+    )
+    answers(tmp_path)
+    for number, (head, _) in enumerate(kinds):
+        ours, theirs = (
+            np.load(tmp_path / f"{number}-{head}.{name}.npy") for name in ("tensorflow", "jax")
+        )
+        scale = np.abs(ours).max()
+        assert scale > 0.01
+        np.testing.assert_allclose(theirs, ours, atol=1e-4 * scale, err_msg=head)
