@@ -33,13 +33,14 @@ def blocks(rng: np.random.Generator, count: int, height: int, width: int) -> tup
 def trained(keras_ready: None, tiny: Network) -> Trained:
     """FCN-32s that has learned to tell blocks apart, aligned either way."""
     keras.utils.set_random_seed(5)
-    first = models.network("fcn32s", "vgg16", tiny, 1, CLASSES)
+    # Upsampling fixed as bilinear, as the last one in the paper: what it learns is not handed on.
+    first = models.network("fcn32s", "vgg16", tiny, 1, CLASSES, freeze=["upscore32"])
     first.compile(keras.optimizers.Adam(3e-3), losses.pixel_cross_entropy)
-    images, labels = blocks(np.random.default_rng(1), 6, 64, 84)
-    for _ in range(40):
+    images, labels = blocks(np.random.default_rng(1), 4, 128, 128)
+    for _ in range(60):
         first.train_on_batch(images, labels)
     answer = ops.convert_to_numpy(first(images)).argmax(-1)
-    assert (answer == labels).mean() > max(0.7, (labels == 0).mean() + 0.02)
+    assert (answer == labels).mean() > (labels == 0).mean() + 0.05
 
     def aligned(align: str) -> keras.Model:
         shape = tiny.model_copy(update={"align": align})
