@@ -14,6 +14,7 @@ import pytest
 
 from fcn.formats import caffe_file, checkpoint, keras_file, torch_file
 from fcn.formats.layer import Layer
+from tests import torch_files
 from tests import vgg_files as vgg16
 
 pytestmark = pytest.mark.usefixtures("seeded")
@@ -34,13 +35,13 @@ class Hostile:
         return os.system, (f"touch {self.mark}",)
 
 
-@pytest.mark.parametrize("write", [vgg16.torch_zip, vgg16.torch_stream])
+@pytest.mark.parametrize("write", [torch_files.saved_zip, torch_files.saved_stream])
 def test_a_hostile_pickle_is_refused_and_not_run(
     write: Callable[..., Path], vgg: vgg16.Vgg, tmp_path: Path
 ) -> None:
     mark = tmp_path / "mark"
-    system = vgg16.Global("posix", "system")
-    path = write(vgg, tmp_path / "a.pth", vgg16.Call(system, f"touch {mark}"))
+    system = torch_files.Global("posix", "system")
+    path = write(vgg, tmp_path / "a.pth", torch_files.Call(system, f"touch {mark}"))
     with pytest.raises(ValueError, match=r"a\.pth: .*it asks for posix\.system, which no tensor"):
         torch_file.read(path)
     assert not mark.exists()
@@ -70,7 +71,9 @@ def test_a_pickle_that_is_hostile_from_its_first_byte_is_refused(tmp_path: Path)
 def test_only_what_tensors_need_may_be_named(
     module: str, name: str, vgg: vgg16.Vgg, tmp_path: Path
 ) -> None:
-    path = vgg16.torch_zip(vgg, tmp_path / "a.pth", vgg16.Call(vgg16.Global(module, name), "1"))
+    path = torch_files.saved_zip(
+        vgg, tmp_path / "a.pth", torch_files.Call(torch_files.Global(module, name), "1")
+    )
     with pytest.raises(ValueError, match=f"asks for {module}.{name}"):
         torch_file.read(path)
 
@@ -102,7 +105,7 @@ def test_a_view_of_a_storage_is_read_by_its_strides() -> None:
 
 @pytest.mark.parametrize("state", [OrderedDict(), [1, 2], 7])
 def test_a_pickle_without_layers_gives_none(state: Any, vgg: vgg16.Vgg, tmp_path: Path) -> None:
-    path = vgg16.torch_zip(vgg, tmp_path / "a.pth", state)
+    path = torch_files.saved_zip(vgg, tmp_path / "a.pth", state)
     if isinstance(state, OrderedDict):
         assert torch_file.read(path) == {}
     else:
@@ -113,8 +116,8 @@ def test_a_pickle_without_layers_gives_none(state: Any, vgg: vgg16.Vgg, tmp_path
 FILES: dict[str, tuple[Callable[[Path], Any], Callable[[vgg16.Vgg, Path], Path]]] = {
     "a.h5": (keras_file.read, vgg16.keras_1),
     "a.keras": (keras_file.read, vgg16.keras_saved),
-    "zip.pth": (torch_file.read, vgg16.torch_zip),
-    "stream.pth": (torch_file.read, vgg16.torch_stream),
+    "zip.pth": (torch_file.read, torch_files.saved_zip),
+    "stream.pth": (torch_file.read, torch_files.saved_stream),
     "v1.ckpt": (checkpoint.read, lambda vgg, path: vgg16.slim(vgg, path, version=1)),
     "a.caffemodel": (caffe_file.read, vgg16.caffe),
 }

@@ -13,6 +13,7 @@ from fcn import models, pretrained
 from fcn.formats.layer import Layer
 from fcn.schema.backbone import PUBLISHED, Backbone, WeightsFile
 from fcn.schema.network import Network
+from tests import torch_files
 from tests import vgg_files as vgg16
 
 pytestmark = pytest.mark.usefixtures("seeded")
@@ -23,8 +24,8 @@ WRITERS: dict[str, tuple[str, Callable[[vgg16.Vgg, Path], Path]]] = {
     "whole.keras": ("keras", vgg16.keras_saved),
     "detector.h5": ("model", vgg16.keras_detector),
     "detector.keras": ("model", vgg16.keras_detector),
-    "zip.pth": ("torchvision", vgg16.torch_zip),
-    "stream.pth": ("torchvision", vgg16.torch_stream),
+    "zip.pth": ("torchvision", torch_files.saved_zip),
+    "stream.pth": ("torchvision", torch_files.saved_stream),
     "v1.ckpt": ("slim", lambda vgg, path: vgg16.slim(vgg, path, version=1)),
     "v2.ckpt": ("slim", lambda vgg, path: vgg16.slim(vgg, path, version=2)),
     "vgg": ("savedmodel", vgg16.saved_model),

@@ -60,6 +60,7 @@ def test_it_takes_the_files_weights_and_tells_what_became_of_each_layer(
 
     network = loaded.table.backbones[KEY].network
     source = models.backbone("vgg16", network, 1)
+    source.set_weights([weight + 1 for weight in source.get_weights()])
     models.save(source, tmp_path / "mine/own.keras")
     kept = "fc7"
     target = models.load(made(f", scratch: [{kept}]"))
