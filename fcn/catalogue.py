@@ -1,4 +1,4 @@
-"""Data sets found by name, in the variant that the settings ask for.
+"""Data sets found by name, in the variant that the settings ask for; pretrained weights as well.
 
 There is no list to keep: a file in `fcn/datasets/` is a data set. Its value is `DATASET`; label
 conventions other than that one stand in a dict `LABELS`, the first of which is `DATASET`.
@@ -8,15 +8,18 @@ import importlib
 import pkgutil
 
 import fcn.datasets
+import fcn.datasets.pretrained
 from fcn import subset
-from fcn.dataset import Dataset
+from fcn.dataset import Archive, Dataset, Pretrained
+from fcn.schema.backbone import PRETRAINED
 from fcn.schema.data import Convert
 from fcn.text import nearest
 
 
 def names() -> list[str]:
     """Names of all data sets: the files of `fcn/datasets/`."""
-    return sorted(module.name for module in pkgutil.iter_modules(fcn.datasets.__path__))
+    modules = pkgutil.iter_modules(fcn.datasets.__path__)
+    return sorted(module.name for module in modules if not module.ispkg)
 
 
 def load(name: str, convert: Convert | None = None) -> Dataset:
@@ -42,3 +45,26 @@ def load(name: str, convert: Convert | None = None) -> Dataset:
     if convert.classes is not None:
         dataset = subset.keep(dataset, convert.classes)
     return dataset
+
+
+def pretrained(name: str) -> Pretrained:
+    """Return the weights of the file `fcn/datasets/<name>.py`; `name` is `pretrained/…`.
+
+    Raises:
+        ValueError: there is no such file.
+    """
+    modules = pkgutil.iter_modules(fcn.datasets.pretrained.__path__)
+    known = [f"{PRETRAINED}{module.name}" for module in modules]
+    if name not in known:
+        raise ValueError(f"no weights {name!r} in fcn/datasets/; {nearest(name, known)}")
+    found: Pretrained = importlib.import_module(f"fcn.datasets.{name.replace('/', '.')}").PRETRAINED
+    return found
+
+
+def archives(name: str) -> tuple[Archive, ...]:
+    """Return what the publisher of a data set, or of `pretrained/…` weights, offers.
+
+    Raises:
+        ValueError: there is no such file.
+    """
+    return (pretrained(name) if name.startswith(PRETRAINED) else load(name)).archives

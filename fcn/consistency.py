@@ -10,6 +10,9 @@ from typing import Any
 from fcn.schema.table import TableFile
 from fcn.text import nearest
 
+OWN = "pretrained/own"
+"""The `source` of weights that a person brings."""
+
 
 def problems(file: TableFile, name: str) -> Iterator[str]:
     """Yield what is wrong between the sections of one file, a line each."""
@@ -20,8 +23,11 @@ def problems(file: TableFile, name: str) -> Iterator[str]:
         "models": file.models,
         "published": file.published,
     }
-    # A folder of one's own is brought by `dvc add`, not by a stage.
-    own = [data.raw for data in file.datasets.values() if data.module == "folder"]
+    # What is one's own is brought by `dvc add`, not by a stage.
+    own = [
+        *(data.raw for data in file.datasets.values() if data.module == "folder"),
+        *(start.raw for start in file.backbones.values() if start.source == OWN),
+    ]
     for section, entries in sections.items():
         for key, value in entries.items():
             where = f"{section}.{key}"

@@ -48,6 +48,16 @@ class Archive:
         assert self.url or self.by_hand, f"{self.filename}: say where to get it"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Pretrained:
+    """Published weights, `fcn/datasets/pretrained/NAME.py`: a value `PRETRAINED`."""
+
+    title: str
+    archives: tuple[Archive, ...]
+    licence: str
+    citation: str
+
+
 @dataclass(frozen=True)
 class Note:
     """What reading a source's mask revealed; `fcn.labels` judges it by the rule's severity."""

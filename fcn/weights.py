@@ -36,18 +36,33 @@ def transplant(source: keras.Model, target: keras.Model) -> list[str]:
 def convolutionalize(dense: keras.layers.Dense, conv: keras.layers.Conv2D) -> None:
     """Give a convolution the weights of a dense layer over the same window.
 
-    Dense kernel (h w C, D), of a flattened window h w C -> convolution kernel (h, w, C, D): Long et
-    al., section 3.1. Where the convolution's window is larger (`same` padding saw only zeros there)
-    the dense window is its centre, and the rest is zero.
+    Raises:
+        ValueError: the window does not fit, naming both layers.
     """
     weights, bias = dense.get_weights()
-    kernel = np.zeros(conv.kernel.shape, weights.dtype)
-    height, width, channels, _ = kernel.shape
-    side = round((weights.shape[0] / channels) ** 0.5)
-    if side * side * channels != weights.shape[0] or side > height:
+    try:
+        conv.set_weights([window(weights, tuple(conv.kernel.shape)), bias])
+    except ValueError:
         raise ValueError(
             f"{dense.name} {weights.shape} does not fit {conv.name} {tuple(conv.kernel.shape)}"
-        )
+        ) from None
+
+
+def window(dense: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Return the kernel of a convolution that does what a dense layer does.
+
+    Dense kernel (h w C, D), of a flattened window h w C -> kernel `shape` (H, W, C, D): Long et
+    al., section 3.1. Where the convolution's window is larger (`same` padding saw only zeros there)
+    the dense window is its centre, and the rest is zero.
+
+    Raises:
+        ValueError: the dense window is not square, is larger, or gives another number of channels.
+    """
+    height, width, channels, out = shape
+    side = round((dense.shape[0] / channels) ** 0.5)
+    if (side * side * channels, out) != dense.shape or side > min(height, width):
+        raise ValueError(f"dense {dense.shape} does not fit a convolution {shape}")
+    kernel = np.zeros(shape, dense.dtype)
     top, left = (height - side) // 2, (width - side) // 2
-    kernel[top : top + side, left : left + side] = weights.reshape(side, side, channels, -1)
-    conv.set_weights([kernel, bias])
+    kernel[top : top + side, left : left + side] = dense.reshape(side, side, channels, out)
+    return kernel

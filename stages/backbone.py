@@ -6,8 +6,8 @@ Run:
         --out data/models/digits-vgg16.keras --metrics data/metrics/digits/digits-vgg16.json
 
 `weights: classifier` trains one on single objects of the training pool and makes its dense layers
-convolutions; `scratch` keeps random weights. `--no-tracking` leaves MLflow out, as where it is not
-installed.
+convolutions; `file` takes those of a file in the raw folder; `scratch` keeps random ones.
+`--no-tracking` leaves MLflow out, as where it is not installed.
 """
 
 from pathlib import Path
@@ -33,7 +33,7 @@ def backbone(
     fingerprint = verdict.require_valid(valid, records)
     device.reserve(key)
     backend.use(loaded.common)
-    from fcn import classifier, models, tracking
+    from fcn import classifier, models, pretrained, tracking
 
     channels = record.read_labels(records).channels
     network = models.backbone(wanted.module, wanted.network, channels)
@@ -61,8 +61,14 @@ def backbone(
                 for split in crops
             }
             run.metrics({f"accuracy_{split}": value for split, value in accuracies.items()})
+        measured: dict[str, object] = {"weights": wanted.weights, "accuracy": accuracies}
+        if wanted.file is not None:
+            layers = pretrained.start(network, wanted, wanted.file, raw, out)
+            measured["layers"] = layers
+            for fate, names in layers.items():
+                door.say(f"{key}: {fate}: {', '.join(names) or 'none'}")
         models.save(network, out)
-        files.write_json(metrics, {"weights": wanted.weights, "accuracy": accuracies})
+        files.write_json(metrics, measured)
     place.clear()
     for split, value in accuracies.items():
         door.say(f"{key}: the classifier names {value:.4f} of the {split} objects right")

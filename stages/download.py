@@ -1,4 +1,4 @@
-"""Bring a data set's archives to its raw folder, checked by size and SHA-256.
+"""Bring archives of a data set or of weights to the raw folder, checked by size and SHA-256.
 
 Run:
     python -m stages.download digits --out data/raw/digits --hashes data/hashes/digits.json
@@ -19,7 +19,7 @@ def download(key: str, out: Path, hashes: Path) -> None:
     wanted = settings.entry(loaded.table.downloads, key, "downloads")
     mirror = os.environ.get("FCN_MIRROR") or loaded.common.mirror
     by_hand = []
-    for archive in catalogue.load(wanted.module).archives:
+    for archive in catalogue.archives(wanted.module):
         try:
             one = fetch.fetch(archive, out, mirror, hashes)
         except fetch.OnlyByHand as error:

@@ -36,9 +36,9 @@ CANNOT_CHANGE_RESULTS = {
     "fcn/tracking.py": "tells MLflow afterwards; nothing reads it back",
     "fcn/workers.py": "who does the work; the bytes are the same for any number of workers",
 }
-READING = {"fcn/compose.py", "fcn/masks.py", "fcn/voc.py"}
-"""How data sets read their files. The graph is written once for all sets, so its stages list
-what any set needs there; a set runs again for nothing when one that it does not need changes."""
+READING = {"fcn/compose.py", "fcn/masks.py", "fcn/vgg.py", "fcn/voc.py"}
+"""What data sets and pretrained weights share. The graph is written once for all of them, so its
+stages list what any needs there; one runs again for nothing when what it does not need changes."""
 NOT_RUN_THERE = {
     # These need a data set's values: archives, citation, overlaps.
     "download": {"fcn/compose.py", "fcn/masks.py", "fcn/subset.py"},

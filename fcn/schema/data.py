@@ -17,7 +17,7 @@ class Download(Settings):
     table: str
     """The table file that this stands in."""
     module: str
-    """The data set: `fcn/datasets/<module>.py`."""
+    """The data set: `fcn/datasets/<module>.py`; `pretrained/…`: weights."""
 
 
 class Folder(Settings):

@@ -462,6 +462,8 @@ DEFAULTS = {
     "Evaluation.window": None,
     "Table.seeds": {},
     "Table.gate": None,
+    "Backbone.file": None,
+    "WeightsFile.scratch": (),
 }
 
 

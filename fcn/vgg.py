@@ -1,0 +1,7 @@
+"""What the publishers of VGG-16's weights have in common."""
+
+LICENCE = "CC BY 4.0 (K. Simonyan and A. Zisserman's weights)"
+CITATION = (
+    "K. Simonyan, A. Zisserman. Very Deep Convolutional Networks for Large-Scale Image "
+    "Recognition. ICLR 2015."
+)

@@ -1,0 +1,121 @@
+"""torchvision's VGG-16 checkpoint as torch.save writes it, without torch: pickles written by hand.
+
+Real torch loads these files (tried with 2.13, `weights_only=True`).
+"""
+
+import collections
+import io
+import pickle
+import struct
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tests import vgg_files
+
+
+class Global:
+    """Pickled as the global of this name, which need not exist."""
+
+    def __init__(self, module: str, name: str) -> None:
+        self.line = f"c{module}\n{name}\n".encode()
+
+
+class Call:
+    """Pickled as a call, as `__reduce__` would."""
+
+    def __init__(self, function: Global, *arguments: Any) -> None:
+        self.function, self.arguments = function, arguments
+
+
+class Saved:
+    """Pickled as torch's persistent id."""
+
+    def __init__(self, *parts: Any) -> None:
+        self.parts = parts
+
+
+def pickled(content: Any) -> bytes:
+    """Pickle by protocol 2, with globals, calls and persistent ids written as told."""
+    out = io.BytesIO(b"\x80\x02")
+    out.seek(2)
+
+    def write(value: Any) -> None:
+        match value:
+            case Global():
+                out.write(value.line)
+            case Call():
+                write(value.function)
+                write(value.arguments)
+                out.write(b"R")
+            case Saved():
+                write(value.parts)
+                out.write(b"Q")
+            case tuple():
+                out.write(b"(")
+                for part in value:
+                    write(part)
+                out.write(b"t")
+            case collections.OrderedDict():
+                write(Call(Global("collections", "OrderedDict")))
+                out.write(b"(")
+                for pair in value.items():
+                    write(pair[0])
+                    write(pair[1])
+                out.write(b"u")
+            case _:
+                out.write(pickle.dumps(value, 2)[2:-1])
+
+    write(content)
+    return out.getvalue() + b"."
+
+
+def parts(vgg: vgg_files.Vgg, stream: bool) -> tuple[Any, dict[str, bytes]]:
+    """torchvision's state_dict, and the storages that it names."""
+    names, place = [], 0
+    for convolutions, _ in vgg_files.BLOCKS:
+        for _ in range(convolutions):
+            names.append(f"features.{place}")
+            place += 2
+        place += 1
+    names += ["classifier.0", "classifier.3", "classifier.6"]
+    state, storages = collections.OrderedDict(), {}
+    rebuild = Global("torch._utils", "_rebuild_tensor_v2")
+    view = (None,) if stream else ()
+    for name, arrays in zip(names, vgg.values(), strict=True):
+        for part, array in zip(("weight", "bias"), arrays, strict=True):
+            key = str(len(storages))
+            storages[key] = array.astype("<f4").tobytes()
+            kind = Global("torch", "FloatStorage")
+            storage = Saved("storage", kind, key, "cpu", array.size, *view)
+            stride = tuple(int(np.prod(array.shape[axis + 1 :])) for axis in range(array.ndim))
+            hooks = collections.OrderedDict()
+            state[f"{name}.{part}"] = Call(rebuild, storage, 0, array.shape, stride, False, hooks)
+    return state, storages
+
+
+def saved_zip(vgg: vgg_files.Vgg, path: Path, state: Any = None) -> Path:
+    """As torch.save writes since 1.6."""
+    own, storages = parts(vgg, stream=False)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("archive/data.pkl", pickled(own if state is None else state))
+        archive.writestr("archive/byteorder", "little")
+        for key, content in storages.items():
+            archive.writestr(f"archive/data/{key}", content)
+        archive.writestr("archive/version", "3\n")
+    return path
+
+
+def saved_stream(vgg: vgg_files.Vgg, path: Path, state: Any = None) -> Path:
+    """As torch.save wrote before, and vgg16-397923af.pth is."""
+    own, storages = parts(vgg, stream=True)
+    system = {"protocol_version": 1001, "little_endian": True, "type_sizes": {"int": 4}}
+    with path.open("wb") as file:
+        for content in (0x1950A86A20F9469CFC6C, 1001, system):
+            file.write(pickle.dumps(content, 2))
+        file.write(pickled(own if state is None else state) + pickle.dumps(list(storages), 2))
+        for content in storages.values():
+            file.write(struct.pack("<q", len(content) // 4) + content)
+    return path
