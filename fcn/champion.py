@@ -146,7 +146,10 @@ def _judge(
             )
             evidence = compare(one, other)
     except ValueError as error:
-        return made(before, f"not compared with version {before}: {error}", problem=True)
+        table = model.removeprefix("fcn-")
+        next_step = f"`python -m flows.promote {table} --version {version} --anyway` puts it in use"
+        reason = f"it could not be compared with version {before}: {error}; {next_step}"
+        return made(before, reason, problem=True)
     between = f"{evidence['low']:+.4f}, {evidence['high']:+.4f}"
     if evidence["units"] < intervals.FEW:
         few = f"{evidence['units']} independent images or groups are too few for an interval"

@@ -9,6 +9,7 @@ listens, or nobody who answers, fails no run: the log says so.
 
 import logging
 import os
+import time
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -23,21 +24,16 @@ from prefect.logging.loggers import flow_run_logger
 from prefect.runtime import flow_run as running
 from prefect.utilities.urls import url_for
 from pydantic import SecretStr
-from urllib3 import Retry
 
 from flows import temporary_server
 
 VARIABLE, BLOCK = "FCN_WEBHOOK", "fcn"
 SECONDS = 5.0
 """How long the listener may take to connect, and to answer."""
-TRIES = Retry(
-    total=3,
-    backoff_factor=0.5,  # waits 0, 1 and 2 s
-    status_forcelist=[429, 500, 502, 503, 504],
-    allowed_methods=None,  # a message told twice is better than none
-    respect_retry_after_header=False,  # a listener does not decide how long a run waits
-    redirect=0,
-)
+PAUSES = (0.0, 1.0, 2.0)
+"""Seconds before each try."""
+BUSY = (408, 429, 500, 502, 503, 504)
+"""HTTP codes after which another try may go better."""
 Log = logging.Logger | logging.LoggerAdapter[logging.Logger]
 
 
@@ -63,30 +59,39 @@ def tell(event: str, text: str, log: Log, run: FlowRun | None = None) -> bool:
         "flow_run": run.name if run else running.name,
         "url": page,
     }
-    address = hook.url.get_secret_value()
-    host = urlsplit(address).hostname  # the rest of it is often a secret
-    with requests.Session() as session:
-        for scheme in ("http://", "https://"):
-            session.mount(scheme, requests.adapters.HTTPAdapter(max_retries=TRIES))
+    host = urlsplit(hook.url.get_secret_value()).hostname  # the rest of it is often a secret
+    for pause in PAUSES:
+        time.sleep(pause)
         try:
-            answer = session.request(
-                hook.method,
-                address,
-                json=content,
-                headers=hook.headers.get_secret_value(),
-                timeout=SECONDS,
-                verify=hook.verify,
-                allow_redirects=False,
-            )
+            code = _post(hook, content)
+        except (requests.ConnectionError, requests.Timeout) as error:
+            problem = f"could not be told of this {event}: {type(error).__name__}"
         except requests.RequestException as error:
-            kind = type(error).__name__
-            log.warning("%s could not be told of this %s: %s", host, event, kind)
-            return False
-    if answer.status_code >= 300:
-        log.warning("%s refused to hear of this %s: HTTP %s", host, event, answer.status_code)
-        return False
-    log.info("%s was told of this %s", host, event)
-    return True
+            problem = f"cannot be told of this {event}: {type(error).__name__}"
+            break
+        else:
+            if code < 300:
+                log.info("%s was told of this %s", host, event)
+                return True
+            problem = f"refused to hear of this {event}: HTTP {code}"
+            if code not in BUSY:
+                break
+    log.warning("%s %s", host, problem)
+    return False
+
+
+def _post(hook: Webhook, content: dict[str, Any]) -> int:
+    """Return the HTTP code of the answer; another address that it names is not asked."""
+    # Not the block's own `call`: it has no time-out of ours, and a client for one call only.
+    return requests.request(
+        hook.method,
+        hook.url.get_secret_value(),
+        json=content,
+        headers=hook.headers.get_secret_value(),
+        timeout=SECONDS,
+        verify=hook.verify,
+        allow_redirects=False,
+    ).status_code
 
 
 def listener() -> Webhook | None:

@@ -111,11 +111,12 @@ def compare(
         finally:
             child.terminate()  # where this flow was cancelled; nothing to an ended process
             code = child.wait()
-        text = "\n".join(said)
-        if code == 1 and "error: " in text:
-            raise ValueError(text.rpartition("error: ")[2].strip())
+        errors = [number for number, line in enumerate(said) if line.startswith("error: ")]
+        if code == 1 and errors:
+            raise ValueError("\n".join(said[errors[-1] :]).removeprefix("error: "))
         if code:
-            raise CompareFailed(f"the comparison ended with {code}: {text[-2000:]}")
+            last = "\n".join(said[-20:])
+            raise CompareFailed(f"the comparison ended with {code}: {last}")
         evidence: dict[str, Any] = files.read_json(out)
         return evidence
 

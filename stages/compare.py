@@ -9,6 +9,7 @@ Not in dvc.yaml: `flows.promote` asks, when a model is about to be put in use. T
 for tables only; whoever chose models by it could no longer report it.
 """
 
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -75,7 +76,10 @@ def _named(role: str) -> Iterator[None]:
     try:
         yield
     except ValueError as error:
-        raise ValueError(f"the {role} cannot be measured: {error.__cause__ or error}") from error
+        # Keras puts a whole configuration before the reason.
+        reason = str(error.__cause__ or error).rpartition("Exception encountered: ")[2]
+        short = textwrap.shorten(reason, 300)
+        raise ValueError(f"the {role} cannot be measured: {short}") from error
 
 
 if __name__ == "__main__":
