@@ -97,19 +97,16 @@ def compare(
             "out": out,
         }
         options = [part for name, path in paths.items() for part in (f"--{name}", str(path))]
-        child = tether.start(
+        said = []
+        with tether.start(  # where this flow is cancelled, closing its pipes ends it
             [sys.executable, "-m", "stages.compare", table, *options],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-        )
-        said = []
-        try:
+        ) as child:
             assert child.stdout is not None
             for line in dvc.lines(child.stdout):
                 log(line)
                 said.append(line)
-        finally:
-            child.terminate()  # where this flow was cancelled; nothing to an ended process
             code = child.wait()
         errors = [number for number, line in enumerate(said) if line.startswith("error: ")]
         if code == 1 and errors:

@@ -193,11 +193,9 @@ def test_an_endless_line_takes_no_memory() -> None:
 
 @pytest.fixture
 def remote(pipeline: Pipeline, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder that is the default remote of a repository of four stages."""
+    """The folder that is the default remote of a repository of two stages."""
     folder = tmp_path_factory.mktemp("remote")
-    pipeline(
-        "  a: {foreach: [1, 2, 3, 4], do: {cmd: 'echo ${item} > a${item}', outs: ['a${item}']}}\n"
-    )
+    pipeline("  a: {foreach: [1, 2], do: {cmd: 'echo ${item} > a${item}', outs: ['a${item}']}}\n")
     with Path(".dvc/config").open("a") as config:
         config.write(f"[core]\n    remote = there\n['remote \"there\"']\n    url = {folder}\n")
     return folder
@@ -214,15 +212,14 @@ def test_without_a_remote_pushing_says_so_in_dvcs_words(pipeline: Pipeline) -> N
 def test_what_concurrent_runs_push_another_checkout_pulls(
     remote: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def night(stages: tuple[str, str]) -> None:
+    def night(stage: str) -> None:
         with dvc.Runner() as runner:
-            for stage in stages:
-                runner.reproduce(stage, str)
+            runner.reproduce(stage, str)
             runner.push(str)
 
     with ThreadPoolExecutor(2) as pool:
-        list(pool.map(night, [("a@1", "a@2"), ("a@3", "a@4")]))
-    assert sum(path.is_file() for path in remote.rglob("*")) == 4
+        list(pool.map(night, ["a@1", "a@2"]))
+    assert sum(path.is_file() for path in remote.rglob("*")) == 2
 
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     for name in (".dvc/config", "dvc.yaml", "dvc.lock", "params.yaml"):
@@ -232,10 +229,5 @@ def test_what_concurrent_runs_push_another_checkout_pulls(
     subprocess.run(["git", "init", "--quiet"], check=True)
     with dvc.Runner() as runner:
         runner.pull(str)
-    assert [Path(f"a{number}").read_text() for number in range(1, 5)] == [
-        "1\n",
-        "2\n",
-        "3\n",
-        "4\n",
-    ]
+    assert (Path("a1").read_text(), Path("a2").read_text()) == ("1\n", "2\n")
     assert not graph.may_run(graph.read())

@@ -22,8 +22,20 @@ CELL = {"row": "digits-fcn8s", "metric": "mean_iou", "published": 62.7, "value":
 STAGES = ["train@digits-fcn8s", "table@digits"]
 
 
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty store; making its tables takes seconds."""
+    path = tmp_path_factory.mktemp("store") / "mlflow.db"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{path}")
+        tracking.store().search_experiments()
+    return path
+
+
 @pytest.fixture
-def project(prefect_server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+def project(
+    prefect_server: str, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Any:
     """Settings, a lock file and a store in the current folder; MLflow's client."""
     monkeypatch.chdir(tmp_path)
     for name in ("tables", "data/tables"):
@@ -34,7 +46,9 @@ def project(prefect_server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     (tmp_path / "dvc.lock").write_text(json.dumps({"stages": {STAGES[0]: entry}}))
     monkeypatch.setattr(tracking, "HERE", tmp_path)
     monkeypatch.setattr(champion, "LOCKS", tmp_path / "locks")
+    shutil.copy(store, tmp_path)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))  # of the comparison's process
     return tracking.store().MlflowClient()
 
 
