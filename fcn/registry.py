@@ -59,7 +59,7 @@ def pipeline(
 
 def parents(env: Mapping[str, str]) -> dict[str, str]:
     """Return the parent run of each table in what `pipeline` yielded."""
-    return tracking.parents(env)
+    return dict(part.split(":") for part in env.get(tracking.PARENTS, "").split())
 
 
 def _log_table(client: Any, table: str, parent: str, began: float) -> None:

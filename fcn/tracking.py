@@ -158,11 +158,6 @@ class Run:
         self.tell(tell)
 
 
-def parents(env: Mapping[str, str]) -> dict[str, str]:
-    """Return the id of each table's parent run that an environment hands down."""
-    return dict(part.split(":") for part in env.get(PARENTS, "").split())
-
-
 @contextmanager
 def run(
     kind: str,
@@ -189,7 +184,7 @@ def run(
         yield Run()
         return
     mlflow = store()
-    above = parents(os.environ)
+    parents = dict(part.split(":") for part in os.environ.get(PARENTS, "").split())
     tags = {"fcn.kind": kind, "fcn.key": key, "dvc.stage": os.environ.get("DVC_STAGE", "")}
     with refusing(mlflow):
         place = experiment(mlflow, table)
@@ -198,15 +193,15 @@ def run(
             run_id=again,
             experiment_id=place,
             run_name=f"{kind} {key}",
-            parent_run_id=None if again else above.get(table),
+            parent_run_id=None if again else parents.get(table),
             tags={name: value for name, value in (tags | git_tags()).items() if value},
             # Of the whole machine, every ten seconds.
             log_system_metrics=kind == "train",
         )
         if again is None:
             mlflow.log_params(dict(_flat(settings)))
-        elif table in above:  # the pipeline run that finishes it, not the one that was killed
-            mlflow.set_tag("mlflow.parentRunId", above[table])
+        elif table in parents:  # the pipeline run that finishes it, not the one that was killed
+            mlflow.set_tag("mlflow.parentRunId", parents[table])
     opened, status = Run(mlflow, told), "FAILED"
     try:
         yield opened
