@@ -6,7 +6,7 @@
 An exception in between marks MLflow's parent runs failed; nothing is promoted, told or pushed then.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,8 +20,9 @@ from flows import dvc, notify, temporary_server
 from flows.promote import promote
 
 TABLES = Path("data/tables")
-Verdicts = dict[tuple[str, str], str]
-"""By row and metric of a published cell."""
+NAMES = ("row", "network", "metric", "source")
+"""What a published cell is known by; a cell that nobody reran has no row."""
+Verdicts = dict[tuple[str, ...], str]
 
 
 @contextmanager
@@ -78,18 +79,18 @@ def show_runs(table: str, parent: str, stages: Sequence[str]) -> None:
 
 
 def verdicts(table: str) -> Verdicts:
-    """Return the verdict on each published cell by row and metric; none without the file."""
+    """Return the verdict on each published cell of a table; none without its file."""
     path = TABLES / f"{table}.json"
     if not path.exists():
         return {}
     cells = files.read_json(path)["cells"]
-    return {(cell["row"], cell["metric"]): cell["verdict"] for cell in cells}
+    return {tuple(cell.get(name) or "" for name in NAMES): cell["verdict"] for cell in cells}
 
 
-def changes(before: Mapping[tuple[str, str], str], after: Verdicts) -> list[str]:
+def changes(before: Verdicts, after: Verdicts) -> list[str]:
     """Return a line for each cell whose verdict is another than before."""
     return [
-        f"{row} {metric}: {before[row, metric]} -> {verdict}"
-        for (row, metric), verdict in after.items()
-        if before.get((row, metric), verdict) != verdict
+        f"{' '.join(filter(None, cell))}: {before[cell]} -> {verdict}"
+        for cell, verdict in after.items()
+        if before.get(cell, verdict) != verdict
     ]

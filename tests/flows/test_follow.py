@@ -14,7 +14,7 @@ from flows import follow
 from tests.receiver import Receiver
 
 ROOT = Path(__file__).parents[2]
-CELL = {"row": "digits-fcn8s", "metric": "mean_iou", "published": 62.7, "value": 88.2, "reason": ""}
+CELL = {"row": "digits-fcn8s", "metric": "mean_iou", "published": 62.7, "source": "paper"}
 STAGES = ["train@digits-fcn8s", "table@digits"]
 
 
@@ -46,7 +46,7 @@ def test_runs_are_linked_both_ways_and_changed_verdicts_are_told(
     assert state.is_completed(), state.message
     assert receiver.events() == ["verdict"]
     assert receiver.heard[0]["text"] == (
-        "the table digits changed:\na mean_iou: reproduced -> missed"
+        "the table digits changed:\na mean_iou paper: reproduced -> missed"
     )
     flow_run = state.state_details.flow_run_id
     child, parent = project.search_runs([project.get_experiment_by_name("digits").experiment_id])
@@ -74,4 +74,4 @@ def test_a_table_without_a_file_of_verdicts_has_none(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert follow.verdicts("digits") == {}
-    assert follow.changes({}, {("a", "mean_iou"): "missed"}) == []
+    assert follow.changes({}, {("a", "", "mean_iou", ""): "missed"}) == []
