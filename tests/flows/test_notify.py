@@ -28,6 +28,11 @@ def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
         yield opened
 
 
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(notify, "PAUSES", (0.0,) * len(notify.PAUSES))
+
+
 @pytest.fixture
 def night(request: pytest.FixtureRequest) -> Any:
     """A flow of this test's own that ends as it is told to."""
