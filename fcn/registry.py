@@ -1,25 +1,27 @@
-"""What MLflow remembers of a pipeline run: a parent, its children's origin, the best model."""
+"""What MLflow remembers of a pipeline run: a parent, its table, the best model."""
 
-import hashlib
-import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from ruamel.yaml import YAML
-
-from fcn import settings, tracking
-
-LOCK = "dvc.lock"
+from fcn import lineage, settings, tracking
 
 
 @contextmanager
-def pipeline(tables: Sequence[str]) -> Iterator[dict[str, str]]:
+def pipeline(
+    tables: Sequence[str], tags: Mapping[str, str] | None = None, stages: Sequence[str] = ()
+) -> Iterator[dict[str, str]]:
     """Open a parent run in each table's experiment; yield the environment for the stages.
 
-    Afterwards every child is tagged with its entry in dvc.lock, a new table is logged, and the best
-    model of each table is registered as `fcn-TABLE`. An exception marks the parents failed.
+    Afterwards every child is tagged with its entry in dvc.lock, the parent with the run behind each
+    stage that did not run, a new table is logged, and the best model of each table is registered
+    as `fcn-TABLE`. An exception marks the parents failed.
+
+    Args:
+        tables: names of the tables.
+        tags: of parents and children, such as who started them.
+        stages: all that the run is about, those that will not run too.
 
     Raises:
         ValueError: MLflow's store cannot be used.
@@ -32,7 +34,9 @@ def pipeline(tables: Sequence[str]) -> Iterator[dict[str, str]]:
     with tracking.refusing(mlflow):
         parents = {
             table: client.create_run(
-                tracking.experiment(mlflow, table), run_name="reproduce", tags=tracking.git_tags()
+                tracking.experiment(mlflow, table),
+                run_name="reproduce",
+                tags=tracking.git_tags() | dict(tags or {}),
             ).info.run_id
             for table in tables
         }
@@ -44,12 +48,18 @@ def pipeline(tables: Sequence[str]) -> Iterator[dict[str, str]]:
         with tracking.refusing(mlflow):
             for table, parent in parents.items():
                 try:
-                    _tag_children(client, parent)
+                    done = lineage.tables(stages, table) if status == "FINISHED" else ()
+                    lineage.tag(client, parent, tags or {}, done)
                     if status == "FINISHED":
                         _log_table(client, table, parent, began)
                         register_best(mlflow, client, table)
                 finally:
                     client.set_terminated(parent, status)
+
+
+def parents(env: Mapping[str, str]) -> dict[str, str]:
+    """Return the parent run of each table in what `pipeline` yielded."""
+    return dict(part.split(":") for part in env.get(tracking.PARENTS, "").split())
 
 
 def _log_table(client: Any, table: str, parent: str, began: float) -> None:
@@ -59,27 +69,12 @@ def _log_table(client: Any, table: str, parent: str, began: float) -> None:
         client.log_artifact(parent, str(report))
 
 
-def _tag_children(client: Any, parent: str) -> None:
-    """Tag each child with what dvc.lock says of its stage, which only now is known."""
-    path = tracking.HERE / LOCK
-    lock = YAML(typ="safe", pure=True).load(path.read_text("utf-8")) if path.is_file() else {}
-    experiment = client.get_run(parent).info.experiment_id
-    children = client.search_runs([experiment], f"tags.mlflow.parentRunId = '{parent}'")
-    for child in children:
-        entry = lock.get("stages", {}).get(child.data.tags.get("dvc.stage"))
-        for name, value in (_lock_tags(entry) if entry else {}).items():
-            client.set_tag(child.info.run_id, name, value)
+def register_best(mlflow: Any, client: Any, table: str) -> str | None:
+    """Register the table's model with the best validation mean IoU, once per model file.
 
-
-def _lock_tags(entry: Mapping[str, Any]) -> dict[str, str]:
-    """Return the hash of a stage's whole entry, and the MD5 of each of its outs."""
-    whole = hashlib.sha256(json.dumps(entry, sort_keys=True).encode()).hexdigest()
-    outs = {out["path"]: out["md5"] for out in entry.get("outs", [])}
-    return {"dvc.lock.sha256": whole, "dvc.lock.outs": json.dumps(outs)}
-
-
-def register_best(mlflow: Any, client: Any, table: str) -> None:
-    """Register the table's model with the best validation mean IoU, once per model file."""
+    Returns:
+        Its version; None where no row has been trained.
+    """
     rows = settings.load(table, tracking.HERE).table.tables[table].rows
     best = max(
         (run for key in rows if (run := _training_of(client, table, key))),
@@ -87,14 +82,16 @@ def register_best(mlflow: Any, client: Any, table: str) -> None:
         default=None,
     )
     if best is None:
-        return
+        return None
     name, digest = f"fcn-{table}", best.data.tags["model.md5"]
     known = client.search_model_versions(f"name = '{name}'")
-    if any(version.tags.get("model.md5") == digest for version in known):
-        return
+    for version in known:
+        if version.tags.get("model.md5") == digest:
+            return str(version.version)
     (logged,) = client.get_run(best.info.run_id).outputs.model_outputs
     tags = {"model.md5": digest, "fcn.key": best.data.tags["fcn.key"]}
-    mlflow.register_model(f"models:/{logged.model_id}", name, tags=tags)
+    made = mlflow.register_model(f"models:/{logged.model_id}", name, tags=tags)
+    return str(made.version)
 
 
 def _training_of(client: Any, table: str, key: str) -> Any:

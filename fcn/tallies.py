@@ -49,15 +49,8 @@ class Tallies:
         return total
 
     def units(self) -> np.ndarray:
-        """Return for each image the number of what it must be drawn with, N.
-
-        Frames of one video are alike: where every image names one group, a group is one unit.
-        Where images name several (composed of many sources), each image is a unit of its own.
-        """
-        if any(len(group) != 1 for group in self.groups):
-            return np.arange(len(self.ids))
-        numbers: dict[tuple[str, ...], int] = {}
-        return np.array([numbers.setdefault(group, len(numbers)) for group in self.groups])
+        """Return for each image the number of what it must be drawn with, N."""
+        return units(self.groups)
 
     def by_group(self) -> dict[str, np.ndarray]:
         """Return image numbers by group; nothing where every image is a unit of its own."""
@@ -66,6 +59,18 @@ class Tallies:
             return {}
         members = (np.flatnonzero(units == unit) for unit in np.unique(units))
         return {self.groups[numbers[0]][0]: numbers for numbers in members}
+
+
+def units(groups: Sequence[tuple[str, ...]]) -> np.ndarray:
+    """Return for each image, given its groups, the number of what it must be drawn with, N.
+
+    Frames of one video are alike: where every image names one group, a group is one unit.
+    Where images name several (composed of many sources), each image is a unit of its own.
+    """
+    if any(len(group) != 1 for group in groups):
+        return np.arange(len(groups))
+    numbers: dict[tuple[str, ...], int] = {}
+    return np.array([numbers.setdefault(group, len(numbers)) for group in groups])
 
 
 ARRAYS = [field.name for field in fields(Tallies)][2:]

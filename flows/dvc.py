@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
@@ -97,13 +97,36 @@ class Runner:
             StageFailed: with the stage's own last words, or because time was up.
             Cancelled: the runner was closed meanwhile.
         """
+        repro = ["repro", "--single-item", stage]
+        return not self._run(repro, stage, log, timeout).skipped
+
+    def push(self, log: Callable[[str], None]) -> None:
+        """Send what the lock files name to the default remote; what is there already stays.
+
+        Raises:
+            StageFailed: with DVC's own words, such as that there is no remote.
+            Cancelled: the runner was closed meanwhile.
+        """
+        self._run(["push"], "push", log)
+
+    def pull(self, log: Callable[[str], None]) -> None:
+        """Fetch what the lock files name from the default remote; raises as `push` does."""
+        self._run(["pull"], "pull", log)
+
+    def _run(
+        self,
+        command: Sequence[str],
+        name: str,
+        log: Callable[[str], None],
+        timeout: float | None = None,
+    ) -> "_Heard":
         if not self._slots.acquire(blocking=False):
             log("waiting for a free slot")
             self._slots.acquire()
         try:
-            with self._start(stage) as process:
+            with self._start(command, name) as process:
                 deadline = time.monotonic() + (float("inf") if timeout is None else timeout)
-                heard = _Heard(stage)
+                heard = _Heard(name)
                 for line in lines(_output(process, deadline)):
                     log(line)
                     heard.add(line)
@@ -111,12 +134,12 @@ class Runner:
         finally:
             self._slots.release()
         if code and self._closed.is_set():
-            raise Cancelled(f"{stage}: cancelled")
+            raise Cancelled(f"{name}: cancelled")
         if code and time.monotonic() > deadline:
             raise StageFailed(f"ended after {timeout} s, the meta.timeout of dvc.yaml")
         if code:
             raise StageFailed(heard.last_words())
-        return not heard.skipped
+        return heard
 
     def pause(self, seconds: float) -> None:
         """Wait before another try.
@@ -128,13 +151,13 @@ class Runner:
             raise Cancelled("cancelled between two tries")
 
     @contextmanager
-    def _start(self, stage: str) -> Iterator[subprocess.Popen[bytes]]:
+    def _start(self, command: Sequence[str], name: str) -> Iterator[subprocess.Popen[bytes]]:
         dvc = [sys.executable, "-P", "-m", "dvc"]  # -P: no file of the current folder shadows it
         with self._lock:
             if self._closed.is_set():
-                raise Cancelled(f"{stage}: cancelled before it began")
+                raise Cancelled(f"{name}: cancelled before it began")
             process = tether.start(
-                [*dvc, "--wait-for-lock", "repro", "--single-item", stage],
+                [*dvc, "--wait-for-lock", *command],
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 bufsize=0,

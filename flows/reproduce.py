@@ -22,8 +22,8 @@ from prefect.futures import PrefectFuture
 from prefect.runtime import task_run
 from prefect.states import Cancelled, Completed, Failed
 
-from fcn import door, registry, settings
-from flows import dvc, graph, temporary_server
+from fcn import door, settings
+from flows import dvc, follow, graph, notify, temporary_server
 
 
 class PipelineFailed(RuntimeError):
@@ -49,13 +49,14 @@ def run_stage(stage: graph.Stage, runner: dvc.Runner | None) -> State[None]:
     return Completed(message="ran") if ran else Completed(name="Cached", message="nothing changed")
 
 
-@flow(name="reproduce")
-def reproduce(targets: list[str] | None = None, slots: int = 2) -> State[None]:
+@flow(name="reproduce", **notify.HOOKS)
+def reproduce(targets: list[str] | None = None, slots: int = 2, push: bool = False) -> State[None]:
     """Bring the targets up to date.
 
     Args:
         targets: stages, groups or .dvc files, as `dvc repro` takes them; none: everything.
         slots: how many stages may run at once.
+        push: in the end send what DVC keeps to its default remote.
 
     Returns:
         Completed or Failed. The last line of its message says what ran, what was cached and how
@@ -72,12 +73,13 @@ def reproduce(targets: list[str] | None = None, slots: int = 2) -> State[None]:
         stale = graph.may_run(stages)
         with ExitStack() as stack:
             touched = {settings.table_of(name.partition("@")[2]) for name in stale}
-            env = stack.enter_context(registry.pipeline(sorted(touched & set(tables))))
+            names = [stage.name for stage in stages]
+            env = stack.enter_context(follow.following(sorted(touched & set(tables)), names, push))
             runner = stack.enter_context(dvc.Runner(slots, env))
             states |= run_side_by_side(stages, stale, runner)
             show_tables(stages, states)
             require_success(targets or (), states)
-    except (ValueError, PipelineFailed) as error:
+    except (ValueError, PipelineFailed, dvc.StageFailed) as error:
         problem = f"{error}\n"
     message = problem + _summary(states, time.monotonic() - begin)
     return Failed(message=message) if problem else Completed(message=message)
@@ -156,10 +158,11 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m flows.reproduce", description=__doc__)
     parser.add_argument("targets", nargs="*", metavar="TARGET", help="as for `dvc repro`")
     parser.add_argument("--slots", type=int, default=2, help="stages at once (%(default)s)")
+    parser.add_argument("--push", action="store_true", help="`dvc push` in the end")
     chosen = parser.parse_args(arguments)
     try:
         temporary_server.start_if_none()
-        state = reproduce(chosen.targets, chosen.slots, return_state=True)
+        state = reproduce(**vars(chosen), return_state=True)
     except RuntimeError as error:
         door.fail(str(error))
     except KeyboardInterrupt:

@@ -22,6 +22,13 @@ from prefect.settings import (
 
 from flows import tether
 
+_started: list[str] = []
+
+
+def in_use() -> bool:
+    """Return whether this process reports to a server that it started itself."""
+    return PREFECT_API_URL.value() in _started
+
 
 def start_if_none() -> None:
     """Start a server and report to it, unless PREFECT_API_URL or the profile names one.
@@ -48,7 +55,8 @@ def start_if_none() -> None:
                 text = log.read().decode(errors="replace")
                 raise RuntimeError(f"the temporary Prefect server did not start:\n{text[-2000:]}")
             time.sleep(0.1)
-    os.environ["PREFECT_API_URL"] = f"http://{host}:{port}/api"
+    _started.append(f"http://{host}:{port}/api")
+    os.environ["PREFECT_API_URL"] = _started[-1]
     refresh_global_settings_context()
 
 

@@ -47,6 +47,7 @@ def a_key(stage: str) -> str:
         "train": table.models,
         "evaluate": table.models,
         "table": table.tables,
+        "compare": table.tables,
     }
     return next(iter(sections.get(stage, table.datasets)))
 

@@ -1,18 +1,27 @@
 """Real DVC in toy repositories, and one real Prefect server for the whole session."""
 
+import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 from dvc.repo import Repo
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import ArtifactFilter
 from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
 from prefect.testing.utilities import prefect_test_harness
+
+from fcn import champion, tracking
+from flows import notify
+from tests.receiver import Receiver, receiving
 
 ROOT = Path(__file__).parents[2]
 
@@ -111,3 +120,54 @@ def _alive(process: psutil.Process) -> bool:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
+
+
+@pytest.fixture
+def shown_by() -> Callable[[Any, str], str]:
+    """Read the artifact of a flow run, by the run's id and the artifact's key."""
+
+    def read(run: Any, key: str) -> str:
+        wanted = {"flow_run_id": {"any_": [str(run)]}, "key": {"any_": [key]}}
+        with get_client(sync_client=True) as client:
+            artifact_filter = ArtifactFilter.model_validate(wanted)
+            (found,) = client.read_artifacts(artifact_filter=artifact_filter)
+        return str(found.data)
+
+    return read
+
+
+@pytest.fixture(scope="session")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty store; making its tables takes seconds."""
+    path = tmp_path_factory.mktemp("store") / "mlflow.db"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{path}")
+        tracking.store().search_experiments()
+    return path
+
+
+@pytest.fixture
+def project(
+    prefect_server: str, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Any:
+    """Settings, a lock file and a store in the current folder; MLflow's client."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("tables", "data/tables"):
+        (tmp_path / name).mkdir(parents=True)
+    for name in ("params.yaml", "tables/digits.yaml"):
+        shutil.copy(ROOT / name, tmp_path / name)
+    entry = {"cmd": "x", "outs": [{"path": "m", "md5": "0"}]}
+    (tmp_path / "dvc.lock").write_text(json.dumps({"stages": {"train@digits-fcn8s": entry}}))
+    monkeypatch.setattr(tracking, "HERE", tmp_path)
+    monkeypatch.setattr(champion, "LOCKS", tmp_path / "locks")
+    shutil.copy(store, tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))  # of the comparison's process
+    return tracking.store().MlflowClient()
+
+
+@pytest.fixture
+def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
+    with receiving() as opened:
+        monkeypatch.setenv(notify.VARIABLE, opened.url)
+        yield opened

@@ -1,15 +1,18 @@
 """Running one stage under DVC."""
 
 import os
+import shutil
 import signal
+import subprocess
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
 import pytest
 
-from flows import dvc
+from flows import dvc, graph
 
 Pipeline = Callable[..., None]
 LONG = (
@@ -186,3 +189,45 @@ def test_an_endless_line_takes_no_memory() -> None:
     cut = [*dvc.lines(b"x" * 4096 for _ in range(100))]
     assert "".join(cut) == "x" * 409600
     assert max(map(len, cut)) == dvc.LONGEST_LINE
+
+
+@pytest.fixture
+def remote(pipeline: Pipeline, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that is the default remote of a repository of two stages."""
+    folder = tmp_path_factory.mktemp("remote")
+    pipeline("  a: {foreach: [1, 2], do: {cmd: 'echo ${item} > a${item}', outs: ['a${item}']}}\n")
+    with Path(".dvc/config").open("a") as config:
+        config.write(f"[core]\n    remote = there\n['remote \"there\"']\n    url = {folder}\n")
+    return folder
+
+
+def test_without_a_remote_pushing_says_so_in_dvcs_words(pipeline: Pipeline) -> None:
+    pipeline("  a: {cmd: echo 1 > a, outs: [a]}\n")
+    with dvc.Runner() as runner:
+        runner.reproduce("a", str)
+        with pytest.raises(dvc.StageFailed, match="no remote"):
+            runner.push(str)
+
+
+def test_what_concurrent_runs_push_another_checkout_pulls(
+    remote: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def night(stage: str) -> None:
+        with dvc.Runner() as runner:
+            runner.reproduce(stage, str)
+            runner.push(str)
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(night, ["a@1", "a@2"]))
+    assert sum(path.is_file() for path in remote.rglob("*")) == 2
+
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    for name in (".dvc/config", "dvc.yaml", "dvc.lock", "params.yaml"):
+        (elsewhere / name).parent.mkdir(exist_ok=True)
+        shutil.copy(name, elsewhere / name)
+    monkeypatch.chdir(elsewhere)
+    subprocess.run(["git", "init", "--quiet"], check=True)
+    with dvc.Runner() as runner:
+        runner.pull(str)
+    assert (Path("a1").read_text(), Path("a2").read_text()) == ("1\n", "2\n")
+    assert not graph.may_run(graph.read())
