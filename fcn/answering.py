@@ -5,6 +5,7 @@ stretched or filled up, and the mask is the one that `evaluate` would measure.
 """
 
 from argparse import ArgumentParser, Namespace
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from fcn import backend, door, photos, settings, tiles, trained
+from fcn.pictures import file_name
 from fcn.records import Labels
 
 TILE = 1024
@@ -158,16 +160,17 @@ def softmax(logits: np.ndarray) -> np.ndarray:
     return (raised / raised.sum(axis=-1, keepdims=True)).astype(np.float16)
 
 
-def names(pictures: Iterable[str]) -> dict[str, str]:
-    """Return a short name for each picture's files, no two the same."""
-    from fcn.pictures import file_name
-
+def names(pictures: Iterable[str], beside: bool = False) -> dict[str, str]:
+    """Return a short name for each picture's files, no two the same where they will lie."""
     pictures = list(pictures)
-    stems = [Path(name).stem if name != photos.STDIN else "stdin" for name in pictures]
-    lower = [stem.lower() for stem in stems]
+    stems = {name: Path(name).stem if name != photos.STDIN else "stdin" for name in pictures}
+    places = {
+        name: f"{Path(name).parent if beside else ''}/{stem}".lower()
+        for name, stem in stems.items()
+    }
+    twice = Counter(places.values())
     return {
-        name: file_name(stem if lower.count(stem.lower()) == 1 else name)
-        for name, stem in zip(pictures, stems, strict=True)
+        name: file_name(stem if twice[places[name]] == 1 else name) for name, stem in stems.items()
     }
 
 

@@ -7,6 +7,7 @@ EXIF does not count, since masks are drawn on the pixels as stored.
 import glob
 import io
 import sys
+import warnings
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -83,8 +84,8 @@ def content(name: str) -> bytes:
     return sys.stdin.buffer.read() if name == STDIN else Path(name).read_bytes()
 
 
-def read(encoded: bytes, channels: int) -> np.ndarray:
-    """Return a picture as uint8 H W C, turned as its EXIF says.
+def read(encoded: bytes, channels: int, limit: int = PIXELS) -> np.ndarray:
+    """Return a picture of no more than `limit` pixels as uint8 H W C, turned as its EXIF says.
 
     16 bits become the upper 8, CMYK and palettes become RGB, what is transparent becomes white.
 
@@ -94,13 +95,16 @@ def read(encoded: bytes, channels: int) -> np.ndarray:
     if not encoded:
         raise ValueError("an empty file of 0 bytes")
     try:
-        with Image.open(io.BytesIO(encoded), formats=FORMATS) as picture:
-            _require_usable(picture)
-            picture.load()
+        with warnings.catch_warnings():
+            # Of damage that changes no pixel, and of sizes that are refused here in any case.
+            warnings.simplefilter("ignore")
+            picture = Image.open(io.BytesIO(encoded), formats=FORMATS)
+            _require_usable(picture, limit)
             upright = ImageOps.exif_transpose(picture)
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+            upright.load()
+    except Image.DecompressionBombError:
         raise ValueError(
-            f"more than {PIXELS:,} pixels, which is the limit; make it smaller"
+            f"more than {limit:,} pixels, which is the limit; make it smaller"
         ) from None
     except UnidentifiedImageError:
         allowed = ", ".join(FORMATS)
@@ -111,12 +115,12 @@ def read(encoded: bytes, channels: int) -> np.ndarray:
     return pixels.reshape(*pixels.shape[:2], channels)
 
 
-def _require_usable(picture: Image.Image) -> None:
+def _require_usable(picture: Image.Image, limit: int) -> None:
     """Refuse by the header what would take too much memory, or is more than one picture."""
     width, height = picture.size
-    if width * height > PIXELS:
+    if width * height > limit:
         raise ValueError(
-            f"{width}x{height} is {width * height:,} pixels; the limit is {PIXELS:,}: make it "
+            f"{width}x{height} is {width * height:,} pixels; the limit is {limit:,}: make it "
             "smaller or cut it into parts"
         )
     frames = getattr(picture, "n_frames", 1)

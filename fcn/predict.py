@@ -56,7 +56,7 @@ def predict(chosen: argparse.Namespace) -> int:
     found = photos.find(chosen.pictures)
     if not chosen.beside:
         files.require_writable(chosen.out)
-    short = answering.names(found)
+    short = answering.names(found, chosen.beside)
     done: list[str] = []
     skipped: list[Skipped] = []
     with answering.opened(chosen) as model:
