@@ -17,7 +17,7 @@ from fcn import backend, door, photos, settings, tiles, trained
 from fcn.pictures import file_name
 from fcn.records import Labels
 
-TILE = 1024
+TILE = 768
 """Side of the default tile in pixels: what VGG-16 as published needs for it stays below 2 GiB."""
 BATCH = 8
 SOME_LEFT_OUT = 3
