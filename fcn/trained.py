@@ -108,7 +108,7 @@ def _labels(path: Path) -> Labels | None:
             inside = archive.read(LABELS) if LABELS in archive.namelist() else None
         if inside is not None:
             return _parsed(json.loads(inside))
-    except (zipfile.BadZipFile, ValueError, KeyError, TypeError) as error:
+    except (zipfile.BadZipFile, ValueError, KeyError, TypeError, OverflowError) as error:
         raise ValueError(f"{path} is no model, or damaged ({error})") from None
     try:
         table = settings.load(path.stem).table

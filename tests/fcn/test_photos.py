@@ -1,6 +1,7 @@
 import io
 import struct
 import zlib
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -121,15 +122,13 @@ def test_what_cannot_be_read_says_why(content: bytes, said: str) -> None:
         photos.read(content, 3)
 
 
-def test_noise_behind_any_formats_first_bytes_is_refused_in_words() -> None:
+def test_noise_behind_any_formats_first_bytes_is_a_picture_or_refused() -> None:
     rng = np.random.default_rng(0)
     for kind in ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM"):
         start = encoded(Image.fromarray(RGB), kind)
         for keep in (4, 12, 30, 60):
-            try:
-                photos.read(start[:keep] + rng.bytes(500), 3)
-            except ValueError as error:
-                assert str(error)
+            with suppress(ValueError):
+                assert photos.read(start[:keep] + rng.bytes(500), 3).ndim == 3
 
 
 def test_files_folders_and_patterns_are_found_once_in_order(

@@ -54,11 +54,10 @@ def served(mlflow: Any, tiny: Network, tmp_path: Path) -> Iterator[str]:
         )
     address = f"http://127.0.0.1:{port}"
     try:
-        deadline = time.monotonic() + 180
+        deadline = time.monotonic() + 600
         while not healthy(address):
-            assert server.poll() is None and time.monotonic() < deadline, (
-                tmp_path / "log"
-            ).read_text()
+            ended = server.poll() is not None or time.monotonic() > deadline
+            assert not ended, (tmp_path / "log").read_text()
             time.sleep(0.2)
         yield address
     finally:
