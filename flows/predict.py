@@ -198,13 +198,12 @@ def _answer(pictures: Sequence[Path], claims: Path, model: str, count: dict[str,
         stderr=subprocess.STDOUT,
     )
     assert child.stdout is not None
-    try:
-        with child.stdout as lines:
-            said = [line.decode(errors="replace").rstrip() for line in lines]
-        code = child.wait()
-    finally:
-        child.terminate()
-        child.wait()
+    with child:
+        try:
+            said = [line.decode(errors="replace").rstrip() for line in child.stdout]
+            code = child.wait()
+        finally:
+            child.terminate()
     if report.is_file():
         told = json.loads(report.read_text("utf-8"))
         for picture in pictures:
