@@ -13,8 +13,8 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import NoReturn
 
 import psutil
@@ -45,8 +45,15 @@ def main(doc: str, run: Callable[..., None], **arguments: type) -> None:
             parser.add_argument(f"--{name.replace('_', '-')}", type=kind, required=True)
     parsed = parser.parse_args()
     end_with_parent()
-    try:
+    with explaining():
         run(**{name: getattr(parsed, name) for name in arguments})
+
+
+@contextmanager
+def explaining() -> Iterator[None]:
+    """End with one message where a person can do something about it."""
+    try:
+        yield
     except OSError as error:
         fail(_explain(error))
     except ValueError as error:

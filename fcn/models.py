@@ -12,6 +12,7 @@ import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import keras
 
@@ -26,6 +27,8 @@ from fcn.text import nearest
 EPOCH = "2000-01-01@00:00:00"
 """The date inside every saved model: two saves of the same weights are the same bytes."""
 ZIP_EPOCH = (2000, 1, 1, 0, 0, 0)
+LABELS = "labels.json"
+"""The member of a model's file that names its classes; `fcn.trained` reads it."""
 
 
 def module(package: ModuleType, name: str) -> ModuleType:
@@ -97,10 +100,11 @@ def _freeze(model: keras.Model, patterns: Iterable[str]) -> None:
         raise ValueError(f"freeze: {', '.join(patterns)} leaves nothing to learn")
 
 
-def save(model: keras.Model, path: Path) -> None:
+def save(model: keras.Model, path: Path, labels: Mapping[str, Any] | None = None) -> None:
     """Write the weights and the graph of `model` as a `.keras` file, the same bytes each time.
 
-    Neither the optimizer nor the loss is in it: the file is for using the model.
+    Neither the optimizer nor the loss is in it: the file is for using the model. `labels`, the
+    fields of `fcn.records.Labels`, say what its classes are; Keras does not mind them in the file.
     """
     bare = keras.Model.from_config(model.get_config())
     bare.set_weights(model.get_weights())
@@ -110,6 +114,8 @@ def save(model: keras.Model, path: Path) -> None:
             members = {name: archive.read(name) for name in sorted(archive.namelist())}
         metadata = json.loads(members["metadata.json"]) | {"date_saved": EPOCH}
         members["metadata.json"] = json.dumps(metadata, sort_keys=True).encode()
+        if labels is not None:
+            members[LABELS] = json.dumps(labels, sort_keys=True).encode()
         with zipfile.ZipFile(aside, "w") as archive:
             for name, content in members.items():
                 archive.writestr(zipfile.ZipInfo(name, ZIP_EPOCH), content)

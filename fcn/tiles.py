@@ -15,7 +15,7 @@ Forward = Callable[[np.ndarray], np.ndarray]
 
 STRIDE = 32
 """The coarsest stride of the networks here."""
-MARGIN = 160
+MARGIN = 128
 """Pixels of a tile that are taken from its neighbour. VGG-16's pool5 sees 212 pixels, and fc6 of
 7x7 as published 404 (radius 202); what lies that far out hardly counts."""
 LEAST = 2 * MARGIN + STRIDE

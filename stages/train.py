@@ -8,6 +8,7 @@ Run:
 `--no-tracking` leaves MLflow out, as where it is not installed.
 """
 
+from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -92,7 +93,7 @@ def train(
             place,
             lambda step: [split.rows[number]["id"] for number in numbers[step - 1]],
         )
-        models.save(model, out)
+        models.save(model, out, asdict(names))
         with files.writing(curve) as aside:
             pd.DataFrame([epoch.row() for epoch in done]).to_csv(aside, index=False)
         run.model(out, names.channels, common.backend)

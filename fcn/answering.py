@@ -1,0 +1,183 @@
+"""Pictures in, answers out: what `predict`, `sticker` and `submit` share.
+
+A picture goes through the network as it is. The networks take any height and width, so nothing is
+stretched or filled up, and the mask is the one that `evaluate` would measure.
+"""
+
+from argparse import ArgumentParser, Namespace
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from fcn import backend, door, photos, settings, tiles, trained
+from fcn.pictures import file_name
+from fcn.records import Labels
+
+TILE = 768
+"""Side of the default tile in pixels: what VGG-16 as published needs for it stays below 2 GiB."""
+BATCH = 8
+SOME_LEFT_OUT = 3
+"""Exit code when at least one thing was made and at least one was not."""
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A model ready to answer."""
+
+    network: tiles.Forward
+    labels: Labels
+    facts: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a network says of one picture."""
+
+    name: str
+    """The picture as it was named."""
+    image: np.ndarray
+    """As the network saw it, uint8 H W C."""
+    mask: np.ndarray
+    """The class with the largest score, the first of equals, uint8 H W."""
+    probabilities: np.ndarray | None
+    """Softmax, float16 H W K, where it was asked for."""
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A picture without an answer, and why."""
+
+    name: str
+    reason: str
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add what every command takes that answers for pictures."""
+    parser.add_argument(
+        "pictures", nargs="+", metavar="PICTURE", help="files, folders, patterns; - is stdin"
+    )
+    parser.add_argument("--model", help=f"{trained.NAMES}; without it, the table's last row")
+    parser.add_argument(
+        "--tile",
+        type=int,
+        default=TILE,
+        help="side in pixels: pictures of more pixels than its square go in overlapping tiles "
+        f"(%(default)s; a multiple of {tiles.STRIDE} from {tiles.LEAST})",
+    )
+    parser.add_argument(
+        "--batch", type=int, default=BATCH, help="pictures of one size at once (%(default)s)"
+    )
+    parser.add_argument(
+        "--no-tracking", action="store_true", help="do not ask MLflow which run made the model"
+    )
+
+
+@contextmanager
+def opened(chosen: Namespace) -> Iterator[Opened]:
+    """Open the model that the command line names.
+
+    Raises:
+        ValueError: the model or a setting cannot be used.
+    """
+    tiles.spans(1, chosen.tile)
+    if chosen.batch < 1:
+        raise ValueError(f"batch: got {chosen.batch}, allowed: 1 or more")
+    with trained.find(chosen.model, not chosen.no_tracking) as found:
+        backend.use(settings.load(settings.active()[0]).common)
+        from fcn import models
+
+        network = models.load(found.path)
+        labels = found.named(network.input_shape[-1], network.output_shape[-1])
+        yield Opened(
+            lambda images: np.asarray(network.predict_on_batch(images)), labels, found.facts
+        )
+
+
+def answers(
+    model: Opened, pictures: Iterable[str], tile: int, batch: int, surely: bool = False
+) -> Iterator[Answer | Skipped]:
+    """Yield an answer for each picture, or why there is none, in order.
+
+    Neighbours of the same size go through the network together, `batch` at the most and no more
+    pixels than a tile has; `surely` keeps the probabilities.
+    """
+    group: list[tuple[str, np.ndarray]] = []
+    for name in pictures:
+        try:
+            image = photos.read(photos.content(name), model.labels.channels)
+        except (ValueError, OSError) as error:
+            yield from _answered(model, group, tile, surely)
+            group = []
+            yield Skipped(
+                name, error.strerror or str(error) if isinstance(error, OSError) else str(error)
+            )
+            continue
+        most = max(1, min(batch, tile**2 // max(1, image.shape[0] * image.shape[1])))
+        if group and (len(group) >= most or image.shape != group[0][1].shape):
+            yield from _answered(model, group, tile, surely)
+            group = []
+        group.append((name, image))
+    yield from _answered(model, group, tile, surely)
+
+
+def _answered(
+    model: Opened, group: list[tuple[str, np.ndarray]], tile: int, surely: bool
+) -> Iterator[Answer]:
+    if not group:
+        return
+    images = np.stack([image for _, image in group])
+    if images[0, ..., 0].size > tile**2:  # then it is alone
+        mask, probabilities = _in_tiles(model, images[0], tile, surely)
+        yield Answer(group[0][0], images[0], mask, probabilities)
+        return
+    logits = model.network(images)
+    masks = logits.argmax(axis=-1).astype(np.uint8)
+    for (name, image), mask, scores in zip(group, masks, logits, strict=True):
+        yield Answer(name, image, mask, softmax(scores) if surely else None)
+
+
+def _in_tiles(
+    model: Opened, image: np.ndarray, tile: int, surely: bool
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return mask and probabilities; the logits of the whole picture are never in memory."""
+    shape = image.shape[:2]
+    mask = np.zeros(shape, np.uint8)
+    known = np.zeros((*shape, len(model.labels.classes)), np.float16) if surely else None
+    for rows, columns, logits in tiles.forward(model.network, image, tile):
+        mask[rows, columns] = logits.argmax(axis=-1)
+        if known is not None:
+            known[rows, columns] = softmax(logits)
+    return mask, known
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Return probabilities float16 H W K of logits H W K."""
+    raised = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return (raised / raised.sum(axis=-1, keepdims=True)).astype(np.float16)
+
+
+def names(pictures: Iterable[str], beside: bool = False) -> dict[str, str]:
+    """Return a short name for each picture's files, no two the same where they will lie."""
+    pictures = list(pictures)
+    stems = {name: Path(name).stem if name != photos.STDIN else "stdin" for name in pictures}
+    places = {
+        name: f"{Path(name).parent if beside else ''}/{stem}".lower()
+        for name, stem in stems.items()
+    }
+    twice = Counter(places.values())
+    return {
+        name: file_name(stem if twice[places[name]] == 1 else name) for name, stem in stems.items()
+    }
+
+
+def summary(done: int, skipped: Iterable[Skipped], where: Path) -> int:
+    """Say what was done and what was left out; return the exit code."""
+    left = list(skipped)
+    for one in left:
+        door.say(f"skipped {one.name}: {one.reason}")
+    door.say(f"{done} picture(s) done, in {where}" + (f"; {len(left)} skipped" if left else ""))
+    return 0 if not left else SOME_LEFT_OUT if done else 1
