@@ -15,7 +15,7 @@ import pytest
 from tests.pipeline.conftest import Project, copy, wait_for
 
 KEY = "digits-fcn8s"
-LONG = 60
+LONG = 40
 """Epochs of the shrunk training, three steps each: long enough to be hit."""
 
 
