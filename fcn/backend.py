@@ -3,7 +3,7 @@
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import absl.logging
@@ -14,6 +14,9 @@ EXTRAS = {"tensorflow": "cpu", "jax": "jax"}
 """What `make setup` calls the extra that brings a backend."""
 AS_NEEDED = {"TF_FORCE_GPU_ALLOW_GROWTH": "true", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
 """GPU memory is taken as it is needed: an evaluation has room beside the next training."""
+UNUSED = {"tensorflow": ("jax", "matplotlib", "sklearn"), "jax": ("matplotlib", "sklearn")}
+"""What Keras and TensorFlow import where they find it, for wrappers, galleries and converters that
+nothing here uses: two fifths of their start."""
 DETERMINISTIC = "--xla_gpu_deterministic_ops=true"
 """XLA's flag; TensorFlow has a function for it."""
 
@@ -33,7 +36,7 @@ def use(common: Common) -> None:
         _add_xla_flag(DETERMINISTIC)
     absl.logging.set_verbosity(absl.logging.ERROR)  # Grain regrets that there is no JAX.
     try:
-        with _quietly():
+        with _quietly(), _without(UNUSED[common.backend]):
             import keras
 
             keras.ops.zeros(1)  # TensorFlow's last notes come with its first operation.
@@ -71,6 +74,18 @@ def _spread(devices: int) -> None:
         )
     several = keras.distribution.DataParallel(devices=found[:devices])
     keras.distribution.set_distribution(several if devices > 1 else None)
+
+
+@contextmanager
+def _without(names: Iterable[str]) -> Iterator[None]:
+    """Let packages that are not imported yet look as if they were not installed."""
+    hidden = [name for name in names if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]
+    try:
+        yield
+    finally:
+        for name in hidden:
+            del sys.modules[name]
 
 
 @contextmanager

@@ -6,6 +6,7 @@ Both listen on 127.0.0.1 only. Runs started with the two variables that this pri
 """
 
 import argparse
+import os
 import signal
 import socket
 import subprocess
@@ -19,8 +20,10 @@ from flows import tether
 
 HOST = "127.0.0.1"
 ROOT = Path(__file__).parents[1]
-HEALTHY_SECONDS = 90.0
+HEALTHY_SECONDS = 180.0
 """How long a server may take to answer; a first start prepares its database."""
+NO_JOBS = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+"""MLflow's jobs judge language models; the processes that wait for them double its start."""
 
 
 def require_free(port: int, name: str) -> None:
@@ -46,7 +49,7 @@ def start(name: str, command: list[str], health: str) -> subprocess.Popen[bytes]
     Raises:
         ValueError: it ended, or did not answer in HEALTHY_SECONDS.
     """
-    server = tether.start([sys.executable, "-m", *command], cwd=ROOT)
+    server = tether.start([sys.executable, "-m", *command], cwd=ROOT, env=NO_JOBS | os.environ)
     deadline = time.monotonic() + HEALTHY_SECONDS
     while not _healthy(health):
         if server.poll() is not None or time.monotonic() > deadline:

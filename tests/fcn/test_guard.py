@@ -10,6 +10,7 @@ from keras import layers, ops
 
 from fcn import guard, optimizers
 from fcn.schema.training import Training
+from tests.fcn.test_jax import QUICK
 
 pytestmark = pytest.mark.usefixtures("seeded")
 ROOT = Path(__file__).parents[2]
@@ -162,7 +163,7 @@ def test_on_jax_a_step_is_guarded_and_a_killed_training_goes_on(tmp_path: Path) 
     done = subprocess.run(
         [sys.executable, "-c", ON_JAX, tmp_path],
         cwd=ROOT,
-        env=os.environ | {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"},
+        env=os.environ | {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu", "XLA_FLAGS": QUICK},
         capture_output=True,
         text=True,
         check=False,

@@ -31,6 +31,8 @@ SHRUNK = {
         r"batch: (16|32|50)": "batch: 6",
     },
 }
+QUICK = "--xla_backend_optimization_level=0"
+"""Compiling the networks takes most of the time here, and there is little to compute."""
 MISSING = "dask distributed dvc fastapi mlflow prefect requests sklearn sqlalchemy tensorflow torch"
 WITHOUT = """
 import runpy, sys
@@ -142,7 +144,7 @@ def by_jax(project: Path, tiny: Network, keras_ready: None) -> Done:
         if layer.name.startswith("score"):  # they start at zero
             layer.set_weights([rng.normal(size=w.shape, scale=0.1) for w in layer.get_weights()])
     models.save(model, project / "start.keras")
-    return python(ON_JAX, project, XLA_FLAGS="--xla_force_host_platform_device_count=2")
+    return python(ON_JAX, project, XLA_FLAGS=f"--xla_force_host_platform_device_count=2 {QUICK}")
 
 
 @pytest.mark.parametrize("number", range(len(RECIPES)))
@@ -191,7 +193,7 @@ def test_devices_that_do_not_fit_are_refused_before_keras_is_imported(
 
 def test_deterministic_kernels_are_asked_for_beside_the_persons_own_flags(by_jax: Done) -> None:
     given = "--xla_force_host_platform_device_count=2"
-    assert by_jax.stdout.split() == [given, "--xla_gpu_deterministic_ops=true"]
+    assert by_jax.stdout.split() == [given, QUICK, "--xla_gpu_deterministic_ops=true"]
 
 
 def test_training_and_measuring_need_neither_tensorflow_nor_any_service(
@@ -204,12 +206,12 @@ def test_training_and_measuring_need_neither_tensorflow_nor_any_service(
     data = ["--records", small_records, "--valid", valid, "--no-tracking"]
     outs = ["--start", start, "--out", model, "--curve", project / "loss.csv"]
     train = ["stages.train", "digits-fcn32s", *data, *outs]
-    done = python(WITHOUT, MISSING, *train, cwd=project)
+    done = python(WITHOUT, MISSING, *train, cwd=project, XLA_FLAGS=QUICK)
     assert done.returncode == 0, done.stderr
     assert "epoch 2/2  step 4/4" in done.stderr
     outs = ["--metrics", project / "m.json", "--plots", project / "p", "--details", project / "d"]
     evaluate = ["stages.evaluate", "digits-fcn32s", *data, "--model", model, *outs]
-    done = python(WITHOUT, MISSING, *evaluate, cwd=project)
+    done = python(WITHOUT, MISSING, *evaluate, cwd=project, XLA_FLAGS=QUICK)
     assert done.returncode == 0, done.stderr
     scores = json.loads((project / "m.json").read_text("utf-8"))
     assert scores["images"] == 6

@@ -42,7 +42,7 @@ def wait(job: Job) -> None:
     """Say which process this is, then work for longer than any test."""
     folder, number = job
     if number == 1:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 300
         while not list(folder.glob("pid-*")) and time.monotonic() < deadline:
             time.sleep(0.01)
         raise ValueError("b.png: no picture")
@@ -56,7 +56,7 @@ def waiting(folder: Path, count: int) -> list[int]:
     return [int(path.name.removeprefix("pid-")) for path in folder.glob("pid-*")]
 
 
-def until(true: Callable[[], bool], seconds: float = 60) -> None:
+def until(true: Callable[[], bool], seconds: float = 300) -> None:
     deadline = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline, "nothing happened"
@@ -171,7 +171,7 @@ def test_workers_end_with_their_parent(end: signal.Signals, tmp_path: Path) -> N
     try:
         alive = waiting(tmp_path, 2)
         parent.send_signal(end)
-        parent.wait(30)
+        parent.wait(300)
         until(lambda: all(map(gone, alive)))
     finally:
         parent.kill()

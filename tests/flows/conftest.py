@@ -4,10 +4,12 @@ import json
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,12 @@ import pytest
 from dvc.repo import Repo
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter
-from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
+from prefect.settings import (
+    PREFECT_API_URL,
+    PREFECT_HOME,
+    PREFECT_SERVER_DATABASE_CONNECTION_URL,
+    temporary_settings,
+)
 from prefect.testing.utilities import prefect_test_harness
 
 from fcn import champion, tracking
@@ -31,9 +38,23 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a server with an empty database."""
     with (
         temporary_settings({PREFECT_HOME: tmp_path_factory.mktemp("prefect")}),
-        prefect_test_harness(server_startup_timeout=90),
+        prefect_test_harness(server_startup_timeout=300),
     ):
         yield PREFECT_API_URL.value()
+
+
+@pytest.fixture
+def prefect_home(prefect_server: str, tmp_path: Path) -> Path:
+    """Where another server finds its database: making one takes as long as starting a server."""
+    home = tmp_path / "prefect"
+    home.mkdir()
+    made = str(PREFECT_SERVER_DATABASE_CONNECTION_URL.value()).partition(":///")[2]
+    with (
+        closing(sqlite3.connect(made)) as one,
+        closing(sqlite3.connect(home / "prefect.db")) as own,
+    ):
+        one.backup(own)
+    return home
 
 
 @pytest.fixture(autouse=True)
@@ -45,6 +66,7 @@ def surroundings(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempP
     monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
     monkeypatch.setenv("PYTHONPYCACHEPREFIX", str(tmp_path_factory.getbasetemp() / "pycache"))
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    monkeypatch.setenv("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "300")
 
 
 @pytest.fixture
@@ -91,7 +113,7 @@ def written() -> Callable[[str], str]:
     """Wait for a file with a whole line, and read it."""
 
     def wait(path: str) -> str:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 300
         while not (Path(path).exists() and Path(path).read_text().endswith("\n")):
             assert time.monotonic() < deadline, f"{path} was not written"
             time.sleep(0.05)
@@ -102,10 +124,10 @@ def written() -> Callable[[str], str]:
 
 @pytest.fixture
 def gone() -> Callable[..., bool]:
-    """Whether processes end within some seconds; a zombie waits for its parent only."""
+    """Whether processes end long before they would by themselves; a zombie has ended."""
 
-    def wait(*processes: psutil.Process, seconds: float) -> bool:
-        deadline = time.monotonic() + seconds
+    def wait(*processes: psutil.Process) -> bool:
+        deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             if not any(map(_alive, processes)):
                 return True

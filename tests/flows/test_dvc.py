@@ -5,9 +5,11 @@ import shutil
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -85,17 +87,24 @@ def test_without_a_message_the_end_of_the_output_tells(pipeline: Pipeline) -> No
 
 
 def test_time_out_ends_the_whole_family(
-    pipeline: Pipeline, written: Callable[[str], str], gone: Callable[..., bool]
+    pipeline: Pipeline,
+    written: Callable[[str], str],
+    gone: Callable[..., bool],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     pipeline(LONG)
-    with (
-        dvc.Runner() as runner,
-        pytest.raises(dvc.StageFailed, match="after 2 s"),
-    ):
-        runner.reproduce("long", str, timeout=2)
-    assert not psutil.pid_exists(int(written("child"))) or gone(
-        psutil.Process(int(written("child"))), seconds=1
-    )
+
+    def let_time_pass(line: str) -> None:
+        if line == "begun":
+            children.append(psutil.Process(int(written("child"))))
+            later = SimpleNamespace(monotonic=lambda: time.monotonic() + 4000)
+            monkeypatch.setattr(dvc, "time", later)
+
+    children: list[psutil.Process] = []
+    with dvc.Runner() as runner, pytest.raises(dvc.StageFailed, match="after 3600 s"):
+        runner.reproduce("long", let_time_pass, timeout=3600)
+    assert children
+    assert gone(*children)
 
 
 def test_kill_9_of_dvc_leaves_no_training(
@@ -113,7 +122,7 @@ def test_kill_9_of_dvc_leaves_no_training(
     children: list[psutil.Process] = []
     with dvc.Runner() as runner, pytest.raises(dvc.StageFailed, match="begun"):
         runner.reproduce("long", kill)
-    assert gone(*children, seconds=1)
+    assert gone(*children)
 
 
 def test_leaving_the_runner_ends_what_is_alive_and_starts_nothing(
@@ -133,9 +142,9 @@ def test_leaving_the_runner_ends_what_is_alive_and_starts_nothing(
         for thread in threads:
             thread.start()
         child = psutil.Process(int(written("child")))
-    assert gone(child, seconds=1)
+    assert gone(child)
     for thread in threads:
-        thread.join(timeout=5)
+        thread.join(timeout=60)
     assert len(problems) == 2  # one was running, one was waiting for its slot
     with pytest.raises(dvc.Cancelled):
         runner.pause(60)
@@ -154,7 +163,7 @@ def test_an_exception_in_the_log_ends_the_stage(
     children: list[psutil.Process] = []
     with dvc.Runner() as runner, pytest.raises(OSError, match="no space left"):
         runner.reproduce("long", break_down)
-    assert gone(*children, seconds=1)
+    assert gone(*children)
 
 
 def test_there_is_at_least_one_slot() -> None:

@@ -76,7 +76,7 @@ def test_the_server_knows_every_stage_and_shows_the_table() -> None:
         assert (table.key, table.type) == ("table-digits", "markdown")
         assert table.data == "|1|\n|x|\n"
         names: dict[str, str | None] = {}
-        deadline = time.monotonic() + 20  # the server writes task runs down when it has time
+        deadline = time.monotonic() + 300  # the server writes task runs down when it has time
         while "Completed" not in names.values() or "Running" in names.values():
             assert time.monotonic() < deadline, names
             time.sleep(0.2)
@@ -130,14 +130,18 @@ def test_a_stage_is_tried_again_as_its_meta_says(pipeline: Pipeline) -> None:
 
 
 @pytest.mark.usefixtures("prefect_server")
-@pytest.mark.parametrize("slots", [1, 2])
-def test_branches_run_side_by_side_as_far_as_slots_allow(pipeline: Pipeline, slots: int) -> None:
-    branch = "{{cmd: 'date +%s.%N > {0}; sleep 1.5; date +%s.%N >> {0}', params: [x], outs: [{0}]}}"
-    pipeline(f"  b1: {branch.format('b1')}\n  b2: {branch.format('b2')}\n")
-    assert run(slots=slots).is_completed()
-    times = [[float(line) for line in Path(name).read_text().split()] for name in ("b1", "b2")]
-    together = min(end for _, end in times) - max(begin for begin, _ in times)
-    assert together > 0 if slots == 2 else together < 0
+def test_branches_run_side_by_side(pipeline: Pipeline) -> None:
+    meet = "touch {0}; until test -e {1}; do sleep 0.05; done"
+    branch = "{{cmd: '" + meet + "', params: [x], outs: [{0}], meta: {{timeout: 300}}}}"
+    pipeline(f"  b1: {branch.format('b1', 'b2')}\n  b2: {branch.format('b2', 'b1')}\n")
+    assert run(slots=2).is_completed()
+
+
+@pytest.mark.usefixtures("prefect_server")
+def test_with_one_slot_branches_run_one_after_the_other(pipeline: Pipeline) -> None:
+    alone = "{{cmd: 'test ! -e busy && touch busy {0} && sleep 1 && rm busy', outs: [{0}]}}"
+    pipeline(f"  b1: {alone.format('b1')}\n  b2: {alone.format('b2')}\n")
+    assert run(slots=1).is_completed()
 
 
 @pytest.mark.usefixtures("prefect_server")
@@ -171,31 +175,32 @@ def test_nothing_is_left_of_a_flow_that_is_ended(
 ) -> None:
     pipeline(LONG)
     flow = command("long", PREFECT_API_URL=prefect_server)
+    assert flow.stdout is not None
+    assert any("Task run 'long' - begun" in line for line in flow.stdout)
     child = psutil.Process(int(written("child")))
     family = psutil.Process(flow.pid).children(recursive=True)
     assert child in family
     flow.send_signal(how)
-    assert gone(*family, seconds=10)
-    output, _ = flow.communicate(timeout=20)
-    assert "Task run 'long' - begun" in output
+    assert gone(*family)
+    flow.communicate(timeout=300)
     assert flow.returncode == (130 if how == signal.SIGINT else -how)
 
 
 def test_no_server_is_needed_and_none_is_left(
     pipeline: Pipeline,
-    tmp_path: Path,
+    prefect_home: Path,
     command: Callable[..., subprocess.Popen[str]],
     written: Callable[[str], str],
     gone: Callable[..., bool],
 ) -> None:
     pipeline(LONG)
-    quick = command("quick", PREFECT_HOME=str(tmp_path / "prefect"))
-    output, _ = quick.communicate(timeout=120)
+    quick = command("quick", PREFECT_HOME=str(prefect_home))
+    output, _ = quick.communicate(timeout=600)
     assert quick.returncode == 0
     assert output.splitlines()[-1].startswith("ran 1 (quick); ")
-    flow = command(PREFECT_HOME=str(tmp_path / "prefect"))
+    flow = command(PREFECT_HOME=str(prefect_home))
     written("child")
     family = psutil.Process(flow.pid).children(recursive=True)
     assert any("server" in process.cmdline() for process in family)
     flow.kill()
-    assert gone(*family, seconds=10)
+    assert gone(*family)

@@ -36,19 +36,19 @@ def taken() -> Iterator[int]:
 def test_a_taken_port_is_refused_with_one_message(name: str, taken: int) -> None:
     ports = {"prefect": free_port(), "mlflow": free_port()} | {name: taken}
     done = subprocess.run(
-        command(**ports), cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
+        command(**ports), cwd=ROOT, capture_output=True, text=True, check=False, timeout=600
     )
     assert done.returncode == 1
     assert done.stderr.startswith(f"error: port {taken} ")
     assert f"--{name}-port" in done.stderr
 
 
-def test_both_answer_on_this_machine_only_and_end_together(tmp_path: Path) -> None:
+def test_both_answer_on_this_machine_only_and_end_together(prefect_home: Path) -> None:
     ports = {"prefect": free_port(), "mlflow": free_port()}
     server = subprocess.Popen(
         command(**ports),
         cwd=ROOT,
-        env=os.environ | {"PREFECT_HOME": str(tmp_path)},
+        env=os.environ | {"PREFECT_HOME": str(prefect_home)},
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
@@ -70,8 +70,8 @@ def test_both_answer_on_this_machine_only_and_end_together(tmp_path: Path) -> No
         assert {("127.0.0.1", port) for port in ports.values()} <= heard
         assert {address for address, _ in heard} == {"127.0.0.1"}
         server.send_signal(signal.SIGINT)
-        assert server.wait(timeout=30) == 0
-        assert psutil.wait_procs(children, timeout=5)[1] == []
+        assert server.wait(timeout=120) == 0
+        assert psutil.wait_procs(children, timeout=60)[1] == []
     finally:
         server.kill()
         server.stdout.close()

@@ -45,7 +45,7 @@ def test_the_end_of_the_pipe_kills_the_family(
     process = started("sh", "-c", FAMILY)
     child = psutil.Process(int(written("child")))
     process.stdin.close()
-    assert gone(child, seconds=2)
+    assert gone(child)
 
 
 def test_kill_9_of_the_starter_kills_the_family(
@@ -62,7 +62,7 @@ def test_kill_9_of_the_starter_kills_the_family(
     child = psutil.Process(int(written("child")))
     starter.kill()
     starter.wait()
-    assert gone(child, seconds=2)
+    assert gone(child)
 
 
 def test_what_a_command_leaves_behind_ends_with_it(
@@ -71,7 +71,7 @@ def test_what_a_command_leaves_behind_ends_with_it(
     gone: Callable[..., bool],
 ) -> None:
     assert started("sh", "-c", "sleep 300 & echo $! > child").wait() == 0
-    assert gone(psutil.Process(int(written("child"))), seconds=2)
+    assert gone(psutil.Process(int(written("child"))))
 
 
 def test_a_family_may_finish_what_it_does_when_it_is_asked_to_end(
@@ -96,4 +96,4 @@ def test_a_family_that_will_not_end_is_killed(
     process = started("sh", "-c", f"trap '' TERM; {FAMILY}")
     child = psutil.Process(int(written("child")))
     process.terminate()
-    assert gone(child, seconds=tether.GRACE + 2)
+    assert gone(child)

@@ -3,14 +3,19 @@
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+
+from flows import tether
 
 ROOT = Path(__file__).parents[2]
 SHRUNK = {
@@ -28,6 +33,8 @@ class Project:
     """A checkout of its own, with its own Prefect home and MLflow store."""
 
     root: Path
+    prefect: str = ""
+    """The address of a Prefect server; empty: each run of the flow starts one of its own."""
 
     def run(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a command in it, stdout and stderr as one text."""
@@ -48,8 +55,10 @@ class Project:
         kept = {
             name: value
             for name, value in os.environ.items()
-            if not name.startswith(("PREFECT_", "MLFLOW_", "FCN_", "PYTEST_", "DVC_"))
+            if not name.startswith(("PREFECT_", "MLFLOW_", "FCN_", "PYTEST_", "PYTHON", "DVC_"))
         }
+        if self.prefect:
+            kept["PREFECT_API_URL"] = self.prefect
         return kept | {
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "PREFECT_HOME": str(self.root / ".prefect"),
@@ -128,3 +137,42 @@ def by_flow(tmp_path_factory: pytest.TempPathFactory) -> Project:
     done = project.run(sys.executable, "-m", "flows.reproduce")
     (project.root / "flow.log").write_text(done.stdout, "utf-8")
     return project
+
+
+@pytest.fixture(scope="session")
+def server(by_flow: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a Prefect server on a copy of the database that a run of the flow has made."""
+    home = tmp_path_factory.mktemp("prefect") / "home"
+    shutil.copytree(by_flow.root / ".prefect", home)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{probe.getsockname()[1]}"
+    host, port = address.split(":")
+    command = [sys.executable, "-m", "prefect", "server", "start", "--host", host, "--port", port]
+    env = by_flow.env() | {"PREFECT_HOME": str(home)}
+    with tether.start(command, env=env, stdout=subprocess.DEVNULL) as running:
+        wait_for(lambda: answers(f"http://{address}/api/health"))
+        yield f"http://{address}/api"
+        running.terminate()
+
+
+@pytest.fixture(scope="session")
+def served(by_flow: Project, server: str) -> Project:
+    """The project that the flow has made; a new run of the flow reports to the server."""
+    return replace(by_flow, prefect=server)
+
+
+def answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=30) as page:
+            return bool(page.status == 200)
+    except OSError:
+        return False
+
+
+def wait_for(what: Callable[[], object], seconds: float = 600) -> None:
+    """Wait until `what()` is true; far longer than that takes anywhere."""
+    deadline = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)

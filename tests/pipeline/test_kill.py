@@ -6,24 +6,23 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 import psutil
 import pytest
 
-from tests.pipeline.conftest import Project, copy
+from tests.pipeline.conftest import Project, copy, wait_for
 
 KEY = "digits-fcn8s"
-LONG = 60
+LONG = 40
 """Epochs of the shrunk training, three steps each: long enough to be hit."""
 
 
 @pytest.fixture(scope="module")
-def longer(by_flow: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+def longer(by_flow: Project, server: str, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A finished shrunk project whose last training is longer now; checkpoints every few steps."""
-    project = Project(tmp_path_factory.mktemp("longer") / "project")
+    project = Project(tmp_path_factory.mktemp("longer") / "project", server)
     shutil.copytree(by_flow.root, project.root)
     (project.root / "mlflow.db").unlink()  # it names the folder it was made in
     short = "start: digits-fcn16s\n    training: {epochs: 2,"
@@ -32,6 +31,13 @@ def longer(by_flow: Project, tmp_path_factory: pytest.TempPathFactory) -> Projec
     meta = "title: ${key} loss\n      meta: {"
     project.edit("dvc.yaml", meta, f"{meta}retries: 1, ")
     return project
+
+
+@pytest.fixture
+def fresh(longer: Project) -> Project:
+    """The same without what an earlier test may have left of its training."""
+    shutil.rmtree(longer.root / "data/checkpoints", ignore_errors=True)
+    return longer
 
 
 @pytest.fixture(scope="module")
@@ -66,13 +72,6 @@ def called(process: psutil.Process) -> str:
         return ""
 
 
-def wait_for(what: Callable[[], object], seconds: float = 300) -> None:
-    deadline = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
 def kill_at_random(
     project: Project, key: str, chance: random.Random, seconds: float, *command: str
 ) -> None:
@@ -96,7 +95,7 @@ def kill(processes: list[psutil.Process]) -> None:
     for process in processes:
         with suppress(psutil.NoSuchProcess):  # one that has just ended
             process.kill()
-    assert psutil.wait_procs(processes, timeout=20)[1] == []
+    assert psutil.wait_procs(processes, timeout=120)[1] == []
 
 
 def same(one: Path, other: Path) -> bool:
@@ -107,17 +106,17 @@ def same(one: Path, other: Path) -> bool:
 # The seed stands in the test's name: a failure says it.
 @pytest.mark.parametrize("seed", [random.randrange(10**6)])
 def test_a_training_killed_three_times_ends_with_the_same_bits_and_one_curve(
-    seed: int, longer: Project, whole: Path, tmp_path: Path
+    seed: int, fresh: Project, whole: Path, tmp_path: Path
 ) -> None:
     chance = random.Random(seed)
     for _ in range(3):
-        kill_at_random(longer, KEY, chance, 0.3, *train(tmp_path))
+        kill_at_random(fresh, KEY, chance, 0.3, *train(tmp_path))
     assert list(tmp_path.iterdir()) == []
-    said = longer.run(*train(tmp_path)).stdout
+    said = fresh.run(*train(tmp_path)).stdout
     assert f"{KEY}: goes on from the checkpoint of step" in said
     assert same(tmp_path, whole)
-    assert newest(longer, KEY) == 0
-    told = longer.run(sys.executable, "-c", READ_STORE).stdout.splitlines()[-1]
+    assert newest(fresh, KEY) == 0
+    told = fresh.run(sys.executable, "-c", READ_STORE).stdout.splitlines()[-1]
     unkilled, killed = json.loads(told)
     assert killed["loss"] == unkilled["loss"]
     assert len(killed["loss"]) == LONG
@@ -143,17 +142,17 @@ print(json.dumps([{
 
 
 def test_a_training_killed_under_the_flow_is_tried_again_and_ends_with_the_same_bits(
-    longer: Project, whole: Path, tmp_path: Path
+    fresh: Project, whole: Path, tmp_path: Path
 ) -> None:
     with (tmp_path / "log").open("w+") as log:
         with subprocess.Popen(
             [sys.executable, "-m", "flows.reproduce", f"train@{KEY}"],
-            cwd=longer.root,
-            env=longer.env(),
+            cwd=fresh.root,
+            env=fresh.env(),
             stdout=log,
             stderr=subprocess.STDOUT,
         ) as flow:
-            wait_for(lambda: newest(longer, KEY) or flow.poll() is not None)
+            wait_for(lambda: newest(fresh, KEY) or flow.poll() is not None)
             below = psutil.Process(flow.pid).children(recursive=True)
             trainings = [one for one in below if "stages.train" in called(one)]
             assert trainings
@@ -162,8 +161,8 @@ def test_a_training_killed_under_the_flow_is_tried_again_and_ends_with_the_same_
         said = log.read()
     assert flow.returncode == 0, said
     assert f"{KEY}: goes on from the checkpoint of step" in said
-    shutil.copy(longer.root / f"data/models/{KEY}.keras", tmp_path / "model.keras")
-    shutil.copy(longer.root / f"data/plots/digits/{KEY}/loss.csv", tmp_path / "loss.csv")
+    shutil.copy(fresh.root / f"data/models/{KEY}.keras", tmp_path / "model.keras")
+    shutil.copy(fresh.root / f"data/plots/digits/{KEY}/loss.csv", tmp_path / "loss.csv")
     assert same(tmp_path, whole)
 
 
