@@ -26,7 +26,7 @@ def test_tiles_cover_each_pixel_once_and_keep_away_from_their_borders(
 
 @pytest.mark.parametrize("tile", [0, -32, LEAST - STRIDE, LEAST + 1])
 def test_a_tile_that_keeps_nothing_or_breaks_the_grid_is_refused(tile: int) -> None:
-    with pytest.raises(ValueError, match=f"tile: got {tile}, allowed: multiples of 32 from"):
+    with pytest.raises(ValueError, match=f"tile: got {tile}, allowed: multiples of 64 from"):
         tiles.spans(1000, tile)
 
 
