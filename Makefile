@@ -41,7 +41,7 @@ MLFLOW_DISABLE_TELEMETRY ?= true
 export DVC_NO_ANALYTICS DO_NOT_TRACK PREFECT_SERVER_ANALYTICS_ENABLED MLFLOW_DISABLE_TELEMETRY
 
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce test test-services check serve soak bench
+.PHONY: help setup reproduce test test-services check serve stop soak bench
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,8 +51,11 @@ setup: $(SETUP) ## install exactly what uv.lock says into .venv (EXTRA=cpu, gpu 
 reproduce: $(SETUP) ## run every step that has changed, from download to table
 	$(RUN) python -m flows.reproduce
 
-serve: $(SETUP) ## Prefect's and MLflow's pages on this machine until Ctrl-C
+serve: $(SETUP) ## Prefect, MLflow and a worker on this machine until Ctrl-C or make stop
 	$(RUN) python -m flows.serve
+
+stop: $(SETUP) ## end what make serve started, and nothing else
+	$(RUN) python -m flows.serve --stop
 
 check: $(SETUP) ## style, types and the direction of imports
 	$(RUN) ruff check
