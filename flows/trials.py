@@ -49,7 +49,7 @@ def prepare(settings: Sequence[str]) -> Path:
     _git("worktree", "add", "--quiet", "--detach", str(aside), commit)
     with Repo() as repo:
         local = repo.config.read("local")
-        local["cache"] = local.get("cache", {}) | {"dir": repo.cache.local.path}
+        local["cache"] = local.get("cache", {}) | {"dir": repo.cache.local_cache_dir}
     try:
         with Repo(str(aside)) as copy, copy.config.edit("local") as config:
             config.update(local)
