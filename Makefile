@@ -41,7 +41,7 @@ MLFLOW_DISABLE_TELEMETRY ?= true
 export DVC_NO_ANALYTICS DO_NOT_TRACK PREFECT_SERVER_ANALYTICS_ENABLED MLFLOW_DISABLE_TELEMETRY
 
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce test test-services check serve stop soak bench
+.PHONY: help setup reproduce test test-services check serve deploy stop soak bench
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,6 +53,9 @@ reproduce: $(SETUP) ## run every step that has changed, from download to table
 
 serve: $(SETUP) ## Prefect, MLflow and a worker on this machine until Ctrl-C or make stop
 	$(RUN) python -m flows.serve
+
+deploy: $(SETUP) ## put what prefect.yaml says on the server that make serve started
+	$(RUN) python -m flows.serve --deploy
 
 stop: $(SETUP) ## end what make serve started, and nothing else
 	$(RUN) python -m flows.serve --stop

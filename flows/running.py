@@ -17,8 +17,8 @@ SECONDS = 30.0
 
 
 @contextmanager
-def claim(pages: str) -> Iterator[None]:
-    """Be the process that serves this workspace; `pages` says where.
+def claim(pages: str, api: str) -> Iterator[None]:
+    """Be the process that serves this workspace; `pages` says where, `api` is Prefect's address.
 
     Raises:
         ValueError: another one serves it already.
@@ -31,7 +31,8 @@ def claim(pages: str) -> Iterator[None]:
             "  next step: use it, or end it with `make stop`"
         )
     me = psutil.Process()
-    files.write_json(_file(), {"pid": me.pid, "started": me.create_time(), "pages": pages})
+    known = {"pid": me.pid, "started": me.create_time(), "pages": pages, "api": api}
+    files.write_json(_file(), known)
     try:
         yield
     finally:
@@ -56,6 +57,17 @@ def stop() -> str:
         process.wait(SECONDS)
     files.remove(_file())
     return f"stopped process {process.pid} and the servers that it started"
+
+
+def api() -> str:
+    """Return the address of Prefect's API.
+
+    Raises:
+        ValueError: nobody serves this workspace.
+    """
+    if _process() is None:
+        raise ValueError("nobody serves this workspace\n  next step: `make serve`")
+    return str(files.read_json(_file())["api"])
 
 
 def _file() -> Path:

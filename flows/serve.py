@@ -1,6 +1,7 @@
 """Serve Prefect, MLflow and a worker on this machine until Ctrl-C or `make stop`.
 
     python -m flows.serve [--prefect-port 4200] [--mlflow-port 5000] [--host 127.0.0.1]
+    python -m flows.serve --deploy          # puts prefect.yaml's deployments there
     python -m flows.serve --stop
 
 One that ends by itself is started again. What they say stands in .serve/*.log. On another address
@@ -127,7 +128,9 @@ def serve(address: servers.Address) -> None:
     require_free(address.host, address.prefect_port, "Prefect")
     require_free(address.host, address.mlflow_port, "MLflow")
     with ExitStack() as stack:
-        stack.enter_context(running.claim(f"{address.prefect} and {address.mlflow}"))
+        stack.enter_context(
+            running.claim(f"{address.prefect} and {address.mlflow}", f"{address.prefect}/api")
+        )
         password, new = (None, False) if address.loopback else running.secret("password")
         all_of_them = [Serving(server) for server in servers.all_three(address, password)]
         for serving in all_of_them:
@@ -143,8 +146,7 @@ def serve(address: servers.Address) -> None:
             print(f"Password  {password} of the user {servers.USER}, told this once")
         print(f"Prefect   {address.prefect}    export PREFECT_API_URL={address.prefect}/api")
         print(f"MLflow    {address.mlflow}    export MLFLOW_TRACKING_URI={address.mlflow}")
-        print(f"Worker    of the pool {servers.POOL}; put the deployments there once:")
-        print(f"          PREFECT_API_URL={address.prefect}/api prefect --no-prompt deploy --all")
+        print(f"Worker    of the pool {servers.POOL}    next step, once: make deploy")
         print("Ctrl-C or `make stop` ends all three.", flush=True)
         while True:
             for serving in all_of_them:
@@ -153,6 +155,19 @@ def serve(address: servers.Address) -> None:
                     serving.start()
                     serving.wait()
             time.sleep(0.5)
+
+
+def deploy() -> int:
+    """Put what prefect.yaml deploys on the server of this workspace; return the exit code.
+
+    Raises:
+        ValueError: nobody serves it.
+    """
+    env = os.environ | {"PREFECT_API_URL": running.api()}
+    if (running.FOLDER / "password").is_file():  # a server that needs none does not look at it
+        env["PREFECT_API_AUTH_STRING"] = f"{servers.USER}:{running.secret('password')[0]}"
+    command = [sys.executable, "-P", "-m", "prefect", "--no-prompt", "deploy", "--all"]
+    return subprocess.run(command, cwd=servers.ROOT, env=env, check=False).returncode
 
 
 def main() -> None:
@@ -165,6 +180,7 @@ def main() -> None:
     parser.add_argument("--host", default="127.0.0.1", help="where to listen (%(default)s)")
     parser.add_argument("--prefect-port", type=int, default=4200)
     parser.add_argument("--mlflow-port", type=int, default=5000)
+    parser.add_argument("--deploy", action="store_true", help="put the deployments there")
     parser.add_argument("--stop", action="store_true", help="end what serves this workspace")
     chosen = parser.parse_args()
     if chosen.stop:
@@ -173,6 +189,8 @@ def main() -> None:
     for ending in (signal.SIGINT, signal.SIGTERM):  # a shell's background job ignores SIGINT
         signal.signal(ending, signal.default_int_handler)
     try:
+        if chosen.deploy:
+            sys.exit(deploy())
         serve(servers.Address(chosen.host, chosen.prefect_port, chosen.mlflow_port))
     except KeyboardInterrupt:
         print("ended all three")

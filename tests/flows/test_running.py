@@ -28,14 +28,14 @@ def other() -> Iterator[psutil.Process]:
 
 
 def test_one_process_serves_a_workspace(folder: Path) -> None:
-    with running.claim("here"):
+    with running.claim("here", "api"):
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
         with (
             pytest.raises(ValueError, match=rf"by process {os.getpid()}: here\n.*make stop"),
-            running.claim("there"),
+            running.claim("there", "api"),
         ):
             pass
-    with running.claim("again"):
+    with running.claim("again", "api"):
         pass
 
 
@@ -52,7 +52,7 @@ def test_a_process_that_has_its_number_now_is_left_alone(
     named(folder, other.pid, other.create_time() - 1)
     assert running.stop().startswith("nothing to stop")
     assert other.is_running()
-    with running.claim("here"):  # what a killed one left is no obstacle
+    with running.claim("here", "api"):  # what a killed one left is no obstacle
         pass
 
 
