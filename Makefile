@@ -79,7 +79,7 @@ test-line: $(SETUP)
 
 test-services: $(SETUP) ## the tests that need a browser or a database server; root on Debian gets both installed
 	@# Asked first, so that nobody installs a browser for no test.
-	@found=0; names=$$($(RUN) pytest -m services --collect-only -qq 2>&1) || found=$$?; \
+	@found=0; names=$$($(RUN) pytest -m "services and not soak" --collect-only -qq 2>&1) || found=$$?; \
 	if [ $$found = 5 ]; then echo "No test is marked services: nothing to run."; exit 0; fi; \
 	if [ $$found != 0 ]; then echo "$$names"; exit $$found; fi; \
 	missing=; \
@@ -94,7 +94,7 @@ test-services: $(SETUP) ## the tests that need a browser or a database server; r
 	  echo "  next step  as root: apt-get install $$missing (on Debian root gets them from this target)" >&2; \
 	  exit 1; \
 	fi; \
-	$(RUN) pytest -m services
+	$(RUN) pytest -m "services and not soak"
 
 soak: $(SETUP) ## the tests that take many minutes: many kills, long runs
 	$(RUN) pytest -m soak

@@ -1,5 +1,6 @@
 """The flow, on real DVC and a real Prefect server."""
 
+import hashlib
 import signal
 import subprocess
 import time
@@ -192,6 +193,29 @@ def test_branches_run_side_by_side_as_far_as_slots_allow(pipeline: Pipeline, slo
     times = [[float(line) for line in Path(name).read_text().split()] for name in ("b1", "b2")]
     together = min(end for _, end in times) - max(begin for begin, _ in times)
     assert together > 0 if slots == 2 else together < 0
+
+
+@pytest.mark.usefixtures("prefect_server")
+@pytest.mark.parametrize(
+    "rounds",
+    [pytest.param(1, marks=pytest.mark.services), pytest.param(10, marks=pytest.mark.soak)],
+)
+def test_eight_at_once_never_trip_over_a_lock(pipeline: Pipeline, rounds: int) -> None:
+    names = [f"evaluate{number}" for number in range(8)]
+    pipeline(
+        "".join(
+            f"  {name}: {{cmd: 'cat model > {name}; sleep 1', deps: [model], outs: [{name}]}}\n"
+            for name in names
+        )
+    )
+    for number in range(rounds):
+        Path("model").write_text(f"{number}\n")
+        state = run(slots=8)
+        assert state.is_completed(), state.message
+        lock = Path("dvc.lock").read_text()
+        assert [name for name in names if f"\n  {name}:\n" not in lock] == []
+        digest = hashlib.md5(Path("model").read_bytes(), usedforsecurity=False).hexdigest()
+        assert lock.count(digest) == 2 * len(names)  # of each the dep and the out
 
 
 @pytest.mark.usefixtures("prefect_server")

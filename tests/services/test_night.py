@@ -1,9 +1,12 @@
 """A night: schedules fire, kills of everything, a cancelled run, two at once."""
 
 import json
+import random
 import subprocess
 import sys
+import time
 import urllib.request
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -62,46 +65,66 @@ def newest(served: Served) -> int:
     return max((int(path.name.removeprefix("step-")) for path in found), default=0)
 
 
-def kill(served: Served, words: str) -> None:
-    """Once the training wrote another checkpoint, kill one process with -9."""
-    began = newest(served)
-    wait_for(lambda: newest(served) > began)
-    (process,) = served.processes(words)
-    process.kill()
-    psutil.wait_procs([process], timeout=30)
+STAGE, DVC, FLOW = "stages.backbone", "-m dvc", "prefect.engine"
+WORKER, SERVER = "prefect worker", "prefect server start"
+
+
+def train_through(served: Served, kills: list[str], wait: Callable[[], float]) -> FlowRun:
+    """Train the backbone; after another checkpoint each, kill -9 one process after the other.
+
+    A run that could not go on by itself is followed by another, as the schedule would have it.
+    """
+    run = served.run(targets=["backbone"])
+    for words in kills:
+        began = newest(served)
+        wait_for(lambda: newest(served) > began)  # noqa: B023  waited for at once
+        time.sleep(wait())
+        (process,) = wait_for(lambda: served.processes(words))  # noqa: B023
+        process.kill()
+        psutil.wait_procs([process], timeout=30)
+        if words == FLOW:
+            assert served.ended(run).state_name == "Crashed"
+        if words != SERVER and served.read(run).state.is_final():
+            run = served.run(targets=["backbone"])
+    return served.ended(run)
+
+
+def require_the_bits_of_an_undisturbed_run(served: Served, done: FlowRun, folder: Path) -> None:
+    """Check that a run completed, left nothing behind, and trained what it would have anyhow."""
+    assert done.state_name == "Completed", done.state
+    assert "ran 1 (backbone@digits-vgg16)" in done.state.message
+    wait_for(lambda: not served.processes(FLOW))
+    assert newest(served) == 0
+    assert served.processes("stages.") == served.processes(DVC) == []
+    status = served.project.run("dvc", "status", "backbone").stdout
+    assert status.strip().endswith("up to date.")
+    assert json.loads((served.project.root / ".dvc/tmp/rwlock").read_text() or "{}") == {}
+    whole = folder / "whole.keras"
+    served.project.run(
+        *(sys.executable, "-m", "stages.backbone", KEY, "--raw", "data/raw/digits"),
+        *("--records", "data/records/digits", "--valid", "data/reports/digits/valid.json"),
+        *("--out", str(whole), "--metrics", str(folder / "metrics.json")),
+    )
+    assert whole.read_bytes() == (served.project.root / f"data/models/{KEY}.keras").read_bytes()
 
 
 def test_a_training_outlives_the_kill_of_everything_and_ends_with_the_same_bits(
     served: Served, tmp_path: Path
 ) -> None:
-    # The stage and dvc are tried again by the flow; of the flow itself the run says so.
-    run = served.run(targets=["backbone"])
-    kill(served, "stages.backbone")
-    kill(served, "-m dvc")
-    kill(served, "prefect.engine")
-    assert served.ended(run).state_name == "Crashed"
-    assert newest(served) > 0
-    # The worker's runs are taken up again with the next worker; the server's go on meanwhile.
-    run = served.run(targets=["backbone"])
-    kill(served, "prefect worker")
-    wait_for(lambda: served.processes("stages.backbone"))
-    kill(served, "prefect server start")
-    done = served.ended(run)
-    assert done.state_name == "Completed", done.state
-    assert "ran 1 (backbone@digits-vgg16)" in done.state.message
-    wait_for(lambda: not served.processes("prefect.engine"))
-    assert newest(served) == 0
-    assert served.processes("stages.") == served.processes("-m dvc") == []
-    status = served.project.run("dvc", "status", "backbone").stdout
-    assert status.strip().endswith("up to date.")
-    assert json.loads((served.project.root / ".dvc/tmp/rwlock").read_text() or "{}") == {}
-    whole = tmp_path / "whole.keras"
-    served.project.run(
-        *(sys.executable, "-m", "stages.backbone", KEY, "--raw", "data/raw/digits"),
-        *("--records", "data/records/digits", "--valid", "data/reports/digits/valid.json"),
-        *("--out", str(whole), "--metrics", str(tmp_path / "metrics.json")),
-    )
-    assert whole.read_bytes() == (served.project.root / f"data/models/{KEY}.keras").read_bytes()
+    done = train_through(served, [STAGE, DVC, FLOW, WORKER, SERVER], lambda: 0.0)
+    require_the_bits_of_an_undisturbed_run(served, done, tmp_path)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", [random.randrange(10**6)])
+def test_fifteen_kills_at_random_moments(seed: int, served: Served, tmp_path: Path) -> None:
+    chance = random.Random(seed)
+    pause(served)
+    served.project.edit("params.yaml", "seed: 1337", f"seed: {seed}")
+    kills = [STAGE, DVC, FLOW, WORKER, SERVER] * 3
+    chance.shuffle(kills)
+    done = train_through(served, kills, lambda: chance.uniform(0, 0.5))
+    require_the_bits_of_an_undisturbed_run(served, done, tmp_path)
 
 
 def test_it_is_heard_on_this_machine_only(served: Served) -> None:
