@@ -7,6 +7,7 @@ import base64
 import ipaddress
 import json
 import os
+import socket
 import sys
 import urllib.request
 from collections.abc import Callable, Mapping
@@ -19,6 +20,7 @@ ROOT = Path(__file__).parents[1]
 POOL = "local"
 """The work pool of prefect.yaml: processes on this machine."""
 USER = "admin"
+EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104  compared
 
 
 @dataclass(frozen=True)
@@ -48,8 +50,13 @@ class Address:
         return f"http://{self._here}:{self.mlflow_port}"
 
     @property
+    def seen(self) -> str:
+        """The host's name, as seen from elsewhere."""
+        return socket.getfqdn() if self.host in EVERYWHERE else self.host
+
+    @property
     def _here(self) -> str:
-        return "127.0.0.1" if self.host in ("0.0.0.0", "::") else self.host  # noqa: S104  compared
+        return "127.0.0.1" if self.host in EVERYWHERE else self.host
 
 
 @dataclass(frozen=True)
@@ -84,6 +91,7 @@ def prefect(address: Address, password: str | None) -> Server:
     port = str(address.prefect_port)
     env = {
         **_home(),
+        "PREFECT_UI_API_URL": f"http://{address.seen}:{port}/api",  # what a browser asks
         # Who holds a slot outlives a restart of the server; in memory, the run would be ended.
         "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": (
             "prefect.server.concurrency.lease_storage.filesystem"

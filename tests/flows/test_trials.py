@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from dvc.repo import Repo
 
-from flows import trials
+from flows import reproduce, trials
 
+ROOT = Path(__file__).parents[2]
 PARAMS = "x: 1  # a comment\nnet: {width: 2}\n"
 
 
@@ -42,6 +43,25 @@ def test_the_copy_has_the_settings_the_data_and_what_is_not_committed_yet() -> N
     with Repo() as here, Repo(str(folder)) as there:
         assert there.cache.local.path == here.cache.local.path
         assert there.status() == {}
+
+
+@pytest.mark.usefixtures("workspace")
+def test_a_run_with_other_settings_leaves_its_results_in_the_copy(
+    prefect_server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PREFECT_API_URL", prefect_server)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    state = reproduce.reproduce(set=["x=5"], return_state=True)
+    assert state.is_completed(), state.message
+    summary, where = state.message.splitlines()
+    assert summary.startswith("ran 1 (a); ")
+    folder = Path(where.removeprefix("in "))
+    assert (folder / "a").read_text() == (folder / "params.yaml").read_text()
+    assert "x: 5" in (folder / "a").read_text()
+    assert Path("a").read_text() == Path("params.yaml").read_text() == PARAMS
+    state = reproduce.reproduce(set=["y=5"], return_state=True)
+    assert state.is_failed()
+    assert "settings for this run" in state.message
 
 
 @pytest.mark.usefixtures("workspace")
