@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -50,11 +51,9 @@ def stop() -> str:
         files.remove(_file())  # of a process that was killed; its servers ended with it
         return "nothing to stop: nobody serves this workspace"
     process.terminate()
-    try:
-        process.wait(SECONDS)
-    except psutil.TimeoutExpired:
+    if not _gone(process, SECONDS):
         process.kill()  # its servers are tied to it
-        process.wait(SECONDS)
+        _gone(process, SECONDS)
     files.remove(_file())
     return f"stopped process {process.pid} and the servers that it started"
 
@@ -72,6 +71,19 @@ def api() -> str:
 
 def _file() -> Path:
     return FOLDER / "running.json"
+
+
+def _gone(process: psutil.Process, seconds: float) -> bool:
+    """Whether a process ends within some seconds; a zombie only waits for its parent."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        try:
+            if not process.is_running() or process.status() == psutil.STATUS_ZOMBIE:
+                return True
+        except psutil.NoSuchProcess:
+            return True
+        time.sleep(0.1)
+    return False
 
 
 def _process() -> psutil.Process | None:
