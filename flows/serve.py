@@ -22,7 +22,7 @@ import psutil
 from fcn import door
 from flows import running, servers, tether
 
-READY_SECONDS = 90.0
+READY_SECONDS = 180.0
 """How long a server may take to answer; a first start prepares its database."""
 STARTS, STARTS_SECONDS = 5, 600.0
 """A server that ended so often within so many seconds will not come right by itself."""
