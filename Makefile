@@ -41,7 +41,7 @@ MLFLOW_DISABLE_TELEMETRY ?= true
 export DVC_NO_ANALYTICS DO_NOT_TRACK PREFECT_SERVER_ANALYTICS_ENABLED MLFLOW_DISABLE_TELEMETRY
 
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce test test-services check serve soak bench
+.PHONY: help setup reproduce test test-services check serve deploy stop soak bench
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,8 +51,14 @@ setup: $(SETUP) ## install exactly what uv.lock says into .venv (EXTRA=cpu, gpu 
 reproduce: $(SETUP) ## run every step that has changed, from download to table
 	$(RUN) python -m flows.reproduce
 
-serve: $(SETUP) ## Prefect's and MLflow's pages on this machine until Ctrl-C
+serve: $(SETUP) ## Prefect, MLflow and a worker on this machine until Ctrl-C or make stop
 	$(RUN) python -m flows.serve
+
+deploy: $(SETUP) ## put what prefect.yaml says on the server that make serve started
+	$(RUN) python -m flows.serve --deploy
+
+stop: $(SETUP) ## end what make serve started, and nothing else
+	$(RUN) python -m flows.serve --stop
 
 check: $(SETUP) ## style, types and the direction of imports
 	$(RUN) ruff check
@@ -73,7 +79,7 @@ test-line: $(SETUP)
 
 test-services: $(SETUP) ## the tests that need a browser or a database server; root on Debian gets both installed
 	@# Asked first, so that nobody installs a browser for no test.
-	@found=0; names=$$($(RUN) pytest -m services --collect-only -qq 2>&1) || found=$$?; \
+	@found=0; names=$$($(RUN) pytest -m "services and not soak" --collect-only -qq 2>&1) || found=$$?; \
 	if [ $$found = 5 ]; then echo "No test is marked services: nothing to run."; exit 0; fi; \
 	if [ $$found != 0 ]; then echo "$$names"; exit $$found; fi; \
 	missing=; \
@@ -88,7 +94,7 @@ test-services: $(SETUP) ## the tests that need a browser or a database server; r
 	  echo "  next step  as root: apt-get install $$missing (on Debian root gets them from this target)" >&2; \
 	  exit 1; \
 	fi; \
-	$(RUN) pytest -m services
+	$(RUN) pytest -m "services and not soak"
 
 soak: $(SETUP) ## the tests that take many minutes: many kills, long runs
 	$(RUN) pytest -m soak

@@ -3,8 +3,9 @@
     main(__doc__, run, key=str, raw=Path, out=Path)
 
 reads `KEY --raw PATH --out PATH` and calls `run(key, raw, out)`. What a person can cause
-(`ValueError`, `OSError`) ends as `error: …` on stderr and exit code 1, without a traceback; the
-traceback of anything else is a fault of this project's and shown whole.
+(`ValueError`, `OSError`) ends as `error: …` on stderr and exit code 1, without a traceback; what
+another try may not meet again (`TryLater`) the same with exit code 75, at which a flow tries
+again. The traceback of anything else is a fault of this project's and shown whole.
 """
 
 import argparse
@@ -28,8 +29,12 @@ NEXT = {
 }
 
 
+class TryLater(ValueError):
+    """What went wrong may not go wrong again: a network that broke off, a server that is busy."""
+
+
 def main(doc: str, run: Callable[..., None], **arguments: type) -> None:
-    """Parse the command line, run, and exit: 0 when done, 1 with a message, 2 on wrong usage.
+    """Parse the command line, run, and exit: 0 done, 1 or 75 with a message, 2 on wrong usage.
 
     The first argument is positional, the others are options of the same name; a `bool` is a flag.
     """
@@ -56,14 +61,16 @@ def explaining() -> Iterator[None]:
         yield
     except OSError as error:
         fail(_explain(error))
+    except TryLater as error:
+        fail(str(error), os.EX_TEMPFAIL)
     except ValueError as error:
         fail(str(error))
 
 
-def fail(message: str) -> NoReturn:
-    """Print one message for the person and exit with code 1."""
+def fail(message: str, code: int = 1) -> NoReturn:
+    """Print one message for the person and exit with `code`."""
     print(f"error: {message}", file=sys.stderr)
-    sys.exit(1)
+    sys.exit(code)
 
 
 def _explain(error: OSError) -> str:

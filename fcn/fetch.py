@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 import pooch
 
-from fcn import archives, files, web
+from fcn import archives, door, files, web
 from fcn.dataset import Archive
 
 PACKAGE = "package:"
@@ -42,10 +42,12 @@ def fetch(
     Raises:
         ValueError: the archive is nowhere to be had, or a source has a wrong one; what stood in
             `folder` stays. `OnlyByHand` where the publisher asks for a login.
+        TryLater: a source broke off, and no other one has the archive.
     """
     archive, promise = _promised(archive, hashes)
     path = folder / archive.filename
-    tried = []
+    tried: list[str] = []
+    problem: type[ValueError] = ValueError if archive.url else OnlyByHand
     if path.is_file():
         try:
             proven = prove(path, archive, str(path), promise)
@@ -61,7 +63,9 @@ def fetch(
             return _arrive(source, path, archive, promise)
         except web.Unreachable as error:
             tried.append(str(error))
-    raise (ValueError if archive.url else OnlyByHand)(_nowhere(archive, folder, tried))
+            if isinstance(error, web.Broken):
+                problem = door.TryLater
+    raise problem(_nowhere(archive, folder, tried))
 
 
 def record(proven: Iterable[Archive], hashes: Path) -> None:

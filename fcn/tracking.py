@@ -182,7 +182,7 @@ def run(
         again: the id of the run to continue; a new one where the store does not have it.
 
     Raises:
-        ValueError: the store cannot be opened; said before anything is trained.
+        TryLater: the store cannot be opened; said before anything is trained.
     """
     if off or not installed():
         yield Run()
@@ -260,7 +260,7 @@ def refusing(mlflow: Any) -> Iterator[None]:
     try:
         yield
     except _failures(mlflow) as error:
-        raise ValueError(
+        raise door.TryLater(
             f"MLflow's store {mlflow.get_tracking_uri()} cannot be used ({_short(error)}); "
             "start it, or set MLFLOW_TRACKING_URI to another"
         ) from error

@@ -36,11 +36,16 @@ class Unreachable(ValueError):
     """A source does not have the file, or not now; another one may."""
 
 
+class Broken(Unreachable):
+    """The connection failed, or the server did: the same source may have the file later."""
+
+
 def download(url: str, partial: Path) -> None:
     """Bring the file at `url` to `partial`, of which a beginning may be there already.
 
     Raises:
-        Unreachable: it is not there, a web page is, or the connection fails three times in a row.
+        Unreachable: it is not there, or a web page is.
+        Broken: the connection or the server fails three times in a row.
     """
     door.say(f"fetching {url}")
     farthest, waits = 0, iter(WAITS)
@@ -52,8 +57,10 @@ def download(url: str, partial: Path) -> None:
             if size > farthest:
                 farthest, waits = size, iter(WAITS)
             wait, problem = next(waits, None), f"{url}: {_words(error, size)}"
-            if wait is None or not _passing(error):
+            if not _passing(error):
                 raise Unreachable(problem) from None
+            if wait is None:
+                raise Broken(problem) from None
             door.say(f"{problem}; next try in {wait:.0f} s")
             if _status(error) == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
                 forget(partial)

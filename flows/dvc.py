@@ -10,7 +10,9 @@ upstream, and DVC refuses the second.
 
 import codecs
 import os
+import re
 import selectors
+import signal
 import subprocess
 import sys
 import threading
@@ -21,10 +23,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
-from flows import tether
+from flows import graph, tether
 
 TICK = 0.5  # seconds between two looks at the clock while a stage says nothing
 PROGRESS = 10.0  # seconds between two states of a progress bar
+# How DVC tells a stage's exit code; its own is 255 for every failure.
+EXIT = re.compile(r", exited with (-?\d+)$")
 LONGEST_LINE = 10_000  # characters; memory stays flat if no line end ever comes
 # What DVC says when it need not run a stage; the second is for .dvc files.
 SKIPPED = (
@@ -36,6 +40,10 @@ SKIPPED = (
 
 class StageFailed(RuntimeError):
     """A stage failed; the message is the stage's own last words."""
+
+
+class Interrupted(StageFailed):
+    """What ended the stage may not come again: a broken network, a kill, the time-out."""
 
 
 class Cancelled(RuntimeError):
@@ -81,7 +89,11 @@ class Runner:
             process.wait()
 
     def reproduce(
-        self, stage: str, log: Callable[[str], None], timeout: float | None = None
+        self,
+        stage: str,
+        log: Callable[[str], None],
+        timeout: float | None = None,
+        force: bool = False,
     ) -> bool:
         """Let DVC run one stage, once a slot is free.
 
@@ -89,15 +101,17 @@ class Runner:
             stage: its full name.
             log: called with each line of output as it comes.
             timeout: seconds after which the stage is ended; waiting for a slot does not count.
+            force: run it also where nothing changed.
 
         Returns:
             Whether the stage ran; False where DVC found it unchanged or in its run cache.
 
         Raises:
-            StageFailed: with the stage's own last words, or because time was up.
+            Interrupted: by the network, a kill or the time-out; another try may go better.
+            StageFailed: with the stage's own last words.
             Cancelled: the runner was closed meanwhile.
         """
-        repro = ["repro", "--single-item", stage]
+        repro = ["repro", "--single-item", *["--force"][:force], stage]
         return not self._run(repro, stage, log, timeout).skipped
 
     def push(self, log: Callable[[str], None]) -> None:
@@ -112,6 +126,20 @@ class Runner:
     def pull(self, log: Callable[[str], None]) -> None:
         """Fetch what the lock files name from the default remote; raises as `push` does."""
         self._run(["pull"], "pull", log)
+
+    def renew(self, source: graph.Source, log: Callable[[str], None]) -> None:
+        """Bring in what is new at a source: import it again, or add it again.
+
+        Raises:
+            Interrupted: the source of an import cannot be reached, or a kill.
+            StageFailed: DVC refuses it.
+            Cancelled: the runner was closed meanwhile.
+        """
+        command = ["update" if source.imported else "add", source.target]
+        try:
+            self._run(command, source.target, log)
+        except StageFailed as error:  # DVC's exit code is the same for every reason
+            raise (Interrupted if source.imported else StageFailed)(*error.args) from None
 
     def _run(
         self,
@@ -136,9 +164,10 @@ class Runner:
         if code and self._closed.is_set():
             raise Cancelled(f"{name}: cancelled")
         if code and time.monotonic() > deadline:
-            raise StageFailed(f"ended after {timeout} s, the meta.timeout of dvc.yaml")
+            raise Interrupted(f"ended after {timeout} s, the meta.timeout of dvc.yaml")
         if code:
-            raise StageFailed(heard.last_words())
+            kind = Interrupted if _passing(code) or _passing(heard.code) else StageFailed
+            raise kind(heard.last_words())
         return heard
 
     def pause(self, seconds: float) -> None:
@@ -176,7 +205,7 @@ class _Heard:
     """What has to be remembered of a stage's output."""
 
     def __init__(self, stage: str) -> None:
-        self.skipped = False
+        self.skipped, self.code = False, 0
         self._skipped_lines = {line.format(stage) for line in SKIPPED}
         self._tail: deque[str] = deque(maxlen=20)
         self._error: deque[str] = deque(maxlen=20)
@@ -184,6 +213,8 @@ class _Heard:
 
     def add(self, line: str) -> None:
         self.skipped |= line in self._skipped_lines
+        if exited := EXIT.search(line):
+            self.code = int(exited[1])
         self._tail.append(line)
         if line.startswith(("error: ", "Traceback ")):  # an older message explains nothing now
             self._error.clear()
@@ -195,6 +226,11 @@ class _Heard:
     def last_words(self) -> str:
         """The stage's last message, or the end of its output if it did not leave one."""
         return "\n".join(self._error or self._tail)
+
+
+def _passing(code: int) -> bool:
+    """Whether an exit code says that a signal ended it, or what door.TryLater says."""
+    return code == os.EX_TEMPFAIL or code < 0 or code - 128 in signal.valid_signals()
 
 
 def lines(chunks: Iterable[bytes]) -> Iterator[str]:

@@ -40,7 +40,7 @@ class Stage:
     retries: int
     """How often to try again after a failure (`meta.retries` in dvc.yaml; 0)."""
     retry_delay: float
-    """Seconds to wait before each new try (`meta.retry_delay`; 10)."""
+    """Seconds to wait before the first new try (`meta.retry_delay`; 10); each next one doubles."""
     timeout: float | None
     """Seconds after which one try is ended (`meta.timeout`; none)."""
 
@@ -54,6 +54,20 @@ class Stage:
         """Why it may have to run, in a line; a stage that never ran has many reasons."""
         more = f"; and {len(self.changes) - 3} more" if len(self.changes) > 3 else ""
         return "; ".join(self.changes[:3]) + more or "something upstream may change"
+
+    def pause(self, again: int) -> float:
+        """Return the seconds to wait before new try number `again` (1, 2, …): at most an hour."""
+        return min(self.retry_delay * 2.0 ** (again - 1), 3600.0)
+
+
+@dataclass(frozen=True)
+class Source:
+    """Data from outside the pipeline, kept by a .dvc file, that may have news."""
+
+    target: str
+    """What DVC renews: the .dvc file of an import, the path of what a person added."""
+    imported: bool
+    """From a URL or another repository; else a file or folder that somebody changed."""
 
 
 def read(targets: Sequence[str] = ()) -> tuple[Stage, ...]:
@@ -89,6 +103,29 @@ def read(targets: Sequence[str] = ()) -> tuple[Stage, ...]:
         for stage in order.static_order()
         if stage in selected
     )
+
+
+def sources() -> tuple[Source, ...]:
+    """Find the imports, and what was added (`dvc add`) and has changed since.
+
+    Raises:
+        GraphError: DVC refuses a .dvc file.
+    """
+    try:
+        with Repo() as repo:
+            kept = [stage for stage in repo.index.stages if stage.is_data_source]
+            added = [stage.addressing for stage in kept if not stage.is_import]
+            status = repo.status(added) if added else {}
+    except DvcException as error:
+        raise GraphError(f"{error} (`dvc status` may tell more)") from error
+    found = []
+    for stage in kept:
+        changes = _changes(status.get(stage.addressing, []))
+        if stage.is_import:
+            found.append(Source(stage.addressing, imported=True))
+        elif any(change.endswith(" modified") for change in changes):
+            found.append(Source(str(stage.outs[0]), imported=False))
+    return tuple(found)  # what was deleted is no news: `dvc checkout` brings it back
 
 
 def may_run(stages: Sequence[Stage]) -> frozenset[str]:

@@ -1,37 +1,47 @@
 """Reproduce the tables: run the stages that changed, side by side where the graph allows.
 
-    python -m flows.reproduce [TARGET ...] [--slots 2]      # a target is what `dvc repro` takes
+    python -m flows.reproduce [TARGET ...]          # a target is what `dvc repro` takes
+    python -m flows.reproduce --update              # first bring in what is new
+    python -m flows.reproduce --set tables/digits.yaml:models.digits-fcn8s.training.epochs=3
 
 DVC decides what must run and in which order; Prefect runs it, tries again, shows and remembers it.
 Without PREFECT_API_URL a Prefect server is started for the time of the run.
 """
 
 import argparse
-import re
 import sys
 import time
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
-from pathlib import Path
+from typing import Any
 
 from prefect import flow, get_run_logger, task
-from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.futures import PrefectFuture
-from prefect.runtime import task_run
+from prefect.runtime import flow_run, task_run
 from prefect.states import Cancelled, Completed, Failed
 
 from fcn import door, settings
-from flows import dvc, follow, graph, notify, temporary_server
+from flows import dvc, follow, graph, notify, show, temporary_server, trials, turns
+
+INTERRUPTED = "Interrupted"
+"""The name of a failed state that another try may mend."""
+TRIES = 4
+"""How often an import is asked for news; stages say it themselves (`meta.retries`)."""
 
 
 class PipelineFailed(RuntimeError):
     """At least one stage failed, or DVC still finds changes after the run."""
 
 
+def try_again(task: Any, run: Any, state: State[None]) -> bool:
+    """Whether Prefect shall try a task again: not where the stage itself says what is wrong."""
+    return state.name == INTERRUPTED
+
+
 @task(name="stage", task_run_name="{stage.name}", cache_policy=NO_CACHE)
-def run_stage(stage: graph.Stage, runner: dvc.Runner | None) -> State[None]:
+def run_stage(stage: graph.Stage, runner: dvc.Runner | None, force: bool = False) -> State[None]:
     """Let DVC run one stage; without a runner, just show that there was nothing to do."""
     if runner is None:
         return Completed(name="Cached", message="nothing changed")
@@ -39,23 +49,63 @@ def run_stage(stage: graph.Stage, runner: dvc.Runner | None) -> State[None]:
     log.info("may have to run: %s", stage.reason)
     try:
         if task_run.run_count > 1:
-            log.info("trying again in %s s", stage.retry_delay)
-            runner.pause(stage.retry_delay)
-        ran = runner.reproduce(stage.name, log.info, stage.timeout)
+            pause = stage.pause(task_run.run_count - 1)
+            log.info("trying again in %s s", pause)
+            runner.pause(pause)
+        bar = show.Bar(stage.name, log.info)
+        ran = runner.reproduce(stage.name, bar, stage.timeout, force)
     except dvc.Cancelled:
         return Cancelled()
     except dvc.StageFailed as failure:  # a returned state shows the message without our traceback
-        return Failed(message=str(failure))
+        return failed(failure)
     return Completed(message="ran") if ran else Completed(name="Cached", message="nothing changed")
 
 
+@task(
+    name="update",
+    task_run_name="{source.target}",
+    cache_policy=NO_CACHE,
+    retries=TRIES - 1,
+    retry_delay_seconds=[10, 20, 40],
+    retry_condition_fn=try_again,
+)
+def renew(source: graph.Source, runner: dvc.Runner) -> State[None]:
+    """Bring in what is new at one source."""
+    try:
+        runner.renew(source, get_run_logger().info)
+    except dvc.Cancelled:
+        return Cancelled()
+    except dvc.StageFailed as failure:
+        return failed(failure)
+    return Completed()
+
+
+def failed(failure: dvc.StageFailed) -> State[None]:
+    """Return the state that shows a failure's message."""
+    name = INTERRUPTED if isinstance(failure, dvc.Interrupted) else "Failed"
+    return Failed(name=name, message=str(failure))
+
+
 @flow(name="reproduce", **notify.HOOKS)
-def reproduce(targets: list[str] | None = None, slots: int = 2, push: bool = False) -> State[None]:
+def reproduce(
+    targets: list[str] | None = None,
+    slots: int = 2,
+    update: bool = False,
+    force: bool = False,
+    set: list[str] | None = None,
+    push: bool = False,
+) -> State[None]:
     """Bring the targets up to date.
 
     Args:
         targets: stages, groups or .dvc files, as `dvc repro` takes them; none: everything.
         slots: how many stages may run at once.
+        update: first bring in what is new: imports (`dvc import`, `dvc import-url`), and what was
+            added with `dvc add` and has changed since.
+        force: run the targets and what they need also where nothing changed.
+        set: settings for this run only, as `dvc exp run -S` takes them, such as
+            `tables/digits.yaml:models.digits-fcn8s.training.epochs=3`. The run takes place in a
+            copy under `trials/`, and its results stay there.
         push: in the end send what DVC keeps to its default remote.
 
     Returns:
@@ -63,21 +113,29 @@ def reproduce(targets: list[str] | None = None, slots: int = 2, push: bool = Fal
         long it took; the lines before it are the failed stages' own messages.
     """
     begin = time.monotonic()
+    if set:
+        options = [f"--slots={slots}", *["--update"][:update], *["--force"][:force]]
+        options += ["--push"][:push]
+        return try_out(set, [*(targets or ()), *options])
     states: dict[str, State[None]] = {}
     problem = ""
     try:
         tables = settings.active()
         for table in tables:
             settings.load(table)  # refused before DVC trips over what is wrong
-        stages = graph.read(targets or ())
-        stale = graph.may_run(stages)
         with ExitStack() as stack:
+            stack.enter_context(turns.turn(str(flow_run.name), get_run_logger().info))
+            if update:
+                bring_in_news()
+            stages = graph.read(targets or ())
+            stale = {stage.name for stage in stages} if force else graph.may_run(stages)
             touched = {settings.table_of(name.partition("@")[2]) for name in stale}
             names = [stage.name for stage in stages]
-            env = stack.enter_context(follow.following(sorted(touched & set(tables)), names, push))
+            touched_tables = sorted(touched.intersection(tables))
+            env = stack.enter_context(follow.following(touched_tables, names, push))
             runner = stack.enter_context(dvc.Runner(slots, env))
-            states |= run_side_by_side(stages, stale, runner)
-            show_tables(stages, states)
+            states |= run_side_by_side(stages, stale, runner, force)
+            show.results(stages, states)
             require_success(targets or (), states)
     except (ValueError, PipelineFailed, dvc.StageFailed) as error:
         problem = f"{error}\n"
@@ -85,8 +143,36 @@ def reproduce(targets: list[str] | None = None, slots: int = 2, push: bool = Fal
     return Failed(message=message) if problem else Completed(message=message)
 
 
+def try_out(changes: Sequence[str], arguments: Sequence[str]) -> State[None]:
+    """Run the flow with other settings in a copy of the workspace."""
+    log = get_run_logger()
+    try:
+        folder = trials.prepare(changes)
+    except ValueError as error:
+        return Failed(message=str(error))
+    log.info("%s has these settings; the results stay there", folder)
+    code, last = trials.run(folder, arguments, log.info)
+    return (Failed if code else Completed)(message=f"{last}\nin {folder}")
+
+
+def bring_in_news() -> None:
+    """Renew every source of data that has or may have news, one after the other.
+
+    Raises:
+        PipelineFailed: one cannot be reached, or DVC refuses it.
+    """
+    with dvc.Runner() as runner:
+        for source in graph.sources():
+            state = renew(source, runner, return_state=True)
+            if not state.is_completed():
+                raise PipelineFailed(f"{source.target}: {state.message}")
+
+
 def run_side_by_side(
-    stages: Sequence[graph.Stage], stale: Collection[str], runner: dvc.Runner
+    stages: Sequence[graph.Stage],
+    stale: Collection[str],
+    runner: dvc.Runner,
+    force: bool = False,
 ) -> dict[str, State[None]]:
     """Submit a task per stage, wait for all of them and return how each ended.
 
@@ -95,24 +181,17 @@ def run_side_by_side(
     """
     futures: dict[str, PrefectFuture[State[None]]] = {}
     for stage in stages:  # upstream first
-        futures[stage.name] = run_stage.with_options(retries=stage.retries).submit(
+        tries = run_stage.with_options(retries=stage.retries, retry_condition_fn=try_again)
+        futures[stage.name] = tries.submit(
             stage,
             runner if stage.name in stale else None,
+            force,
             wait_for=[futures[name] for name in stage.upstream],
             return_state=False,
         )
     for future in futures.values():
         future.wait()
     return {name: future.state for name, future in futures.items()}
-
-
-def show_tables(stages: Sequence[graph.Stage], states: Mapping[str, State[None]]) -> None:
-    """Make the Markdown file of each finished `table@NAME` an artifact of this flow run."""
-    for stage in stages:
-        if stage.name.startswith("table@") and states[stage.name].is_completed():
-            for path in filter(lambda out: out.endswith(".md"), stage.outs):
-                key = re.sub("[^a-z0-9]+", "-", stage.name.lower())  # all that Prefect allows
-                create_markdown_artifact(Path(path).read_text("utf-8"), key, description=path)
 
 
 def require_success(targets: Sequence[str], states: Mapping[str, State[None]]) -> None:
@@ -159,6 +238,14 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("targets", nargs="*", metavar="TARGET", help="as for `dvc repro`")
     parser.add_argument("--slots", type=int, default=2, help="stages at once (%(default)s)")
     parser.add_argument("--push", action="store_true", help="`dvc push` in the end")
+    parser.add_argument("--update", action="store_true", help="first bring in what is new")
+    parser.add_argument("--force", action="store_true", help="run also what did not change")
+    parser.add_argument(
+        "--set",
+        action="append",
+        metavar="FILE:KEY=VALUE",
+        help="a setting for this run, in a copy under trials/; may be given again",
+    )
     chosen = parser.parse_args(arguments)
     try:
         temporary_server.start_if_none()

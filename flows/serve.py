@@ -1,8 +1,11 @@
-"""Serve the pages of Prefect and MLflow on this machine until Ctrl-C.
+"""Serve Prefect, MLflow and a worker on this machine until Ctrl-C or `make stop`.
 
-    python -m flows.serve [--prefect-port 4200] [--mlflow-port 5000]
+    python -m flows.serve [--prefect-port 4200] [--mlflow-port 5000] [--host 127.0.0.1]
+    python -m flows.serve --deploy          # puts prefect.yaml's deployments there
+    python -m flows.serve --stop
 
-Both listen on 127.0.0.1 only. Runs started with the two variables that this prints report there.
+One that ends by itself is started again. What they say stands in .serve/*.log. On another address
+than this machine's own (`--host 0.0.0.0`), both pages ask for a password.
 """
 
 import argparse
@@ -12,90 +15,159 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.request
-from pathlib import Path
+from contextlib import ExitStack
+
+import psutil
 
 from fcn import door
-from flows import tether
+from flows import running, servers, tether
 
-HOST = "127.0.0.1"
-ROOT = Path(__file__).parents[1]
-HEALTHY_SECONDS = 180.0
+READY_SECONDS = 180.0
 """How long a server may take to answer; a first start prepares its database."""
-NO_JOBS = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-"""MLflow's jobs judge language models; the processes that wait for them double its start."""
+STARTS, STARTS_SECONDS = 5, 600.0
+"""A server that ended so often within so many seconds will not come right by itself."""
 
 
-def require_free(port: int, name: str) -> None:
-    """Check that nobody listens on a port.
+class Serving:
+    """A server that runs, and how often it was started."""
+
+    def __init__(self, server: servers.Server) -> None:
+        """Start nothing yet."""
+        self.server = server
+        self._log = running.FOLDER / f"{server.name.lower()}.log"
+        self._log.write_bytes(b"")
+        self._starts: list[float] = []
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether it ended by itself."""
+        return self._process is None or self._process.poll() is not None
+
+    def start(self) -> None:
+        """Start it, for the first time or again.
+
+        Raises:
+            ValueError: it was started too often.
+        """
+        self._starts = [at for at in self._starts if at > time.monotonic() - STARTS_SECONDS]
+        if len(self._starts) == STARTS:
+            raise ValueError(f"{self.server.name} ended {STARTS} times{self._last_words()}")
+        self._starts.append(time.monotonic())
+        self.server.prepare()
+        with self._log.open("ab") as log:
+            self._process = tether.start(
+                [sys.executable, "-P", "-m", *self.server.command],
+                cwd=servers.ROOT,
+                env=os.environ | self.server.env,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+
+    def wait(self) -> None:
+        """Wait until it is ready.
+
+        Raises:
+            ValueError: it ended, or was not ready in READY_SECONDS.
+        """
+        deadline = time.monotonic() + READY_SECONDS
+        while not self.server.ready():
+            if self.ended or time.monotonic() > deadline:
+                self.end()
+                raise ValueError(f"{self.server.name} did not start{self._last_words()}")
+            time.sleep(0.2)
+
+    def end(self) -> None:
+        """End it with all that it started, within tether.GRACE seconds."""
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait()
+
+    def _last_words(self) -> str:
+        return f"; the end of {self._log}:\n{self._log.read_text(errors='replace')[-2000:]}"
+
+
+def require_free(host: str, port: int, name: str) -> None:
+    """Check that a port can be listened on.
 
     Raises:
-        ValueError: somebody does.
+        ValueError: it cannot; the message says who listens there, where that can be known.
     """
-    with socket.socket() as probe:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((HOST, port))
+            probe.bind((host, port))
         except OSError as error:
             raise ValueError(
-                f"port {port} for {name} cannot be used on {HOST} ({error.strerror}); end what "
-                f"listens there, or choose another with --{name.lower()}-port"
+                f"port {port} for {name} cannot be used on {host} ({error.strerror})"
+                f"{_listener(port)}\n  next step: end what listens there, or choose another port: "
+                f"python -m flows.serve --{name.lower()}-port {port + 1}"
             ) from None
 
 
-def start(name: str, command: list[str], health: str) -> subprocess.Popen[bytes]:
-    """Start a server and wait until the page `health` answers.
+def _listener(port: int) -> str:
+    """Return who listens on a port; nothing where the system does not tell."""
+    try:
+        found = psutil.net_connections("tcp")
+        (pid,) = {
+            one.pid
+            for one in found
+            if one.status == psutil.CONN_LISTEN and one.laddr.port == port and one.pid
+        }
+        return f"; process {pid} listens there: {' '.join(psutil.Process(pid).cmdline())[:200]}"
+    except (psutil.Error, ValueError):
+        return ""
+
+
+def serve(address: servers.Address) -> None:
+    """Run all three until SIGINT or SIGTERM; start again whichever ends by itself.
 
     Raises:
-        ValueError: it ended, or did not answer in HEALTHY_SECONDS.
+        ValueError: a port is taken, this workspace is served already, or a server does not start.
     """
-    server = tether.start([sys.executable, "-m", *command], cwd=ROOT, env=NO_JOBS | os.environ)
-    deadline = time.monotonic() + HEALTHY_SECONDS
-    while not _healthy(health):
-        if server.poll() is not None or time.monotonic() > deadline:
-            server.terminate()
-            raise ValueError(f"the {name} server did not start; its own message stands above")
-        time.sleep(0.2)
-    return server
-
-
-def _healthy(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310  our own address
-            return bool(answer.status == 200)
-    except OSError:
-        return False
-
-
-def serve(prefect_port: int, mlflow_port: int) -> None:
-    """Run both servers until SIGINT or SIGTERM, or until one of them ends by itself.
-
-    Raises:
-        ValueError: a port is taken, or a server did not start or ended.
-    """
-    require_free(prefect_port, "Prefect")
-    require_free(mlflow_port, "MLflow")
-    prefect = ["prefect", "server", "start", "--host", HOST, "--port", str(prefect_port)]
-    mlflow = ["mlflow", "server", "--host", HOST, "--port", str(mlflow_port), "--workers", "1"]
-    store = ["--backend-store-uri", f"sqlite:///{ROOT / 'mlflow.db'}"]
-    artifacts = ["--artifacts-destination", str(ROOT / "mlartifacts")]
-    servers: list[subprocess.Popen[bytes]] = []
-    try:
-        api = f"http://{HOST}:{prefect_port}/api"
-        servers.append(start("Prefect", prefect, f"{api}/health"))
-        pages = f"http://{HOST}:{mlflow_port}"
-        servers.append(start("MLflow", [*mlflow, *store, *artifacts], f"{pages}/health"))
-        print(f"Prefect   http://{HOST}:{prefect_port}    export PREFECT_API_URL={api}")
-        print(f"MLflow    {pages}    export MLFLOW_TRACKING_URI={pages}")
-        print("Ctrl-C ends both.", flush=True)
-        while all(server.poll() is None for server in servers):
+    require_free(address.host, address.prefect_port, "Prefect")
+    require_free(address.host, address.mlflow_port, "MLflow")
+    with ExitStack() as stack:
+        stack.enter_context(
+            running.claim(f"{address.prefect} and {address.mlflow}", f"{address.prefect}/api")
+        )
+        password, new = (None, False) if address.loopback else running.secret("password")
+        all_of_them = [Serving(server) for server in servers.all_three(address, password)]
+        for serving in all_of_them:
+            stack.callback(serving.end)  # the worker first, the servers that it needs after it
+        *two, worker = all_of_them
+        for serving in two:
+            serving.start()
+        for serving in two:
+            serving.wait()
+        worker.start()
+        worker.wait()
+        if new:
+            print(f"Password  {password} of the user {servers.USER}, told this once")
+        print(f"Prefect   {address.prefect}    export PREFECT_API_URL={address.prefect}/api")
+        print(f"MLflow    {address.mlflow}    export MLFLOW_TRACKING_URI={address.mlflow}")
+        print(f"Worker    of the pool {servers.POOL}    next step, once: make deploy")
+        print("Ctrl-C or `make stop` ends all three.", flush=True)
+        while True:
+            for serving in all_of_them:
+                if serving.ended:
+                    print(f"{serving.server.name} ended by itself; starting it again", flush=True)
+                    serving.start()
+                    serving.wait()
             time.sleep(0.5)
-        raise ValueError("a server ended by itself; its own message stands above")
-    finally:
-        for server in servers:
-            server.terminate()
-        for server in servers:
-            server.wait()
+
+
+def deploy() -> int:
+    """Put what prefect.yaml deploys on the server of this workspace; return the exit code.
+
+    Raises:
+        ValueError: nobody serves it.
+    """
+    env = os.environ | {"PREFECT_API_URL": running.api()}
+    if (running.FOLDER / "password").is_file():  # a server that needs none does not look at it
+        env["PREFECT_API_AUTH_STRING"] = f"{servers.USER}:{running.secret('password')[0]}"
+    command = [sys.executable, "-P", "-m", "prefect", "--no-prompt", "deploy", "--all"]
+    return subprocess.run(command, cwd=servers.ROOT, env=env, check=False).returncode
 
 
 def main() -> None:
@@ -105,15 +177,23 @@ def main() -> None:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument("--host", default="127.0.0.1", help="where to listen (%(default)s)")
     parser.add_argument("--prefect-port", type=int, default=4200)
     parser.add_argument("--mlflow-port", type=int, default=5000)
+    parser.add_argument("--deploy", action="store_true", help="put the deployments there")
+    parser.add_argument("--stop", action="store_true", help="end what serves this workspace")
     chosen = parser.parse_args()
+    if chosen.stop:
+        print(running.stop())
+        return
     for ending in (signal.SIGINT, signal.SIGTERM):  # a shell's background job ignores SIGINT
         signal.signal(ending, signal.default_int_handler)
     try:
-        serve(chosen.prefect_port, chosen.mlflow_port)
+        if chosen.deploy:
+            sys.exit(deploy())
+        serve(servers.Address(chosen.host, chosen.prefect_port, chosen.mlflow_port))
     except KeyboardInterrupt:
-        print("ended both servers")
+        print("ended all three")
     except ValueError as error:
         door.fail(str(error))
 

@@ -1,5 +1,6 @@
 """The flow, on real DVC and a real Prefect server."""
 
+import hashlib
 import signal
 import subprocess
 import time
@@ -9,6 +10,7 @@ from typing import Any
 
 import psutil
 import pytest
+from dvc.repo import Repo
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, TaskRunFilter
 from prefect.client.schemas.objects import State
@@ -109,14 +111,41 @@ def test_a_failure_speaks_for_itself_and_stops_only_what_is_behind_it(pipeline: 
 
 
 @pytest.mark.usefixtures("prefect_server")
-def test_a_stage_is_tried_again_as_its_meta_says(pipeline: Pipeline) -> None:
+def test_what_may_pass_is_tried_again_after_longer_and_longer_pauses(pipeline: Pipeline) -> None:
+    # 75 is door.TryLater, 1 what a person has to mend; a kill is nobody's fault.
+    tried = "date +%s.%N >> {0}.tries; test $(wc -l < {0}.tries) -eq {1} && touch {0} || {2}"
+    pipeline(
+        f"""
+  broken:
+    cmd: '{tried.format("broken", 3, "exit 75")}'
+    params: [x]
+    outs: [broken]
+    meta: {{retries: 2, retry_delay: 1}}
+  killed:
+    cmd: '{tried.format("killed", 2, "kill -9 $$")}'
+    params: [x]
+    outs: [killed]
+    meta: {{retries: 2, retry_delay: 0.1}}
+  wrong:
+    cmd: '{tried.format("wrong", 2, "(echo error: no such class >&2; exit 1)")}'
+    params: [x]
+    outs: [wrong]
+    meta: {{retries: 2, retry_delay: 0.1}}
+"""
+    )
+    state = run(slots=3)
+    assert last_line(state) == "ran 2 (broken, killed); failed 1 (wrong)"
+    assert state.message.splitlines()[0] == "wrong: no such class"
+    assert len(Path("wrong.tries").read_text().splitlines()) == 1
+    begun = [float(line) for line in Path("broken.tries").read_text().splitlines()]
+    assert begun[1] - begun[0] >= 1
+    assert begun[2] - begun[1] >= 2
+
+
+@pytest.mark.usefixtures("prefect_server")
+def test_a_stage_has_as_long_as_its_meta_says(pipeline: Pipeline) -> None:
     pipeline(
         """
-  flaky:
-    cmd: echo x >> tries; test $(wc -l < tries) -eq 3 && touch f
-    params: [x]
-    outs: [f]
-    meta: {retries: 2, retry_delay: 0.1}
   slow:
     cmd: sleep 300
     params: [x]
@@ -125,8 +154,34 @@ def test_a_stage_is_tried_again_as_its_meta_says(pipeline: Pipeline) -> None:
 """
     )
     state = run()
-    assert last_line(state) == "ran 1 (flaky); failed 1 (slow)"
+    assert last_line(state) == "failed 1 (slow)"
     assert state.message.splitlines()[0] == "slow: ended after 1 s, the meta.timeout of dvc.yaml"
+
+
+@pytest.mark.usefixtures("chain")
+def test_forced_stages_run_though_nothing_changed() -> None:
+    run()
+    state = reproduce.reproduce(["first"], force=True, return_state=True)
+    assert last_line(state) == "ran 1 (first)"
+
+
+@pytest.mark.usefixtures("prefect_server")
+def test_news_come_in_first(pipeline: Pipeline, tmp_path: Path) -> None:
+    pipeline("  use: {cmd: cat watched/* imported > u, deps: [watched, imported], outs: [u]}\n")
+    (tmp_path / "away").write_text("1\n")
+    Path("watched").mkdir()
+    Path("watched/a").write_text("a\n")
+    with Repo() as repo:
+        repo.add("watched")
+        repo.imp_url(str(tmp_path / "away"), "imported")
+    assert run().is_completed()
+    (tmp_path / "away").write_text("2\n")
+    Path("watched/b").write_text("b\n")
+    state = reproduce.reproduce(update=True, return_state=True)
+    assert state.is_completed(), state.message
+    assert Path("u").read_text() == "a\nb\n2\n"
+    with Repo() as repo:
+        assert repo.status() == {}
 
 
 @pytest.mark.usefixtures("prefect_server")
@@ -142,6 +197,29 @@ def test_with_one_slot_branches_run_one_after_the_other(pipeline: Pipeline) -> N
     alone = "{{cmd: 'test ! -e busy && touch busy {0} && sleep 1 && rm busy', outs: [{0}]}}"
     pipeline(f"  b1: {alone.format('b1')}\n  b2: {alone.format('b2')}\n")
     assert run(slots=1).is_completed()
+
+
+@pytest.mark.usefixtures("prefect_server")
+@pytest.mark.parametrize(
+    "rounds",
+    [pytest.param(1, marks=pytest.mark.services), pytest.param(10, marks=pytest.mark.soak)],
+)
+def test_eight_at_once_never_trip_over_a_lock(pipeline: Pipeline, rounds: int) -> None:
+    names = [f"evaluate{number}" for number in range(8)]
+    pipeline(
+        "".join(
+            f"  {name}: {{cmd: 'cat model > {name}; sleep 1', deps: [model], outs: [{name}]}}\n"
+            for name in names
+        )
+    )
+    for number in range(rounds):
+        Path("model").write_text(f"{number}\n")
+        state = run(slots=8)
+        assert state.is_completed(), state.message
+        lock = Path("dvc.lock").read_text()
+        assert [name for name in names if f"\n  {name}:\n" not in lock] == []
+        digest = hashlib.md5(Path("model").read_bytes(), usedforsecurity=False).hexdigest()
+        assert lock.count(digest) == 2 * len(names)  # of each the dep and the out
 
 
 @pytest.mark.usefixtures("prefect_server")

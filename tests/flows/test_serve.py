@@ -1,16 +1,14 @@
-"""The two servers: on this machine only, refused on a taken port, ended by Ctrl-C."""
+"""Serving is refused before anything starts; tests/services has what serves."""
 
-import os
-import signal
 import socket
 import subprocess
 import sys
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
 import pytest
+
+from flows import servers
 
 ROOT = Path(__file__).parents[2]
 
@@ -43,35 +41,41 @@ def test_a_taken_port_is_refused_with_one_message(name: str, taken: int) -> None
     assert f"--{name}-port" in done.stderr
 
 
-def test_both_answer_on_this_machine_only_and_end_together(prefect_home: Path) -> None:
-    ports = {"prefect": free_port(), "mlflow": free_port()}
-    server = subprocess.Popen(
-        command(**ports),
+@pytest.mark.parametrize("how", ["--stop", "--deploy"])
+def test_where_nobody_serves_there_is_nothing_to_do(how: str, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", NOBODY, str(tmp_path), how],
         cwd=ROOT,
-        env=os.environ | {"PREFECT_HOME": str(prefect_home)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
+        capture_output=True,
         text=True,
+        check=False,
     )
-    assert server.stdout is not None
-    try:
-        printed = "".join(iter(server.stdout.readline, "Ctrl-C ends both.\n"))
-        for port in ports.values():
-            assert f"http://127.0.0.1:{port}" in printed
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/") as page:
-                assert page.status == 200
-        children = psutil.Process(server.pid).children(recursive=True)
-        heard = {
-            (connection.laddr.ip, connection.laddr.port)
-            for child in children
-            for connection in child.net_connections("tcp")
-            if connection.status == psutil.CONN_LISTEN
-        }
-        assert {("127.0.0.1", port) for port in ports.values()} <= heard
-        assert {address for address, _ in heard} == {"127.0.0.1"}
-        server.send_signal(signal.SIGINT)
-        assert server.wait(timeout=120) == 0
-        assert psutil.wait_procs(children, timeout=60)[1] == []
-    finally:
-        server.kill()
-        server.stdout.close()
+    assert "nobody serves this workspace" in done.stdout + done.stderr
+    assert done.returncode == (0 if how == "--stop" else 1)
+
+
+NOBODY = """
+import sys
+from pathlib import Path
+from flows import running, serve
+running.FOLDER = Path(sys.argv.pop(1))
+serve.main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("host", "loopback"),
+    [
+        ("127.0.0.1", True),
+        ("::1", True),
+        ("localhost", True),
+        ("0.0.0.0", False),
+        ("10.1.2.3", False),
+    ],
+)
+def test_only_this_machine_needs_no_password(host: str, loopback: bool) -> None:
+    address = servers.Address(host, 1, 2)
+    assert address.loopback == loopback
+    if not loopback:
+        with pytest.raises(AssertionError, match="password"):
+            servers.all_three(address, None)

@@ -28,8 +28,6 @@ def longer(by_flow: Project, server: str, tmp_path_factory: pytest.TempPathFacto
     short = "start: digits-fcn16s\n    training: {epochs: 2,"
     project.edit("tables/digits.yaml", short, short.replace("2,", f"{LONG},"))
     project.edit("params.yaml", "{minutes: 0.1}", "{steps: 5}")
-    meta = "title: ${key} loss\n      meta: {"
-    project.edit("dvc.yaml", meta, f"{meta}retries: 1, ")
     return project
 
 

@@ -133,7 +133,7 @@ def test_a_failure_is_one_message_and_leaves_nothing(
 def test_without_network(tmp_path: Path) -> None:
     url = closed_port()
     done = download(tmp_path, url)
-    assert done.returncode == 1
+    assert done.returncode == os.EX_TEMPFAIL
     assert f"error: {tmp_path}/raw/digits/{NAME} is missing" in done.stderr
     assert (
         f"tried {url}/{NAME}: the connection failed ([Errno 111] Connection refused)" in done.stderr
@@ -157,7 +157,7 @@ def test_a_break_leaves_a_part_and_the_next_run_needs_the_rest_only(
 ) -> None:
     content = server.files[NAME] = server.files[NAME] * 5
     server.next = [cut(200_000), *[status(503)] * 3]
-    assert download(tmp_path, server.url).returncode == 1
+    assert download(tmp_path, server.url).returncode == os.EX_TEMPFAIL
     part = tmp_path / f"raw/digits/.{NAME}.partial"
     had = part.stat().st_size
     assert content.startswith(part.read_bytes())

@@ -1,0 +1,164 @@
+"""What orchestration costs, beside bare `dvc repro`.
+
+Run:
+    python -m bench.flow [--rounds 3]
+
+1. Nothing changed in this workspace (`make reproduce` first): the flow's own seconds. At most 2.
+2. A chain of stages that do nothing: seconds per stage above `dvc repro`. At most 1.5.
+3. Six independent stages of 5 seconds, two at once: share of `dvc repro`'s time. At most 60 %.
+4. From `make serve` to the end of the first scheduled run, nothing changed. At most 120 s.
+
+Medians of `--rounds`, both sides alternating; the last one runs once.
+"""
+
+import argparse
+import os
+import re
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import requests
+
+ROOT = Path(__file__).parents[1]
+CHAIN = 8
+
+
+def main() -> None:
+    """Measure all four and print a line each."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--rounds", type=int, default=3)
+    rounds = range(parser.parse_args().rounds)
+    clean = "up to date" in run(ROOT, "dvc", "status")
+    if clean:
+        print(f"1. nothing changed: {statistics.median(flow(ROOT) for _ in rounds):.1f} s")
+    else:
+        print("1. and 4. need a clean workspace: make reproduce")
+    with tempfile.TemporaryDirectory() as folder:
+        costs = [chain(Path(folder) / f"chain-{number}") for number in rounds]
+        print(f"2. a stage costs {statistics.median(costs):.2f} s above dvc repro")
+        shares = [branches(Path(folder) / f"branches-{number}") for number in rounds]
+        print(f"3. six branches on two slots: {statistics.median(shares):.0%} of dvc repro's time")
+        if clean:
+            seconds = first(Path(folder))
+            print(f"4. from serving to the end of the first scheduled run: {seconds:.0f} s")
+
+
+def chain(folder: Path) -> float:
+    """Return the seconds above `dvc repro` that each stage of a chain costs."""
+    stages = [
+        f"  s{n}: {{cmd: 'cat s{n - 1} > s{n}', deps: [s{n - 1}], outs: [s{n}]}}\n"
+        for n in range(1, CHAIN + 1)
+    ]
+    toy(folder, "".join(stages))
+    (folder / "s0").write_text("1")
+    alone = timed(folder)
+    (folder / "s0").write_text("2")
+    return (flow(folder) - alone) / CHAIN
+
+
+def branches(folder: Path) -> float:
+    """Return the flow's share of `dvc repro`'s time for six independent stages."""
+    cmd = "'sleep 5; cat x > b{0}'"
+    stages = [f"  b{n}: {{cmd: {cmd.format(n)}, deps: [x], outs: [b{n}]}}\n" for n in range(6)]
+    toy(folder, "".join(stages))
+    (folder / "x").write_text("1")
+    alone = timed(folder)
+    (folder / "x").write_text("2")
+    return flow(folder) / alone
+
+
+def first(folder: Path) -> float:
+    """Return the seconds from starting the servers to the end of the first scheduled run."""
+    cron, often = "cron: 0 2 * * *, timezone: UTC", "interval: 15"
+    text = (ROOT / "prefect.yaml").read_text("utf-8")
+    assert cron in text
+    often_file = ROOT / ".serve-bench.yaml"  # beside prefect.yaml: paths are relative to it
+    ports = [free_port(), free_port()]
+    env = {
+        "PREFECT_HOME": str(folder / "prefect"),
+        "MLFLOW_BACKEND_STORE_URI": f"sqlite:///{folder / 'mlflow.db'}",
+        "PREFECT_API_URL": f"http://127.0.0.1:{ports[0]}/api",
+    }
+    options = [f"--prefect-port={ports[0]}", f"--mlflow-port={ports[1]}"]
+    begin = time.monotonic()
+    with subprocess.Popen(
+        [sys.executable, "-u", "-m", "flows.serve", *options],
+        cwd=ROOT,
+        env=os.environ | env,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as serving:
+        try:
+            assert serving.stdout is not None
+            for line in serving.stdout:
+                if line.startswith("Ctrl-C"):
+                    break
+            often_file.write_text(text.replace(cron, often), "utf-8")
+            deploy = ["prefect", "--no-prompt", "deploy", "--prefect-file", often_file.name]
+            run(ROOT, *deploy, "--name", "nightly", **env)
+            while not completed(env["PREFECT_API_URL"]):
+                time.sleep(0.2)
+            return time.monotonic() - begin
+        finally:
+            often_file.unlink(missing_ok=True)
+            serving.terminate()
+
+
+def completed(api: str) -> int:
+    """Return how many flow runs a server knows that have completed."""
+    wanted = {"flow_runs": {"state": {"type": {"any_": ["COMPLETED"]}}}}
+    return int(requests.post(f"{api}/flow_runs/count", json=wanted, timeout=10).json())
+
+
+def toy(folder: Path, stages: str) -> None:
+    """Make a DVC repository with these stages."""
+    folder.mkdir()
+    run(folder, "git", "init", "--quiet")
+    run(folder, "dvc", "init", "--quiet")
+    (folder / "dvc.yaml").write_text(f"stages:\n{stages}", "utf-8")
+
+
+def flow(folder: Path) -> float:
+    """Run the flow; return the seconds that its last line tells: its own, without the server's."""
+    said = run(folder, sys.executable, "-m", "flows.reproduce", "--slots", "2")
+    found = re.search(r"; ([\d.]+) s$", said.strip())
+    assert found, said
+    return float(found[1])
+
+
+def timed(folder: Path) -> float:
+    """Return the seconds that `dvc repro` takes."""
+    begin = time.monotonic()
+    run(folder, "dvc", "repro")
+    return time.monotonic() - begin
+
+
+def run(folder: Path, *command: str, **env: str) -> str:
+    """Run a command in a folder and return what it says."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    surroundings = {"PATH": path, "PYTHONPATH": str(ROOT), "DVC_NO_ANALYTICS": "1"}
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env=os.environ | surroundings | env,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,124 @@
+"""Both servers on a real PostgreSQL that an ordinary user started, and behind a password."""
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+import requests
+
+from tests.services.conftest import Served, deploy, free_port, serve, shrunk, wait_for
+
+pytestmark = pytest.mark.services
+SEEN = os.pathsep.join([os.environ["PATH"], *map(str, Path("/usr/lib/postgresql").glob("*/bin"))])
+
+
+def program(name: str) -> str:
+    found = shutil.which(name, path=SEEN)
+    assert found, f"{name} is missing; `make test-services` says how to get it"
+    return found
+
+
+@pytest.fixture(scope="module")
+def database() -> Iterator[str]:
+    """HOST:PORT of a PostgreSQL with two empty databases, prefect and mlflow."""
+    # PostgreSQL refuses root; its Debian package brings this user.
+    user = "postgres" if os.geteuid() == 0 else None
+    port = str(free_port())
+    with tempfile.TemporaryDirectory(prefix="postgresql-") as name:
+        folder = Path(name)
+        if user:
+            shutil.chown(folder, user)
+        options = {"cwd": folder, "user": user, "check": True, "capture_output": True}
+        data = str(folder / "data")
+        subprocess.run([program("initdb"), "-D", data, "-U", "fcn", "--auth=trust"], **options)
+        with (folder / "log").open("wb") as log:
+            server = subprocess.Popen(
+                [program("postgres"), "-D", data, "-h", "127.0.0.1", "-p", port, "-k", name],
+                cwd=folder,
+                user=user,
+                stdout=log,
+                stderr=log,
+            )
+        try:
+            where = ["-h", "127.0.0.1", "-p", port, "-U", "fcn"]
+            ready = [program("pg_isready"), *where]
+            wait_for(lambda: subprocess.run(ready, capture_output=True).returncode == 0)
+            for database in ("prefect", "mlflow"):
+                subprocess.run([program("createdb"), *where, database], **options)
+            yield f"127.0.0.1:{port}"
+        finally:
+            server.terminate()
+            server.wait()
+
+
+OPEN = """
+from flows import serve, servers
+servers.Address.loopback = False  # as on another address, without listening on one
+serve.main()
+"""
+
+
+@pytest.fixture(scope="module")
+def open_to_others(
+    database: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Served, str]]:
+    """A served project on PostgreSQL that asks for a password, and the database's HOST:PORT."""
+    project = shrunk(tmp_path_factory.mktemp("open") / "project")
+    served = serve(
+        project,
+        *("-c", OPEN),
+        PREFECT_API_DATABASE_CONNECTION_URL=f"postgresql+asyncpg://fcn@{database}/prefect",
+        MLFLOW_BACKEND_STORE_URI=f"postgresql://fcn@{database}/mlflow",
+    )
+    try:
+        yield served, database
+    finally:
+        family = psutil.Process(served.serving.pid).children(recursive=True)
+        served.serving.send_signal(signal.SIGINT)
+        assert served.serving.wait() == 0
+        assert psutil.wait_procs(family, timeout=20)[1] == []
+
+
+def test_a_run_is_kept_in_postgresql_by_both_servers(open_to_others: tuple[Served, str]) -> None:
+    served, database = open_to_others
+    deploy(served)
+    done = served.ended(served.run(targets=["download"]))
+    assert done.state_name == "Completed", done.state
+    assert rows(database, "prefect", "flow_run") > 0
+    assert rows(database, "mlflow", "runs") == 1  # the pipeline's
+    assert not (served.project.root / "mlflow.db").exists()
+    assert not list((served.project.root / ".prefect").glob("*.db"))
+
+
+def test_on_another_address_both_pages_want_the_password(
+    open_to_others: tuple[Served, str],
+) -> None:
+    served, _ = open_to_others
+    assert served.auth is not None
+    assert served.auth in (served.project.root / "serve.log").read_text().replace(
+        "Password  ", "admin:"
+    )
+    user, password = served.auth.split(":")
+    for page, method in (
+        (f"{served.api}/flow_runs/count", "post"),
+        (f"{served.mlflow}/api/2.0/mlflow/experiments/get?experiment_id=0", "get"),
+    ):
+        for auth, status in ((None, 401), ((user, "guess"), 401), ((user, password), 200)):
+            answer = requests.request(method, page, json={}, auth=auth, timeout=30)
+            assert answer.status_code == status, (page, auth is None, answer.text)
+
+
+def rows(database: str, name: str, table: str) -> int:
+    host, port = database.split(":")
+    where = ["-h", host, "-p", port, "-U", "fcn", "-d", name]
+    query = ["-tA", "-c", f"select count(*) from {table}"]
+    done = subprocess.run(
+        [program("psql"), *where, *query], check=True, capture_output=True, text=True
+    )
+    return int(done.stdout)
