@@ -7,7 +7,9 @@ length stay what they are, and the sound is copied as it is. Frames are as high 
 show them; the legend comes below.
 """
 
-from collections.abc import Callable, Mapping
+import argparse
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -17,8 +19,9 @@ import cv2
 import numpy as np
 from av.stream import Disposition
 
-from fcn import door, files, pictures
+from fcn import backend, catalogue, door, files, pictures, settings, tracking
 from fcn.records import Labels
+from fcn.voc import colour
 
 PIXELS = 2**20
 """Of the frames that go through the network together; VGG-16 needs 1 GB for so many."""
@@ -166,8 +169,8 @@ class _Painter:
         ):
             seen = np.vstack([pictures.blend(image, mask, self.labels), self.legend])
             right, below = self.stream.width - seen.shape[1], self.stream.height - seen.shape[0]
-            seen = cv2.copyMakeBorder(seen, 0, below, 0, right, cv2.BORDER_REPLICATE)
-            painted = av.VideoFrame.from_ndarray(seen, "rgb24")
+            even = cv2.copyMakeBorder(seen, 0, below, 0, right, cv2.BORDER_REPLICATE)
+            painted = av.VideoFrame.from_ndarray(even.astype(np.uint8, copy=False), "rgb24")
             painted = painted.reformat(format="yuv420p", dst_colorspace=self.space)
             painted.pts, painted.time_base = self._time(frame), frame.time_base
             self.made.mux(self.stream.encode(painted))
@@ -186,3 +189,52 @@ class _Painter:
         if self.labels.channels == 3:
             return images
         return np.stack([cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)[..., None] for image in images])
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Read the command line, write the film; return the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m fcn video",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("film", type=Path, help="any film that FFmpeg reads")
+    parser.add_argument("--model", type=Path, required=True, help="a file (model.keras)")
+    parser.add_argument("--out", type=Path, required=True, help="the film to write (.mp4)")
+    parser.add_argument("--engine", help="keras, tensorflow, tensorflow-bfloat16 or onnx")
+    chosen = parser.parse_args(arguments)
+    common = settings.load(settings.active()[0]).common
+    backend.use(common)
+    from fcn import engines
+
+    run = engines.load(chosen.engine or engines.FASTEST[common.backend], chosen.model)
+    labels = _labels(chosen.model.stem, run.channels, run.classes)
+    facts = {"Model": chosen.model.name, "SHA-256": files.sha256(chosen.model)}
+    write(
+        chosen.film,
+        chosen.out,
+        lambda images: run(images).argmax(axis=-1).astype(np.uint8),
+        labels,
+        facts | tracking.git_tags(),
+    )
+    return 0
+
+
+def _labels(key: str, channels: int, classes: int) -> Labels:
+    """Return the classes of the table that has a row of this name, else numbers."""
+    try:
+        table = settings.load(key).table
+        data = table.datasets[table.models[key].dataset]
+    except (ValueError, KeyError):
+        names, colours = zip(*((str(k), colour(k)) for k in range(classes)), strict=True)
+        return Labels("unknown", names, colours, channels)
+    known = catalogue.load(data.module, data.convert)
+    return Labels(known.name, known.classes, known.colours, known.channels)
+
+
+if __name__ == "__main__":
+    door.end_with_parent()
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except (ValueError, OSError) as error:
+        door.fail(str(error))

@@ -12,6 +12,9 @@ import pytest
 
 from fcn import video
 from fcn.records import Labels
+from fcn.schema.table import Network
+from tests import toy
+from tests.conftest import ROOT
 
 LABELS = Labels("toy", ("background", "dark", "bright"), ((0, 0, 0), (200, 0, 0), (0, 0, 200)), 3)
 TIMES = (0, 40, 80, 100, 180, 220, 260, 300, 340, 380)
@@ -259,3 +262,18 @@ def test_memory_does_not_grow_with_the_length(tmp_path: Path) -> None:
     later = held[len(held) // 3 :]  # by then x264's look-ahead is full
     # All frames from there on would be 46 MB, each three times.
     assert max(later) - later[0] < 30e6
+
+
+@pytest.mark.usefixtures("seeded")
+def test_the_command_paints_what_a_model_sees(
+    tiny: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from fcn import models
+
+    models.save(toy.network(tiny, 1, 3, "fcn32s"), tmp_path / "toy.keras")
+    source, out = clip(tmp_path / "in.mp4"), tmp_path / "out.mp4"
+    monkeypatch.chdir(ROOT)
+    assert video.main([str(source), "--model", str(tmp_path / "toy.keras"), "--out", str(out)]) == 0
+    assert times(out) == pytest.approx(times(source), abs=1e-3)
+    with av.open(out) as film:
+        assert "Model: toy.keras" in film.metadata["comment"]
