@@ -8,7 +8,6 @@ show them; the legend comes below.
 """
 
 import argparse
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -19,9 +18,8 @@ import cv2
 import numpy as np
 from av.stream import Disposition
 
-from fcn import backend, catalogue, door, files, pictures, settings, tracking
+from fcn import backend, door, files, pictures, settings, trained
 from fcn.records import Labels
-from fcn.voc import colour
 
 PIXELS = 2**20
 """Of the frames that go through the network together; VGG-16 needs 1 GB for so many."""
@@ -199,42 +197,24 @@ def main(arguments: Sequence[str]) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("film", type=Path, help="any film that FFmpeg reads")
-    parser.add_argument("--model", type=Path, required=True, help="a file (model.keras)")
+    parser.add_argument("--model", help=f"{trained.NAMES}; without it, the table's last row")
     parser.add_argument("--out", type=Path, required=True, help="the film to write (.mp4)")
-    parser.add_argument("--engine", help="keras, tensorflow, tensorflow-bfloat16 or onnx")
-    chosen = parser.parse_args(arguments)
-    common = settings.load(settings.active()[0]).common
-    backend.use(common)
-    from fcn import engines
-
-    run = engines.load(chosen.engine or engines.FASTEST[common.backend], chosen.model)
-    labels = _labels(chosen.model.stem, run.channels, run.classes)
-    facts = {"Model": chosen.model.name, "SHA-256": files.sha256(chosen.model)}
-    write(
-        chosen.film,
-        chosen.out,
-        lambda images: run(images).argmax(axis=-1).astype(np.uint8),
-        labels,
-        facts | tracking.git_tags(),
+    parser.add_argument("--engine", help="what runs the network (`fcn.engines`)")
+    parser.add_argument(
+        "--no-tracking", action="store_true", help="do not ask MLflow which run made the model"
     )
+    chosen = parser.parse_args(arguments)
+    with trained.find(chosen.model, not chosen.no_tracking) as found:
+        common = settings.load(settings.active()[0]).common
+        backend.use(common)
+        from fcn import engines
+
+        run = engines.load(chosen.engine or engines.FASTEST[common.backend], found.path)
+        write(
+            chosen.film,
+            chosen.out,
+            lambda images: run(images).argmax(axis=-1).astype(np.uint8),
+            found.named(run.channels, run.classes),
+            found.facts,
+        )
     return 0
-
-
-def _labels(key: str, channels: int, classes: int) -> Labels:
-    """Return the classes of the table that has a row of this name, else numbers."""
-    try:
-        table = settings.load(key).table
-        data = table.datasets[table.models[key].dataset]
-    except (ValueError, KeyError):
-        names, colours = zip(*((str(k), colour(k)) for k in range(classes)), strict=True)
-        return Labels("unknown", names, colours, channels)
-    known = catalogue.load(data.module, data.convert)
-    return Labels(known.name, known.classes, known.colours, known.channels)
-
-
-if __name__ == "__main__":
-    door.end_with_parent()
-    try:
-        sys.exit(main(sys.argv[1:]))
-    except (ValueError, OSError) as error:
-        door.fail(str(error))
