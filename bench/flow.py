@@ -107,6 +107,7 @@ def first(folder: Path) -> float:
         finally:
             often_file.unlink(missing_ok=True)
             serving.terminate()
+            serving.communicate()  # it still says something
 
 
 def completed(api: str) -> int:

@@ -3,7 +3,11 @@
     python -m fcn predict photo.jpg                   # mask, overlay, shares of the classes
     python -m fcn predict photos/ --model camvid-fcn8s --out seen
     python -m fcn sticker person photo.jpg            # one class, cut out
+    python -m fcn video drive.mp4 --model camvid-fcn8s # the same for a film
     python -m fcn submit voc2012 test/ --model voc2012-fcn8s
+    python -m fcn export digits-fcn8s                 # for other programs
+    python -m fcn explain digits digits-fcn8s mean_iou
+    python -m fcn tables                              # which tables are stale
 
 `python -m fcn COMMAND --help` says more. Exit codes: 0 all was done, 1 nothing could be done, 2 the
 command line is wrong, 3 something was left out, and named.
@@ -19,6 +23,10 @@ from fcn import door
 COMMANDS = {
     "predict": ("fcn.predict", "masks, overlays and shares of the classes of any picture"),
     "sticker": ("fcn.sticker", "one class cut out of pictures, for messengers"),
+    "video": ("fcn.video", "a film with the classes in colour"),
+    "export": ("fcn.export", "the network in other programs' formats, with a model card"),
+    "explain": ("fcn.explain", "where one number of a table comes from"),
+    "tables": ("fcn.index", "the tables there are, and which are stale"),
     "submit": ("fcn.submission", "the files that a public benchmark's server takes"),
 }
 """Each command's module and what it makes. The module's `main(arguments)` returns the exit code."""

@@ -72,6 +72,9 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--batch", type=int, default=BATCH, help="pictures of one size at once (%(default)s)"
     )
     parser.add_argument(
+        "--engine", help="what runs the network (`fcn.engines`); without it, the fastest exact one"
+    )
+    parser.add_argument(
         "--no-tracking", action="store_true", help="do not ask MLflow which run made the model"
     )
 
@@ -87,14 +90,12 @@ def opened(chosen: Namespace) -> Iterator[Opened]:
     if chosen.batch < 1:
         raise ValueError(f"batch: got {chosen.batch}, allowed: 1 or more")
     with trained.find(chosen.model, not chosen.no_tracking) as found:
-        backend.use(settings.load(settings.active()[0]).common)
-        from fcn import models
+        common = settings.load(settings.active()[0]).common
+        backend.use(common)
+        from fcn import engines
 
-        network = models.load(found.path)
-        labels = found.named(network.input_shape[-1], network.output_shape[-1])
-        yield Opened(
-            lambda images: np.asarray(network.predict_on_batch(images)), labels, found.facts
-        )
+        engine = engines.load(chosen.engine or engines.FASTEST[common.backend], found.path)
+        yield Opened(engine, found.named(engine.channels, engine.classes), found.facts)
 
 
 def answers(

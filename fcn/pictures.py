@@ -111,28 +111,38 @@ def row(
     side = max(panels[0][1].shape[:2])
     factor = max(1, min(-(-PANEL // panels[0][1].shape[1]), LARGEST // side))
     height, width = (size * factor for size in panels[0][1].shape[:2])
-    entries = [(labels.classes[k], labels.colours[k]) for k in present if k < len(labels.classes)]
-    if IGNORE in present:
-        entries.append(("ignored", IGNORED))
     font = ImageFont.load_default(size=12)
     step = width + GAP
     total = max(step * len(panels) - GAP, PANEL)
-    lines = _wrap(entries, total, font)
+    names = legend(present, labels, total)
     said = [part for text in caption for part in _broken(text, total, font)]
-    below = LINE + height + LINE * len(lines)
+    below = LINE + height + names.height
     picture = Image.new("RGB", (total, below + LINE * len(said)), "white")
     draw = ImageDraw.Draw(picture)
     for number, (title, pixels) in enumerate(panels):
         draw.text((number * step + 2, 1), _cut(title, width, font), "black", font)
         panel = Image.fromarray(pixels).resize((width, height), Image.Resampling.NEAREST)
         picture.paste(panel, (number * step, LINE))
+    picture.paste(names, (0, LINE + height))
+    for number, text in enumerate(said):
+        draw.text((2, below + number * LINE), text, "black", font)
+    return picture
+
+
+def legend(present: np.ndarray, labels: Labels, width: int) -> Image.Image:
+    """Return names and colours of the classes that are `present`, in lines of `width` pixels."""
+    entries = [(labels.classes[k], labels.colours[k]) for k in present if k < len(labels.classes)]
+    if IGNORE in present:
+        entries.append(("ignored", IGNORED))
+    font = ImageFont.load_default(size=12)
+    lines = _wrap(entries, width, font)
+    picture = Image.new("RGB", (width, LINE * len(lines)), "white")
+    draw = ImageDraw.Draw(picture)
     for number, line in enumerate(lines):
-        top = LINE + height + number * LINE
+        top = number * LINE
         for left, name, swatch in line:
             draw.rectangle((left + 2, top + 3, left + 11, top + 12), swatch, "black")
             draw.text((left + 15, top + 1), name, "black", font)
-    for number, text in enumerate(said):
-        draw.text((2, below + number * LINE), text, "black", font)
     return picture
 
 

@@ -17,7 +17,7 @@ def tracked(*patterns: str) -> list[str]:
 
 def test_the_tree_has_a_line_for_every_file() -> None:
     tree = README.partition("## The tree")[2].partition("## Adding things")[0]
-    named = re.findall(r"^ *([\w.]+\.\w+|Makefile) ", tree, re.MULTILINE)
+    named = re.findall(r"^ *([\w.-]+\.\w+|Makefile) ", tree, re.MULTILINE)
     files = tracked(
         "bench/*.py", "fcn/*.py", "stages/*.py", "flows/*.py", "tables/*.yaml", "*.yaml", "*.toml"
     )

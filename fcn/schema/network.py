@@ -1,6 +1,7 @@
 """The shape of a network."""
 
-from typing import Annotated, Literal, Self
+from collections.abc import Callable
+from typing import Annotated, Any, Literal, Self
 
 import pydantic
 from pydantic import Field, PositiveInt
@@ -39,6 +40,14 @@ class Network(Settings):
     the image by 100 pixels and cuts the scores out of the middle."""
     resize: Factor = 1.0
     """Images are averaged down by this factor inside the model, and logits brought back."""
+
+    @pydantic.field_validator("mean", mode="wrap")
+    @classmethod
+    def _mean_is_one_of_two(cls, value: Any, check: Callable[[Any], Any]) -> Any:
+        try:
+            return check(value)
+        except pydantic.ValidationError:
+            raise ValueError("a finite number, or one for each of three channels") from None
 
     @pydantic.model_validator(mode="after")
     def _fc6_fits_into_the_padding(self) -> Self:

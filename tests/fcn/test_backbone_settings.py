@@ -1,11 +1,13 @@
 """What settings of backbones from files refuse before anything is fetched."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pydantic
 import pytest
+from ruamel.yaml import YAML
 
 from fcn import catalogue, settings
 from fcn.schema.backbone import PUBLISHED, Backbone
@@ -87,15 +89,12 @@ def test_half_a_description_is_refused(changes: dict[str, Any], said: str) -> No
 
 def from_file(root: Path, backbone: dict[str, Any], downloads: dict[str, Any]) -> None:
     """Write the project's settings of the digits, with a backbone from a file."""
-    own = json.dumps({"digits-vgg16": backbone | {"table": "digits", "dataset": "digits"}})
-    text = (ROOT / "tables/digits.yaml").read_text()
-    head, _, rest = text.partition("backbones:\n")
-    models = rest[rest.index("models:\n") :]
-    more = "".join(f"  {key}: {json.dumps(value)}\n" for key, value in downloads.items())
-    head = head.replace("\ndatasets:", f"{more}\ndatasets:")
+    table = YAML(typ="safe").load(ROOT / "tables/digits.yaml")
+    table["backbones"]["digits-vgg16"] = backbone | {"table": "digits", "dataset": "digits"}
+    table["downloads"] |= downloads
     (root / "tables").mkdir(exist_ok=True)
-    (root / "params.yaml").write_text((ROOT / "params.yaml").read_text())
-    (root / "tables/digits.yaml").write_text(f"{head}backbones: {own}\n\n{models}")
+    (root / "tables/digits.yaml").write_text(json.dumps(table))
+    shutil.copy(ROOT / "params.yaml", root)
 
 
 def test_ones_own_file_needs_no_download_and_a_published_one_does(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from PIL import Image
 from fcn import models, predict
 from fcn.__main__ import main
 from fcn.records import Labels
-from fcn.schema.table import Network
+from fcn.schema.network import Network
 from tests.fcn.test_photos import encoded, png_of_size
 
 pytestmark = pytest.mark.usefixtures("seeded")

@@ -20,7 +20,7 @@ import pytest
 from PIL import Image
 
 from fcn import models, tracking
-from fcn.schema.table import Network
+from fcn.schema.network import Network
 from tests.fcn.test_photos import encoded, png_of_size
 
 pytestmark = [pytest.mark.usefixtures("seeded"), pytest.mark.services]

@@ -385,7 +385,7 @@ def test_a_key_that_is_not_there_is_missed(place: tuple[str, ...]) -> None:
 
 def test_every_model_finds_the_shape_at_the_end_of_its_chain(loaded: settings.Loaded) -> None:
     shape = loaded.table.backbones["digits-vgg16"].network
-    assert [loaded.table.network(key) for key in loaded.table.models] == [shape] * 3
+    assert [loaded.table.network(key) for key in loaded.table.models] == [shape] * 4
 
 
 def test_settings_cannot_be_changed(loaded: settings.Loaded) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from fcn import catalogue, files, models, tracking, trained
 from fcn.records import Labels
-from fcn.schema.table import Network
+from fcn.schema.network import Network
 
 pytestmark = pytest.mark.usefixtures("seeded")
 LABELS = Labels("toy", ("sky", "sea"), ((1, 2, 3), (4, 5, 6)), 1)

@@ -148,8 +148,9 @@ def server(by_flow: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         probe.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{probe.getsockname()[1]}"
     host, port = address.split(":")
-    command = [sys.executable, "-m", "prefect", "server", "start", "--host", host, "--port", port]
+    prefect = [sys.executable, "-m", "prefect", "server", "start", "--host", host, "--port", port]
     env = by_flow.env() | {"PREFECT_HOME": str(home)}
+    command = [*prefect, "--no-scheduler", "--no-late-runs"]
     with tether.start(command, env=env, stdout=subprocess.DEVNULL) as running:
         wait_for(lambda: answers(f"http://{address}/api/health"))
         yield f"http://{address}/api"

@@ -1,10 +1,13 @@
 """A backbone from a file that a person brought, at the stage itself."""
 
+import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from ruamel.yaml import YAML
 
 from fcn import checkpoints, files, settings, verdict
 from stages import backbone
@@ -17,41 +20,32 @@ pytestmark = pytest.mark.usefixtures("keras_ready")
 
 @pytest.fixture
 def made(
-    tree: Callable[[str, str], Path],
-    small_records: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> Callable[[str], Path]:
-    """Make the digits' backbone from `mine/own.keras`, with a line of settings more."""
+    small_records: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Path]:
+    """Make the digits' backbone from `mine/own.keras`, with more settings of the file."""
     monkeypatch.setattr(checkpoints, "ROOT", tmp_path / "checkpoints")
-    text = (ROOT / "tables/digits.yaml").read_text()
-    told = text[text.index("    raw: digits\n    source: digits\n") : text.index("\nmodels:")]
-    network = next(line for line in told.splitlines() if line.startswith("    network:"))
 
-    def make(more: str) -> Path:
-        own = [
-            "    raw: mine",
-            "    source: pretrained/own",
-            "    module: vgg16",
-            network,
-            "    weights: file",
-            f"    file: {{format: model, path: own.keras{more}}}\n",
-        ]
-        monkeypatch.chdir(tree(told, "\n".join(own)))
-        valid, out, metrics = (
-            tmp_path / name for name in ("valid.json", "out.keras", "metrics.json")
-        )
+    def make(**more: object) -> Path:
+        table = YAML(typ="safe").load(ROOT / "tables/digits.yaml")
+        own = table["backbones"][KEY]
+        del own["classifier"]
+        own |= {"raw": "mine", "source": "pretrained/own", "weights": "file"}
+        own["file"] = {"format": "model", "path": "own.keras"} | more
+        (tmp_path / "tables").mkdir()
+        (tmp_path / "tables/digits.yaml").write_text(json.dumps(table))
+        shutil.copy(ROOT / "params.yaml", tmp_path)
+        monkeypatch.chdir(tmp_path)
+        valid, out = tmp_path / "valid.json", tmp_path / "out.keras"
         verdict.write(valid, small_records)
-        backbone.backbone(
-            KEY, tmp_path / "mine", small_records, valid, out, metrics, no_tracking=True
-        )
+        mine, metrics = tmp_path / "mine", tmp_path / "metrics.json"
+        backbone.backbone(KEY, mine, small_records, valid, out, metrics, no_tracking=True)
         return out
 
     return make
 
 
 def test_it_takes_the_files_weights_and_tells_what_became_of_each_layer(
-    made: Callable[[str], Path],
+    made: Callable[..., Path],
     loaded: settings.Loaded,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
@@ -63,7 +57,7 @@ def test_it_takes_the_files_weights_and_tells_what_became_of_each_layer(
     source.set_weights([weight + 1 for weight in source.get_weights()])
     models.save(source, tmp_path / "mine/own.keras")
     kept = "fc7"
-    target = models.load(made(f", scratch: [{kept}]"))
+    target = models.load(made(scratch=[kept]))
     told = files.read_json(tmp_path / "metrics.json")
     taken = [layer.name for layer in source.layers if layer.weights and layer.name != kept]
     assert told["weights"] == "file"
@@ -75,13 +69,13 @@ def test_it_takes_the_files_weights_and_tells_what_became_of_each_layer(
 
 
 def test_what_does_not_fit_stops_the_stage_and_leaves_nothing(
-    made: Callable[[str], Path], loaded: settings.Loaded, tmp_path: Path
+    made: Callable[..., Path], loaded: settings.Loaded, tmp_path: Path
 ) -> None:
     from fcn import models  # after `keras_ready`
 
     network = loaded.table.backbones[KEY].network
     models.save(models.backbone("vgg16", network, 3), tmp_path / "mine/own.keras")
     with pytest.raises(ValueError, match=r"mine/own\.keras does not fit vgg16\n  conv1_1: "):
-        made("")
+        made()
     assert not (tmp_path / "out.keras").exists()
     assert not (tmp_path / "metrics.json").exists()

@@ -1,0 +1,29 @@
+"""Sides of bench.predict that run our FCN-8s: Keras, our engines, ONNX Runtime."""
+
+from bench.alternate import Work
+from bench.predict_side import CLASSES, FC, kernel
+from bench.predict_side import work as answered
+from bench.step_keras import VGG
+from fcn import backend, settings
+
+ENGINES = {("tensorflow", "bfloat16"): "tensorflow-bfloat16"}
+"""By side and precision, where the engine's name is not the side's."""
+
+
+def work(name: str, shape: list[int], precision: str, whole: bool) -> Work:
+    """Return one answer of the engine `name`."""
+    half = name == "keras" and precision == "bfloat16"
+    policy = {"precision": "mixed_bfloat16" if half else "float32"}
+    common = settings.load("digits").common
+    backend.use(common.model_copy(update={"backend": "tensorflow", **policy}))
+    from fcn import engines, models
+    from fcn.backbones import vgg16
+
+    vgg16.FC = FC
+    model = models.network("fcn8s", "vgg16", VGG, 3, CLASSES)
+    for layer in model.layers:
+        if layer.name.startswith(("conv", "fc", "score")):
+            weights, bias = layer.get_weights()
+            layer.set_weights([kernel(layer.name, weights.shape), bias])
+    engine = engines.of(ENGINES.get((name, precision), name), model)
+    return answered(engine, shape, whole, compared=True)

@@ -1,0 +1,111 @@
+"""A trained network as a function, run by whatever runs it fastest.
+
+    keras                 Keras' own `predict_on_batch`, on either backend; all others are held
+                          against it
+    tensorflow            its graph with the weights as constants, which TensorFlow can fuse and
+                          lay out once
+    tensorflow-bfloat16   the same in bfloat16, but for the scores of the classes
+    onnx                  ONNX Runtime; needs the extra `export`
+
+docs/log.md has their times, docs/video-and-export.md says which to take.
+"""
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from fcn import exported, models
+from fcn.exported import Forward
+from fcn.text import nearest
+
+FASTEST = {"tensorflow": "tensorflow", "jax": "keras"}
+"""By backend, the engine that answers soonest and says what Keras says."""
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A network ready to answer: images B H W C in 0..255 -> logits B H W K, float32."""
+
+    name: str
+    channels: int
+    classes: int
+    forward: Forward
+
+    def __call__(self, images: np.ndarray) -> np.ndarray:
+        """Return the logits; any height and width, uint8 or float."""
+        return self.forward(images)
+
+
+def load(name: str, path: Path) -> Engine:
+    """Open a saved model and run it with the engine `name`.
+
+    Raises:
+        ValueError: there is no such engine, the model cannot be opened, or what the engine needs is
+            not installed.
+    """
+    if name not in ENGINES:
+        raise ValueError(f"no engine {name!r}; {nearest(name, ENGINES)}")
+    return of(name, models.load(path))
+
+
+def of(name: str, model: keras.Model) -> Engine:
+    """Run a network with the engine `name`.
+
+    Raises:
+        ValueError: what the engine needs is not installed, or not Keras' backend.
+    """
+    if name != "keras" and keras.backend.backend() != "tensorflow":
+        raise ValueError(
+            f"engine {name!r} needs the backend tensorflow, but Keras runs on "
+            f"{keras.backend.backend()}; take the engine keras"
+        )
+    channels, classes = model.inputs[0].shape[-1], model.outputs[0].shape[-1]
+    return Engine(name, channels, classes, ENGINES[name](model))
+
+
+def _keras(model: keras.Model) -> Forward:
+    return lambda images: np.asarray(model.predict_on_batch(images), np.float32)
+
+
+def _tensorflow(model: keras.Model) -> Forward:
+    import tensorflow as tf
+    from tensorflow.python.framework.convert_to_constants import (
+        convert_variables_to_constants_v2 as with_constants,
+    )
+
+    shape = (None, None, None, model.inputs[0].shape[-1])
+    call = tf.function(lambda images: tf.cast(model(images, training=False), tf.float32))
+    graph = with_constants(call.get_concrete_function(tf.TensorSpec(shape, tf.float32)))
+    return lambda images: graph(tf.constant(exported.as_float(images)))[0].numpy()
+
+
+def _bfloat16(model: keras.Model) -> Forward:
+    return _tensorflow(exported.in_precision(model, halved(model.outputs[0].shape[-1])))
+
+
+def halved(classes: int) -> Callable[[keras.Layer], str]:
+    """Return each layer's precision: bfloat16, but float32 for maps that score the classes.
+
+    In bfloat16, with its 8 binary digits, classes would tie; `fcn.layers` trains scores so as well.
+    """
+    return lambda layer: "float32" if layer.output.shape[-1] == classes else "mixed_bfloat16"
+
+
+def _onnx(model: keras.Model) -> Forward:
+    onnx = exported.FORMATS["onnx"]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / onnx.file
+        onnx.write(exported.precise(model), path)
+        return onnx.open(path)
+
+
+ENGINES: dict[str, Callable[[keras.Model], Forward]] = {
+    "keras": _keras,
+    "tensorflow": _tensorflow,
+    "tensorflow-bfloat16": _bfloat16,
+    "onnx": _onnx,
+}
