@@ -89,11 +89,13 @@ def file_name(name: str) -> str:
 
 
 def compared(example: Decoded, mask: np.ndarray, labels: Labels) -> Image.Image:
-    """Return input, truth and the predicted mask H W side by side."""
+    """Return input, truth, the predicted mask H W and where the two differ side by side."""
+    wrong = (example.label != mask) & (example.label != IGNORE)
     panels = [
         ("input", rgb(example.image)),
         ("truth", colour(example.label, labels)),
         ("prediction", colour(mask, labels)),
+        ("wrong", np.where(wrong[..., None], np.array(MARK, np.uint8), rgb(example.image) // 3)),
     ]
     return row(panels, np.union1d(example.label, mask), labels)
 

@@ -65,8 +65,31 @@ class Report:
     citation: str
 
 
+Grid = tuple[list[str], list[list[str]]]
+"""The head of a table and its lines."""
+
+
 def markdown(report: Report) -> str:
     """Return the table in percent, its policy and its sources."""
+    return "\n".join(
+        [
+            f"# {report.title}",
+            "",
+            *_grid(*scores(report)),
+            "",
+            "IoU by class:",
+            "",
+            *_grid(*by_class(report)),
+            "",
+            *_beside(report),
+            *(f"- {note}" for note in notes(report)),
+            "",
+        ]
+    )
+
+
+def scores(report: Report) -> Grid:
+    """Return the table itself, in percent."""
     several = any(len(row.trainings) > 1 for row in report.rows)
     head = ["network", *(TITLES[name] for name in SCORES), "gain", "stride", "ceiling"]
     head += ["trainings"] if several else []
@@ -74,18 +97,26 @@ def markdown(report: Report) -> str:
         [
             row.name,
             *(_score(row, name) for name in SCORES),
-            "–" if row.gain is None else f"{100 * row.gain[0]:+.1f} {_between(row.gain[1])}",
+            "–" if row.gain is None else f"{100 * row.gain[0]:+.1f} {between(row.gain[1])}",
             str(row.stride),
-            _percent(row.ceiling),
+            percent(row.ceiling),
             *([_trainings(row)] if several else []),
         ]
         for row in report.rows
     ]
+    return head, rows
+
+
+def by_class(report: Report) -> Grid:
+    """Return each class's IoU in percent."""
     classes = list(report.rows[0].class_iou)
-    by_class = [
-        [row.name, *(_percent(row.class_iou[name]) for name in classes)] for row in report.rows
-    ]
-    notes = [
+    rows = [[row.name, *(percent(row.class_iou[name]) for name in classes)] for row in report.rows]
+    return ["network", *classes], rows
+
+
+def notes(report: Report) -> list[str]:
+    """Return what the numbers mean, as lines of Markdown."""
+    return [
         f"Split `{report.split}`, {report.examples} images, at the labels' own size, in percent.",
         f"One confusion matrix over the whole split; {ABSENT}.",
         f"In brackets: {100 * report.level:g} % bootstrap intervals over {_drawn(report)}. "
@@ -93,7 +124,7 @@ def markdown(report: Report) -> str:
         f"Ceiling: mean IoU of the masks themselves made coarse by the stride and fine again "
         f"(`{report.method}`); a yardstick, not a bound: learned upsampling can beat it.",
         *(
-            f"Backbone `{name}`: its classifier names {_percent(value)} % of unseen objects right."
+            f"Backbone `{name}`: its classifier names {percent(value)} % of unseen objects right."
             for name, value in report.classifiers.items()
         ),
         *(
@@ -103,27 +134,26 @@ def markdown(report: Report) -> str:
         ),
         f"Data: {report.citation}",
     ]
-    return "\n".join(
-        [
-            f"# {report.title}",
-            "",
-            *_grid(head, rows),
-            "",
-            "IoU by class:",
-            "",
-            *_grid(["network", *classes], by_class),
-            "",
-            *_beside(report),
-            *(f"- {note}" for note in notes),
-            "",
-        ]
-    )
 
 
 def _beside(report: Report) -> list[str]:
     """Return the published numbers, what stands beside them here, and where they come from."""
     if not report.cells:
         return []
+    head, lines, sources = beside(report)
+    return [
+        "Beside the published numbers:",
+        "",
+        *_grid(head, lines),
+        "",
+        *(f"{number}. {source}" for number, source in enumerate(sources, start=1)),
+        "",
+        f"- {noise(report)}",
+    ]
+
+
+def beside(report: Report) -> tuple[list[str], list[list[str]], list[str]]:
+    """Return the published numbers as a table, and the sources that its first column numbers."""
     sources = list(dict.fromkeys(cell.source for cell in report.cells))
     names = {row.key: row.name for row in report.rows}
     lines = [
@@ -137,15 +167,14 @@ def _beside(report: Report) -> list[str]:
         ]
         for cell in report.cells
     ]
+    return ["published for", "metric", "published", "row", "here", "verdict"], lines, sources
+
+
+def noise(report: Report) -> str:
+    """Return what the verdicts mean."""
     once = any(cell.measured and cell.measured.trainings == 1 for cell in report.cells)
-    return [
-        "Beside the published numbers:",
-        "",
-        *_grid(["published for", "metric", "published", "row", "here", "verdict"], lines),
-        "",
-        *(f"{number}. {source}" for number, source in enumerate(sources, start=1)),
-        "",
-        "- In brackets: the noise of another set of images and another training together; "
+    return (
+        "In brackets: the noise of another set of images and another training together; "
         "reproduced: the published number lies within it and no further than "
         f"{100 * FIELD_SPREAD:g} points away; within noise: the first only."
         + (
@@ -153,8 +182,8 @@ def _beside(report: Report) -> list[str]:
             "reports, stand in for the spread between trainings."
             if once
             else ""
-        ),
-    ]
+        )
+    )
 
 
 def _metric(cell: Cell) -> str:
@@ -164,7 +193,7 @@ def _metric(cell: Cell) -> str:
 
 def _here(cell: Cell) -> str:
     here = cell.measured
-    return "–" if here is None else f"{100 * here.value:.1f} {_between(here.noise)}"
+    return "–" if here is None else f"{100 * here.value:.1f} {between(here.noise)}"
 
 
 def _trainings(row: Row) -> str:
@@ -212,15 +241,17 @@ def _drawn(report: Report) -> str:
 
 
 def _score(row: Row, name: str) -> str:
-    interval = f" {_between(row.interval)}" if name == "mean_iou" else ""
-    return _percent(row.scores[name]) + interval
+    interval = f" {between(row.interval)}" if name == "mean_iou" else ""
+    return percent(row.scores[name]) + interval
 
 
-def _between(interval: Interval) -> str:
+def between(interval: Interval) -> str:
+    """Return an interval in percent, in brackets."""
     return f"[{100 * interval.low:.1f}, {100 * interval.high:.1f}]"
 
 
-def _percent(value: float | None) -> str:
+def percent(value: float | None) -> str:
+    """Return a fraction in percent, a dash for none."""
     return "–" if value is None else f"{100 * value:.1f}"
 
 

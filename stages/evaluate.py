@@ -11,12 +11,25 @@ Run:
 
 import resource
 import time
+import zlib
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from fcn import backend, counting, door, files, pictures, policies, settings, tallies, verdict
+from fcn import (
+    backend,
+    counting,
+    door,
+    extremes,
+    files,
+    pictures,
+    policies,
+    settings,
+    tallies,
+    verdict,
+)
 from fcn import metrics as measured
 from fcn.records import Labels, Records
 from fcn.summary import summary
@@ -34,7 +47,7 @@ def evaluate(
     details: Path,
     no_tracking: bool = False,
 ) -> None:
-    """Write the scores, two plots, what was counted of each image, and a few pictures."""
+    """Write the scores, two plots, what was counted of each image, and pictures of extremes."""
     loaded = settings.load(key)
     wanted = settings.entry(loaded.table.models, key, "models")
     told = loaded.table.tables[wanted.table].evaluation
@@ -51,7 +64,6 @@ def evaluate(
             f"{model} tells {known} classes apart, but {records} has {classes}; "
             "`dvc repro` trains it for these records"
         )
-    pictured = np.linspace(0, len(split) - 1, min(told.pictures, len(split)), dtype=int)
     shown = wanted.model_dump() | {
         "evaluation": told.model_dump(),
         **loaded.common.model_dump(),
@@ -61,21 +73,18 @@ def evaluate(
         files.writing_folder(details) as aside,
     ):
         run.data(wanted.dataset, records, fingerprint, told.split)
-        counted = []
+        counted, masks = [], []
         seen = views.averaged(network, told.scales, told.flip)
         predictions = evaluation.predict_surely(
             seen, split, told.batch, policies.LIKELY, told.window
         )
         began = time.perf_counter()
-        for number, (example, said) in enumerate(predictions):
+        for example, said in predictions:
             counted.append(
                 counting.count(example.label, said.mask, said.confidence, said.likely, classes)
             )
-            if number in pictured:
-                picture = pictures.compared(example, said.mask, names)
-                name = pictures.file_name(example.id)
-                picture.save(aside / f"{name}.png")
-                run.picture(name, picture)
+            # Which ones to show is known at the end; a mask packs to a few kilobytes till then.
+            masks.append(zlib.compress(said.mask.tobytes(), level=1))
         # Of this machine: told to MLflow only, since a file would differ from run to run.
         run.metrics(
             {
@@ -85,13 +94,21 @@ def evaluate(
         )
         images = tallies.together(split.rows, counted)
         tallies.write(aside / tallies.FILE, images)
+        for number in chain(*extremes.chosen(images, told.pictures).values()):
+            example = split[number]
+            mask = np.frombuffer(zlib.decompress(masks[number]), np.uint8)
+            picture = pictures.compared(example, mask.reshape(example.label.shape), names)
+            name = pictures.file_name(example.id)
+            picture.save(aside / f"{name}.png")
+            run.picture(name, picture)
         numbers = summary(images, names.classes)
         run.metrics({name: value for name, value in numbers.items() if isinstance(value, float)})
         run.metrics({f"iou_{name}": value for name, value in numbers["class_iou"].items()})
     write_plots(plots, images.total, names)
     stride = models.stride(wanted.head, loaded.table.network(key))
-    content = {"split": told.split, "images": len(split), "stride": stride, **numbers}
-    files.write_json(metrics, content)
+    content = {"split": told.split, "images": len(split), "stride": stride}
+    content |= {"parameters": network.count_params(), "model_bytes": model.stat().st_size}
+    files.write_json(metrics, content | numbers)
     door.say(f"{key}: " + ", ".join(f"{name} {numbers[name]:.4f}" for name in measured.SCORES))
 
 

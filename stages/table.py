@@ -1,9 +1,11 @@
-"""Put the table together from the metrics and the per-image counts of its rows.
+"""Put the table and its page together from what the other stages left of its rows.
 
 Run:
     python -m stages.table digits --metrics data/metrics/digits \
         --details data/evaluations/digits --markdown data/tables/digits.md \
-        --csv data/tables/digits.csv --json data/tables/digits.json
+        --csv data/tables/digits.csv --json data/tables/digits.json \
+        --plots data/plots/digits --reports data/reports/digits --hashes data/hashes \
+        --html data/tables/digits.html
 
 The JSON file holds every published cell with its verdict. The one that is already there says what
 was reproduced before: with `gate: reproduced` none of it may be lost.
@@ -11,13 +13,24 @@ was reproduced before: with `gate: reproduced` none of it may be lost.
 
 from pathlib import Path
 
-from fcn import catalogue, door, files, published, report, settings
+from fcn import behind, catalogue, door, files, page, published, report, settings
 from fcn.rows import Evaluated, cells, rows
 from fcn.schema.table import TableFile
 
 
-def table(key: str, metrics: Path, details: Path, markdown: Path, csv: Path, json: Path) -> None:
-    """Write the table as Markdown, as CSV, and its verdicts as JSON."""
+def table(
+    key: str,
+    metrics: Path,
+    details: Path,
+    plots: Path,
+    reports: Path,
+    hashes: Path,
+    markdown: Path,
+    csv: Path,
+    json: Path,
+    html: Path,
+) -> None:
+    """Write the table as Markdown, as CSV, its verdicts as JSON, and all of it as a page."""
     loaded = settings.load(key)
     wanted = settings.entry(loaded.table.tables, key, "tables")
     source = catalogue.load(wanted.source, loaded.table.datasets[wanted.dataset].convert)
@@ -36,6 +49,17 @@ def table(key: str, metrics: Path, details: Path, markdown: Path, csv: Path, jso
         overlaps=source.overlaps,
         citation=source.citation,
     )
+    shown = page.Content(
+        key,
+        content,
+        behind.rows(content.rows, loaded.table, evaluated, plots, details),
+        behind.labels(reports / "labels.json", reports / "pictures"),
+        behind.data(
+            reports / "valid.json",
+            hashes / f"{loaded.table.datasets[wanted.dataset].raw}.json",
+            source,
+        ),
+    )
     before = files.read_json(json)["cells"] if json.is_file() else []
     lost = published.lost(before, content.cells)
     if lost and wanted.gate:
@@ -53,6 +77,7 @@ def table(key: str, metrics: Path, details: Path, markdown: Path, csv: Path, jso
     for path, text in (
         (markdown, report.markdown(content)),
         (csv, report.comma_separated(content)),
+        (html, page.page(shown)),
     ):
         with files.writing(path) as aside:
             aside.write_text(text, "utf-8")
@@ -76,7 +101,11 @@ if __name__ == "__main__":
         key=str,
         metrics=Path,
         details=Path,
+        plots=Path,
+        reports=Path,
+        hashes=Path,
         markdown=Path,
         csv=Path,
         json=Path,
+        html=Path,
     )

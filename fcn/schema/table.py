@@ -40,7 +40,8 @@ class Evaluation(Settings):
     split: str
     batch: PositiveInt
     pictures: NonNegativeInt
-    """Pictures (input, truth, prediction) kept per row."""
+    """Pictures (input, truth, prediction, what is wrong) kept per row: the best, the median and the
+    worst images, a third each."""
     scales: Annotated[tuple[Positive, ...], Field(strict=False, min_length=1)] = (1.0,)
     """Factors by which each image is resized for one more look; the softmaxes are averaged at the
     image's own size."""

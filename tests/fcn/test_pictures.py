@@ -7,7 +7,7 @@ from PIL import Image
 from fcn import pictures
 from fcn.dataset import IGNORE
 from fcn.pictures import GAP, IGNORED, LARGEST, LINE, MARK, PANEL
-from fcn.records import Labels
+from fcn.records import Decoded, Labels
 
 RED, BLUE = (230, 25, 75), (67, 99, 216)
 THREE = Labels("three", ("ground", "red", "blue"), ((0, 0, 0), RED, BLUE), 1)
@@ -213,3 +213,16 @@ def test_a_title_does_not_run_into_the_next_panel() -> None:
 def test_a_narrow_tall_picture_is_not_enlarged_beyond_the_largest() -> None:
     picture = pictures.row([("mask", panel(LARGEST, 1))], np.array([0]), THREE)
     assert picture.size == (PANEL, LINE + LARGEST + LINE)
+
+
+def test_where_truth_and_prediction_differ_is_magenta_and_nothing_else_is() -> None:
+    image = np.full((2, PANEL // 2, 1), 90, np.uint8)
+    truth = np.tile(MASK[:, [0, 1]], PANEL // 4)
+    said = np.zeros_like(truth)  # right at 0, wrong at 1 and 2, not asked where ignored
+    example = Decoded("one", image, truth)
+    shown = np.asarray(pictures.compared(example, said, THREE))
+    last = shown[LINE : LINE + 4, -PANEL:]
+    wrong = (truth != said) & (truth != IGNORE)
+    large = wrong.repeat(2, axis=0).repeat(2, axis=1)
+    assert ((last == MARK).all(axis=-1) == large).all()
+    assert (last[~large] == 30).all()

@@ -67,11 +67,9 @@ def test_every_number_follows_from_what_is_kept_of_each_image(
     np.testing.assert_array_equal(images.counts, matrices)
     assert images.ids == [row["id"] for row in split.rows]
     said = json.loads((tmp_path / "m.json").read_text("utf-8"))
-    assert {name: said.pop(name) for name in ("split", "images", "stride")} == {
-        "split": "test",
-        "images": 6,
-        "stride": 32,
-    }
+    head = {"split": "test", "images": 6, "stride": 32}
+    head |= {"parameters": models.load(model).count_params(), "model_bytes": model.stat().st_size}
+    assert {name: said.pop(name) for name in head} == head
     assert said == summary(images, split.labels.classes)
     assert said["mean_iou"] == metrics.mean_iou(matrices.sum(axis=0))
     assert len(list((tmp_path / "details").glob("*.png"))) == 6

@@ -1,21 +1,27 @@
 """The table stage on counts made by hand: what it writes, what it refuses, what its gate asks."""
 
+import html
 import json
+import re
 import shutil
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from fcn import files, metrics, tallies
+from fcn import extremes, files, metrics, settings, tallies
 from fcn.datasets import digits
+from fcn.pictures import file_name
 from fcn.tallies import Tallies
 from stages.table import table
 from tests.conftest import ROOT
 from tests.fcn.test_statistics import images
 
-ROWS = ("digits-fcn32s", "digits-fcn16s", "digits-fcn8s")
+ROWS = tuple(settings.load("digits", ROOT).table.tables["digits"].rows)
+MORE = {"mean_dice": 0.5, "boundary_iou": 0.4, "calibration_error": 0.1, "trimap_iou": {"1": 0.3}}
 PUBLISHED = """published:
   digits-somebody:
     table: digits
@@ -56,6 +62,16 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ceilings = {"method": "nearest", "mean_iou": {"32": 0.2, "16": 0.4, "8": 0.6}}
     files.write_json(tmp_path / "m/ceiling.json", ceilings)
     files.write_json(tmp_path / "m/digits-vgg16.json", {"accuracy": {"test": 0.99}})
+    shares = {
+        "examples": 9,
+        "groups": 9,
+        "ignored_share": 0,
+        "class_share": dict.fromkeys(names, 0),
+    }
+    report = {"verdict": "valid", "rules": {}, "splits": {"train": shares}}
+    files.write_json(tmp_path / "r/labels.json", report)
+    files.write_json(tmp_path / "r/valid.json", {"records": "5ha256", "verdict": "valid"})
+    files.write_json(tmp_path / "h/digits.json", {"digits.csv.gz": {"sha256": "0ther5ha256"}})
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -64,9 +80,15 @@ def left(project: Path, key: str, counted: Tallies) -> None:
     """What `evaluate` leaves of a model."""
     by_class = metrics.per_class(counted.total, digits.DATASET.classes)
     said = {"split": "test", "images": len(counted.ids), "stride": 8, "class_iou": by_class}
-    said |= metrics.scores(counted.total)
+    said |= metrics.scores(counted.total) | MORE | {"parameters": 12345, "model_bytes": 67890}
     files.write_json(project / f"m/{key}.json", said)
     tallies.write(project / "d" / key / tallies.FILE, counted)
+    for number in chain(*extremes.chosen(counted, 8).values()):
+        picture = Image.new("RGB", (40, 10), (number, 0, 0))
+        picture.save(project / "d" / key / f"{file_name(counted.ids[number])}.png")
+    curve = "epoch,step,loss,val_mean_iou\n1,10,0.5,0.25\n2,20,0.25,0.75\n"
+    (project / "p" / key).mkdir(parents=True, exist_ok=True)
+    (project / "p" / key / "loss.csv").write_text(curve)
 
 
 def publish(project: Path, value: float, gate: bool = False) -> None:
@@ -81,7 +103,9 @@ def publish(project: Path, value: float, gate: bool = False) -> None:
 
 def run(project: Path) -> list[dict[str, object]]:
     out = project / "t"
-    table("digits", project / "m", project / "d", out / "a.md", out / "a.csv", json=out / "a.json")
+    inputs = (project / name for name in ("m", "d", "p", "r", "h"))
+    outs = {"markdown": "a.md", "csv": "a.csv", "json": "a.json", "html": "a.html"}
+    table("digits", *inputs, **{kind: out / name for kind, name in outs.items()})
     cells: list[dict[str, object]] = json.loads((out / "a.json").read_text("utf-8"))["cells"]
     return cells
 
@@ -146,15 +170,41 @@ def test_other_trainings_of_a_row_widen_the_noise(project: Path) -> None:
     alone = run(project)[0]
     path = project / "tables/digits.yaml"
     text = path.read_text("utf-8")
-    (last,) = [part for part in text.split("  digits-fcn") if part.startswith("8s:\n    table")]
-    entry = last.split("\n\n")[0]
-    again = f"  digits-fcn{entry}\n"
+    (again,) = re.findall(r"^  digits-fcn8s:\n(?: {4}.*\n)+", text, re.MULTILINE)
     other = again.replace("digits-fcn8s:", "digits-fcn8s-b:") + "    seed: 2\n"
     text = text.replace(again, again + other)
     text = text.replace("    rows:\n", "    seeds: {digits-fcn8s: [digits-fcn8s-b]}\n    rows:\n")
     path.write_text(text, "utf-8")
-    left(project, "digits-fcn8s-b", better(images(30, len(digits.DATASET.classes)), 3))
+    left(project, "digits-fcn8s-b", better(images(30, len(digits.DATASET.classes)), 6))
     twice = run(project)[0]
     assert twice["trainings"] == 2
     assert twice["high"] - twice["low"] > 2 * (alone["high"] - alone["low"])  # type: ignore[operator]
     assert "2: " in (project / "t/a.md").read_text("utf-8")
+
+
+def test_the_page_holds_every_number_of_the_table_and_is_the_same_twice(project: Path) -> None:
+    publish(project, 99.9)
+    run(project)
+    page, text = ((project / f"t/a.{kind}").read_text("utf-8") for kind in ("html", "md"))
+    numbers = {
+        cell.strip()
+        for line in text.splitlines()
+        if line.startswith("|") and "---" not in line
+        for cell in line.strip("|").split("|")
+    }
+    assert len(numbers) > 40
+    assert {number for number in numbers if f">{html.escape(number)}<" not in page} == set()
+    for said in ("5ha256", "0ther5ha256", digits.DATASET.licence, "12,345", "67,890"):
+        assert said in page
+    run(project)
+    assert (project / "t/a.html").read_text("utf-8") == page
+
+
+def test_a_picture_or_a_curve_that_is_missing_is_named(project: Path) -> None:
+    next((project / "d/digits-fcn8s").glob("*.png")).unlink()
+    with pytest.raises(ValueError, match=r"d/digits-fcn8s/.*\.png is missing; `dvc repro"):
+        run(project)
+    left(project, "digits-fcn8s", images(30, len(digits.DATASET.classes)))
+    (project / "p/digits-fcn8s/loss.csv").unlink()
+    with pytest.raises(ValueError, match=r"loss\.csv is missing"):
+        run(project)
