@@ -5,6 +5,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import hypothesis
+
+# First: setting up its logging closes the handlers that are there, absl's with pytest's stderr.
+import prefect.main  # noqa: F401
 import pytest
 
 # Before anything imports them.
