@@ -24,6 +24,10 @@ SHRUNK = {
     r"epochs: \d+": "epochs: 2",
     r"batch: (16|32|50)": "batch: 8",
     r"pictures: \d+": "pictures: 2",
+    # The row without transfer trains as the others do.
+    r"      digits-fcn32s-scratch: .*\n": "",
+    r"  digits-scratch:\n(?:    .*\n)+": "",
+    r"  # FCN-32s from random .*\n  digits-fcn32s-scratch:\n(?:    .*\n)+": "",
 }
 """What makes the default table small: pattern in tables/digits.yaml, replacement."""
 
