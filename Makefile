@@ -72,10 +72,10 @@ test: $(SETUP) ## all tests but those that need a browser or a database server
 
 .PHONY: test-rooms test-line
 test-rooms: $(SETUP)
-	$(RUN) pytest --ignore=tests/pipeline
+	$(RUN) pytest --ignore=tests/pipeline --ignore=tests/contracts
 
 test-line: $(SETUP)
-	$(RUN) pytest tests/pipeline
+	$(RUN) pytest tests/pipeline tests/contracts
 
 test-services: $(SETUP) ## the tests that need a browser or a database server; root on Debian gets both installed
 	@# Asked first, so that nobody installs a browser for no test.

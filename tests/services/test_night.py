@@ -19,7 +19,7 @@ from prefect.states import Cancelling
 
 from tests.services.conftest import Served, wait_for
 
-pytestmark = pytest.mark.services
+pytestmark = [pytest.mark.services, pytest.mark.soak]
 KEY = "digits-vgg16"
 
 
