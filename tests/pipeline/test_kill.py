@@ -15,7 +15,7 @@ import pytest
 from tests.pipeline.conftest import Project, copy, wait_for
 
 KEY = "digits-fcn8s"
-LONG = 40
+LONG = 80
 """Epochs of the shrunk training, three steps each: long enough to be hit."""
 
 
