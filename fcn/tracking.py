@@ -115,6 +115,10 @@ class Run:
         """Log a picture under `pictures/`."""
         self.tell(lambda mlflow: mlflow.log_image(picture, f"pictures/{name}.png"))
 
+    def table(self, path: Path) -> None:
+        """Log a file of numbers under `tables/`."""
+        self.tell(lambda mlflow: mlflow.log_artifact(str(path), "tables"))
+
     def data(self, name: str, folder: Path, fingerprint: str, split: str) -> None:
         """Log which data was used: name, place, SHA-256 of the records, split."""
 

@@ -12,7 +12,6 @@ Run:
 import resource
 import time
 import zlib
-from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -94,17 +93,20 @@ def evaluate(
         )
         images = tallies.together(split.rows, counted)
         tallies.write(aside / tallies.FILE, images)
-        for number in chain(*extremes.chosen(images, told.pictures).values()):
-            example = split[number]
-            mask = np.frombuffer(zlib.decompress(masks[number]), np.uint8)
-            picture = pictures.compared(example, mask.reshape(example.label.shape), names)
-            name = pictures.file_name(example.id)
-            picture.save(aside / f"{name}.png")
-            run.picture(name, picture)
+        for rank, members in extremes.chosen(images, told.pictures).items():
+            for place, number in enumerate(members, start=1):
+                example = split[number]
+                mask = np.frombuffer(zlib.decompress(masks[number]), np.uint8)
+                picture = pictures.compared(example, mask.reshape(example.label.shape), names)
+                picture.save(aside / f"{pictures.file_name(example.id)}.png")
+                # By rank: so the runs of a table line up where MLflow compares them.
+                run.picture(f"{rank}-{place}", picture)
         numbers = summary(images, names.classes)
         run.metrics({name: value for name, value in numbers.items() if isinstance(value, float)})
         run.metrics({f"iou_{name}": value for name, value in numbers["class_iou"].items()})
-    write_plots(plots, images.total, names)
+        write_plots(plots, images.total, names)
+        for name in (IOU, CONFUSION):
+            run.table(plots / name)
     stride = models.stride(wanted.head, loaded.table.network(key))
     content = {"split": told.split, "images": len(split), "stride": stride}
     content |= {"parameters": network.count_params(), "model_bytes": model.stat().st_size}
