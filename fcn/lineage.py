@@ -13,8 +13,8 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from fcn import settings, tracking
+from fcn.lock import LOCK
 
-LOCK = "dvc.lock"
 CACHED = "cached."
 """`cached.train.digits-fcn8s` on a parent is the id of the run that made what was taken again;
 MLflow allows no `@` in a tag's name."""
