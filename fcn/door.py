@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from itertools import pairwise
 from typing import NoReturn
 
 import psutil
@@ -27,6 +28,9 @@ NEXT = {
     errno.EACCES: "permission denied; make the folder writable for you and run again",
     errno.EROFS: "the file system is read-only; run from a writable folder",
 }
+
+SHELLS = {"sh", "ash", "bash", "busybox", "dash", "fish", "ksh", "zsh"}
+"""DVC runs a stage with the person's own ($SHELL), with sh where none is named."""
 
 
 class TryLater(ValueError):
@@ -84,10 +88,10 @@ def end_with_parent(seconds: float = 0.5) -> None:
 
     DVC's own death (`kill -9`) would leave a training running and holding the GPU.
     """
-    parent = os.getppid()
+    line = [os.getpid(), *_starters()]
 
     def watch() -> None:
-        while os.getppid() == parent:
+        while all(_parent(child) == parent for child, parent in pairwise(line)):
             time.sleep(seconds)
         for child in psutil.Process().children(recursive=True):
             with suppress(psutil.Error):  # It may have ended meanwhile.
@@ -95,6 +99,27 @@ def end_with_parent(seconds: float = 0.5) -> None:
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True, name="end-with-parent").start()
+
+
+def _starters() -> list[int]:
+    """Whose end is this process's end: its parent, and DVC behind the shell it runs a stage with.
+
+    Some shells (dash) wait for their only command instead of becoming it, and outlive DVC.
+    """
+    line = [os.getppid()]
+    if "DVC_STAGE" in os.environ:
+        with suppress(psutil.NoSuchProcess):  # Gone already, which the watch sees.
+            shell = psutil.Process(line[0])
+            if shell.name() in SHELLS:
+                line.append(shell.ppid())
+    return line
+
+
+def _parent(pid: int) -> int | None:
+    try:
+        return psutil.Process(pid).ppid()
+    except psutil.NoSuchProcess:
+        return None
 
 
 def say(text: str, *, last: bool = True) -> None:

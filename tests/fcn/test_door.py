@@ -201,10 +201,22 @@ CHILDREN = {
 }
 
 
+THROUGH = {
+    "its child": ({}, "subprocess.run(command)"),
+    # A shell with something left to do stays in between, as dash does always.
+    "a stage that DVC runs with a shell": (
+        {"DVC_STAGE": "train@toy-fcn32s"},
+        "subprocess.run(['sh', '-c', shlex.join(command) + '; true'])",
+    ),
+}
+
+
+@pytest.mark.parametrize("through", THROUGH)
 @pytest.mark.parametrize("start", CHILDREN.values(), ids=CHILDREN)
 def test_kill_9_of_the_parent_ends_the_command_and_its_children(
-    start: str, tmp_path: Path, orphans: list[psutil.Process]
+    start: str, through: str, tmp_path: Path, orphans: list[psutil.Process]
 ) -> None:
+    env, run = THROUGH[through]
     family = tmp_path / "family"
     body = f"""
     {start}
@@ -214,8 +226,8 @@ def test_kill_9_of_the_parent_ends_the_command_and_its_children(
 """
     started = [*command(body), "digits", "--out-here", str(family)]
     parent = subprocess.Popen(
-        [sys.executable, "-c", f"import subprocess; subprocess.run({started})"],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        [sys.executable, "-c", f"import shlex, subprocess; command = {started}; {run}"],
+        env={**os.environ, **env, "PYTHONPATH": str(ROOT)},
     )
     try:
         assert wait_for(family.exists)
