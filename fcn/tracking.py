@@ -1,11 +1,10 @@
-"""What MLflow remembers of a run. Nothing else imports MLflow, and nothing needs it to train.
+"""What MLflow remembers of a run. Nothing needs it to train.
 
 Experiment = table; run = a training or an evaluation; its parent = the run of the pipeline that
 started it, handed down in `FCN_PARENT_RUNS`. The store is `mlflow.db` in the project's folder
 unless `MLFLOW_TRACKING_URI` names another.
 """
 
-import base64
 import hashlib
 import importlib.util
 import logging
@@ -15,11 +14,10 @@ import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fcn import door
+from fcn import door, logged_model
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -36,8 +34,6 @@ QUIET = {
 HERE = Path(__file__).parents[1]
 STORE = f"sqlite:///{HERE / 'mlflow.db'}"
 """The default; absolute, since MLflow's own default makes a new store in every folder."""
-REQUIREMENTS = ("keras", "numpy", "opencv-python-headless", "pillow", "pydantic", "ruamel.yaml")
-BACKENDS = {"tensorflow": ("tensorflow-cpu", "tensorflow"), "jax": ("jax",)}
 
 
 def installed() -> bool:
@@ -112,12 +108,12 @@ class Run:
             self.tell(lambda mlflow: mlflow.log_metrics(known, step=step))
 
     def picture(self, name: str, picture: "Image.Image") -> None:
-        """Log a picture under `pictures/`."""
-        self.tell(lambda mlflow: mlflow.log_image(picture, f"pictures/{name}.png"))
+        """Log a picture; in no folder, since MLflow's page that compares runs opens none."""
+        self.tell(lambda mlflow: mlflow.log_image(picture, f"{name}.png"))
 
     def table(self, path: Path) -> None:
-        """Log a file of numbers under `tables/`."""
-        self.tell(lambda mlflow: mlflow.log_artifact(str(path), "tables"))
+        """Log a file of numbers; in no folder, as pictures."""
+        self.tell(lambda mlflow: mlflow.log_artifact(str(path)))
 
     def data(self, name: str, folder: Path, fingerprint: str, split: str) -> None:
         """Log which data was used: name, place, SHA-256 of the records, split."""
@@ -141,26 +137,7 @@ class Run:
         def tell(mlflow: Any) -> None:
             if mlflow.active_run().data.tags.get("model.md5") == md5(path):
                 return  # told before this training was killed, between here and its end
-            import numpy as np
-            from mlflow.models import ModelSignature
-            from mlflow.types import Schema, TensorSpec
-
-            from fcn.records import encode_png
-
-            # MLflow lets through what matches this: encoded pictures, but B H W C as well.
-            pictures, black = TensorSpec(np.dtype("O"), (-1,)), np.zeros((32, 32), np.uint8)
-            mlflow.pyfunc.log_model(
-                name="model",
-                python_model=str(HERE / "fcn" / "served.py"),
-                artifacts={"model": str(path)},
-                model_config={"backend": backend},
-                code_paths=[str(HERE / "fcn")],
-                input_example=np.array([base64.b64encode(encode_png(black)).decode()], object),
-                metadata={"channels": channels},
-                signature=ModelSignature(inputs=Schema([pictures]), outputs=Schema([pictures])),
-                # Given: inferring them takes MLflow ten seconds.
-                pip_requirements=requirements(backend),
-            )
+            logged_model.log(mlflow, path, channels, backend)
             mlflow.set_tag("model.md5", md5(path))
 
         self.tell(tell)
@@ -279,23 +256,6 @@ def _failures(mlflow: Any) -> tuple[type[Exception], ...]:
 
 def _short(error: Exception) -> str:
     return textwrap.shorten(str(error), 200)
-
-
-def requirements(backend: str) -> list[str]:
-    """Return what the logged model needs, at the versions that are installed."""
-    names = [*REQUIREMENTS]
-    for name in BACKENDS[backend]:
-        if importlib.util.find_spec(backend) and _version(name):
-            names.append(name)
-            break
-    return [f"{name}=={_version(name)}" for name in names]
-
-
-def _version(name: str) -> str | None:
-    try:
-        return version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return None
 
 
 def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -13,8 +13,12 @@ from fcn.schema.table import Model
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs/networks.md").read_text("utf-8")
-ELSEWHERE = {"m2nist": "mnist_small", "unet": "unet"}
-SIZES = {"m2nist": (64, 84, 1, 10), "unet": (128, 128, 3, 21)}
+ELSEWHERE = {"m2nist": "mnist_small", "m2nist_wide": "mnist_small", "unet": "unet"}
+SIZES = {
+    "m2nist": (64, 84, 1, 10),
+    "m2nist_wide": (64, 84, 1, 10),
+    "unet": (128, 128, 3, 21),
+}
 """Height, width, channels, classes of the source; else the paper's 500x500x3 and 21."""
 HIDDEN = {
     "vgg16": r"normalise|conv\d_\d",
@@ -40,7 +44,7 @@ def drawing(head: str, align: str = "same") -> str:
     shape = Network(
         width=1.0,
         fc=not head.endswith("_relu"),
-        fc6_kernel=1 if head == "m2nist" else 7,
+        fc6_kernel=1 if head.startswith("m2nist") else 7,
         dropout=0.0,
         mean=0.0,
         scale=1.0,

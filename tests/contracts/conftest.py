@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 os.environ["KERAS_BACKEND"] = settings.load("digits", ROOT).common.backend
 
 CLASSES = 4
-ELSEWHERE = {"m2nist": "mnist_small", "unet": "unet"}
+ELSEWHERE = {"m2nist": "mnist_small", "m2nist_wide": "mnist_small", "unet": "unet"}
 """The backbone of heads that do not stand on VGG-16."""
 
 
@@ -61,7 +61,7 @@ def built(keras_ready: None, tiny: Network) -> Callable[..., Any]:
         shape = tiny.model_copy(update=changed)
         model = models.network(head, ELSEWHERE.get(head, "vgg16"), shape, 3, CLASSES)
         for layer in model.layers:
-            if layer.name.startswith("score"):
+            if layer.name.startswith("score") and layer.weights:
                 kernel, bias = layer.get_weights()
                 layer.set_weights([rng.normal(size=kernel.shape), bias + 0.1])
         return model

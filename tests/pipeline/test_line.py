@@ -71,7 +71,9 @@ versions = client.search_model_versions("name = 'fcn-digits'")
 print("registered", versions[0].name, len(versions))
 for run in children:
     if run.data.tags["fcn.kind"] == "evaluate":
-        assert len(client.list_artifacts(run.info.run_id, "pictures")) == 2
+        kept = [file.path for file in client.list_artifacts(run.info.run_id)]
+        assert sum(path.endswith(".png") for path in kept) == 2
+        assert {"class_iou.csv", "confusion.csv"} <= set(kept)
         assert {"mean_iou", "pixel_accuracy", "iou_background"} <= run.data.metrics.keys()
         assert run.inputs.dataset_inputs[0].dataset.name == "digits"
 os.environ["KERAS_BACKEND"] = "tensorflow"

@@ -1,0 +1,31 @@
+"""The later M2NIST decoder: four transposed convolutions without padding, 14x19 -> 64x84.
+
+farhanhubble/udacity-connect (FCN-mnist.ipynb at e961dc1), whose notebook prints the published
+numbers: kernels 2, strides 1, 1, 2, 2, channels 128, 128, 64, 32, then the scores; ReLU behind
+each, the scores too; all started at random. Stands on the backbone `mnist_small`, which pads images
+to multiples of 4; what lies beyond the image is cropped at the bottom and right.
+"""
+
+from keras import KerasTensor, layers
+
+from fcn.decoder import Decoder, Taps
+
+STRIDE = 1
+LAYERS = ((1, 128), (1, 128), (2, 64), (2, 32))
+"""Stride and channels."""
+
+
+def logits(images: KerasTensor, taps: Taps, make: Decoder) -> KerasTensor:
+    """Return logits B H W K from the backbone's taps."""
+    x = taps["last"]
+    for number, (stride, channels) in enumerate(LAYERS, start=1):
+        name = f"upconv{number}"
+        x = layers.Conv2DTranspose(
+            channels,
+            2,
+            strides=stride,
+            activation="relu",
+            kernel_initializer=make.start(name, "random"),
+            name=name,
+        )(x)
+    return make.crop(make.relu_score(x, "score"), images)
