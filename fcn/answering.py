@@ -8,12 +8,12 @@ from argparse import ArgumentParser, Namespace
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from fcn import backend, door, photos, settings, tiles, trained
+from fcn import backend, door, photos, refine, settings, tiles, trained
 from fcn.pictures import file_name
 from fcn.records import Labels
 
@@ -31,6 +31,8 @@ class Opened:
     network: tiles.Forward
     labels: Labels
     facts: dict[str, str]
+    refine: bool = False
+    """Whether masks' edges shall follow the picture's (`fcn.refine`)."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,9 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--batch", type=int, default=BATCH, help="pictures of one size at once (%(default)s)"
     )
     parser.add_argument(
+        "--refine", action="store_true", help="let the masks' edges follow the picture's"
+    )
+    parser.add_argument(
         "--engine", help="what runs the network (`fcn.engines`); without it, the fastest exact one"
     )
     parser.add_argument(
@@ -95,7 +100,9 @@ def opened(chosen: Namespace) -> Iterator[Opened]:
         from fcn import engines
 
         engine = engines.load(chosen.engine or engines.FASTEST[common.backend], found.path)
-        yield Opened(engine, found.named(engine.channels, engine.classes), found.facts)
+        labels = found.named(engine.channels, engine.classes)
+        facts = found.facts | ({"refined": "guided filter"} if chosen.refine else {})
+        yield Opened(engine, labels, facts, chosen.refine)
 
 
 def answers(
@@ -130,15 +137,28 @@ def _answered(
 ) -> Iterator[Answer]:
     if not group:
         return
-    images = np.stack([image for _, image in group])
+    images, known = np.stack([image for _, image in group]), surely or model.refine
     if images[0, ..., 0].size > tile**2:  # then it is alone
-        mask, probabilities = _in_tiles(model, images[0], tile, surely)
-        yield Answer(group[0][0], images[0], mask, probabilities)
+        mask, probabilities = _in_tiles(model, images[0], tile, known)
+        yield _settled(model, Answer(group[0][0], images[0], mask, probabilities), surely)
         return
     logits = model.network(images)
     masks = logits.argmax(axis=-1).astype(np.uint8)
     for (name, image), mask, scores in zip(group, masks, logits, strict=True):
-        yield Answer(name, image, mask, softmax(scores) if surely else None)
+        answer = Answer(name, image, mask, softmax(scores) if known else None)
+        yield _settled(model, answer, surely)
+
+
+def _settled(model: Opened, answer: Answer, surely: bool) -> Answer:
+    """Return the answer with its edges moved, if that is wanted."""
+    if not model.refine:
+        return answer
+    assert answer.probabilities is not None
+    moved = refine.refined(answer.image, answer.probabilities)
+    mask, probabilities = moved.argmax(axis=-1).astype(np.uint8), moved.clip(0, 1)
+    return replace(
+        answer, mask=mask, probabilities=probabilities.astype(np.float16) if surely else None
+    )
 
 
 def _in_tiles(

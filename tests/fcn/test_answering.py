@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fcn import answering, tiles
+from fcn import answering, refine, tiles
 from fcn.answering import Answer, Opened, Skipped
 from fcn.records import Labels
 
@@ -78,6 +78,29 @@ def test_a_large_picture_goes_in_tiles_and_alone(tmp_path: Path, rng: np.random.
                 np.testing.assert_array_equal(one.probabilities.argmax(axis=-1), one.mask)
     assert max(shape[1] for shape in network.asked) <= tiles.LEAST
     assert {shape[0] for shape in network.asked} == {1}
+
+
+@pytest.mark.parametrize("side", [40, tiles.LEAST + 1])
+@pytest.mark.parametrize("surely", [False, True])
+def test_edges_follow_the_picture_where_that_is_wanted(
+    side: int, surely: bool, tmp_path: Path, rng: np.random.Generator
+) -> None:
+    grey = rng.integers(110, 146, size=(side, side)).astype(np.uint8)
+    Image.fromarray(grey).save(name := str(tmp_path / "grey.png"))
+    (as_it_is,) = answering.answers(Opened(Network(), LABELS, {}), [name], tiles.LEAST, 8, True)
+    model = Opened(Network(), LABELS, {}, refine=True)
+    (one,) = answering.answers(model, [name], tiles.LEAST, 8, surely)
+    assert isinstance(one, Answer)
+    assert isinstance(as_it_is, Answer)
+    assert as_it_is.probabilities is not None
+    moved = refine.refined(one.image, as_it_is.probabilities)
+    np.testing.assert_array_equal(one.mask, moved.argmax(axis=-1))
+    assert (one.mask != as_it_is.mask).any()
+    if surely:
+        assert one.probabilities is not None
+        np.testing.assert_allclose(one.probabilities, moved.clip(0, 1), atol=1e-3)
+    else:
+        assert one.probabilities is None
 
 
 def test_a_batch_has_no_more_pixels_than_a_tile(tmp_path: Path) -> None:
