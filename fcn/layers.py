@@ -89,7 +89,10 @@ class ResizeLike(Like):
 
 @keras.saving.register_keras_serializable(package="fcn")
 class Shrink(layers.Layer):
-    """Average images down by a factor: each new pixel is the mean over the area that it covers."""
+    """Resize images by a factor: each new pixel is the mean over the area that it covers.
+
+    Above 1 it covers a part of one or two old pixels, and at 2 each is repeated four times.
+    """
 
     def __init__(self, factor: float, **options: Any) -> None:
         super().__init__(**options)

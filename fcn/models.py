@@ -84,7 +84,7 @@ def network(
 
 def stride(head: str, shape: Network) -> int:
     """Return how many pixels of the input lie between two scores of the head."""
-    return round(module(fcn.heads, head).STRIDE / shape.resize)
+    return max(1, round(module(fcn.heads, head).STRIDE / shape.resize))
 
 
 def _freeze(model: keras.Model, patterns: Iterable[str]) -> None:

@@ -9,7 +9,7 @@ from pydantic import Field, PositiveInt
 from fcn.schema.values import Finite, Fraction, Positive, Settings
 
 Align = Literal["same", "pad100"]
-Factor = Annotated[float, Field(gt=0, le=1)]
+Factor = Annotated[float, Field(gt=0, le=4)]
 Means = Annotated[tuple[Finite, Finite, Finite], Field(strict=False)]
 Start = Literal["bilinear", "random"]
 PAD100_MOST = 7
@@ -39,7 +39,8 @@ class Network(Settings):
     """`same`: every layer keeps its map over the image; `pad100`: as the paper's code, which pads
     the image by 100 pixels and cuts the scores out of the middle."""
     resize: Factor = 1.0
-    """Images are averaged down by this factor inside the model, and logits brought back."""
+    """Images change their size by this factor inside the model, and logits are brought back: below
+    1 they are averaged down, above 1 pixels are repeated, which halves each stride at 2."""
 
     @pydantic.field_validator("mean", mode="wrap")
     @classmethod

@@ -24,7 +24,9 @@ def fits(head: str, align: str) -> bool:
     return align == "same" or head not in ("m2nist", "m2nist_wide", "unet")
 
 
-@pytest.mark.parametrize("changed", [{}, {"align": "pad100"}, {"resize": 0.3}], ids=str)
+@pytest.mark.parametrize(
+    "changed", [{}, {"align": "pad100"}, {"resize": 0.3}, {"resize": 2.0}], ids=str
+)
 def test_any_size_gives_scores_of_its_own_size(
     head: str, changed: dict, built: Build, answer: Answer, rng: np.random.Generator
 ) -> None:
@@ -69,6 +71,7 @@ def test_a_head_names_the_stride_of_its_finest_scores(
     finest = min(alignment.place(layer.output).stride for layer in layers)
     assert models.stride(head, tiny) == finest
     assert models.stride(head, tiny.model_copy(update={"resize": 0.5})) == 2 * finest
+    assert models.stride(head, tiny.model_copy(update={"resize": 2.0})) == max(1, finest // 2)
 
 
 def test_a_saved_head_gives_the_same_scores(
