@@ -18,12 +18,13 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
 from flows import graph, tether
+from flows.slots import Slots
 
 TICK = 0.5  # seconds between two looks at the clock while a stage says nothing
 PROGRESS = 10.0  # seconds between two states of a progress bar
@@ -53,14 +54,19 @@ class Cancelled(RuntimeError):
 class Runner:
     """Runs stages, at most `slots` at once; leaving its `with` block ends those still alive."""
 
-    def __init__(self, slots: int = 1, env: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        slots: int = 1,
+        env: Mapping[str, str] | None = None,
+        needs: Mapping[str, Collection[str]] | None = None,
+    ) -> None:
         """Set how many stages may run at once and which variables their environment gets.
+
+        `needs`, of the stages that may run, says which of them go first (`flows.slots`).
 
         Raises:
             ValueError: less than one slot.
         """
-        if slots < 1:
-            raise ValueError(f"slots is {slots}; allowed: 1 or more")
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
         self._env = {
             **os.environ,
@@ -69,7 +75,7 @@ class Runner:
             "PYTHONUNBUFFERED": "1",  # a line comes when it is written, not when a pipe is full
             **(env or {}),
         }
-        self._slots = threading.BoundedSemaphore(slots)
+        self._slots = Slots(slots, needs)
         self._lock = threading.Lock()
         self._alive: set[subprocess.Popen[bytes]] = set()
         self._closed = threading.Event()
@@ -148,19 +154,16 @@ class Runner:
         log: Callable[[str], None],
         timeout: float | None = None,
     ) -> "_Heard":
-        if not self._slots.acquire(blocking=False):
-            log("waiting for a free slot")
-            self._slots.acquire()
-        try:
-            with self._start(command, name) as process:
-                deadline = time.monotonic() + (float("inf") if timeout is None else timeout)
-                heard = _Heard(name)
-                for line in lines(_output(process, deadline)):
-                    log(line)
-                    heard.add(line)
-                code = process.wait()
-        finally:
-            self._slots.release()
+        with (
+            self._slots.slot(name, lambda: log("waiting for a free slot")),
+            self._start(command, name) as process,
+        ):
+            deadline = time.monotonic() + (float("inf") if timeout is None else timeout)
+            heard = _Heard(name)
+            for line in lines(_output(process, deadline)):
+                log(line)
+                heard.add(line)
+            code = process.wait()
         if code and self._closed.is_set():
             raise Cancelled(f"{name}: cancelled")
         if code and time.monotonic() > deadline:

@@ -133,7 +133,12 @@ def reproduce(
             names = [stage.name for stage in stages]
             touched_tables = sorted(touched.intersection(tables))
             env = stack.enter_context(follow.following(touched_tables, names, push))
-            runner = stack.enter_context(dvc.Runner(slots, env))
+            needs = {
+                stage.name: stale.intersection(stage.upstream)
+                for stage in stages
+                if stage.name in stale
+            }
+            runner = stack.enter_context(dvc.Runner(slots, env, needs))
             states |= run_side_by_side(stages, stale, runner, force)
             show.results(stages, states)
             require_success(targets or (), states)

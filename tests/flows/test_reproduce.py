@@ -200,6 +200,19 @@ def test_with_one_slot_branches_run_one_after_the_other(pipeline: Pipeline) -> N
 
 
 @pytest.mark.usefixtures("prefect_server")
+def test_the_longest_way_goes_first(pipeline: Pipeline) -> None:
+    one = "  {0}: {{cmd: 'echo {0} >> order; sleep 1; touch {0}', deps: [{1}], outs: [{0}]}}\n"
+    short = [one.format(f"short{number}", "params.yaml") for number in range(4)]
+    chain = [one.format("c1", "params.yaml"), one.format("c2", "c1"), one.format("c3", "c2")]
+    pipeline("".join([*short, *chain]))
+    assert run(slots=1).is_completed()
+    order = Path("order").read_text().split()
+    # The chain's last has nothing behind it, as the short ones, and may come after some.
+    assert order[:2] == ["c1", "c2"]
+    assert sorted(order[2:]) == ["c3", *(f"short{number}" for number in range(4))]
+
+
+@pytest.mark.usefixtures("prefect_server")
 @pytest.mark.parametrize(
     "rounds",
     [pytest.param(1, marks=pytest.mark.services), pytest.param(10, marks=pytest.mark.soak)],
