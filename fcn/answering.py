@@ -101,7 +101,7 @@ def opened(chosen: Namespace) -> Iterator[Opened]:
 
         engine = engines.load(chosen.engine or engines.FASTEST[common.backend], found.path)
         labels = found.named(engine.channels, engine.classes)
-        facts = found.facts | ({"refined": "guided filter"} if chosen.refine else {})
+        facts = found.facts | ({"Refined": "guided filter"} if chosen.refine else {})
         yield Opened(engine, labels, facts, chosen.refine)
 
 
