@@ -2,8 +2,8 @@
 
 He, Sun & Tang, "Guided Image Filtering" (ECCV 2010), algorithm 1, on OpenCV's box filter: each
 class's probability becomes, in every window, the line of the picture's grey value that fits it
-best. It stands where tf-image-segmentation has the dense CRF of Krähenbühl & Koltun (2011), of
-which no maintained package can be installed; OpenCV has this filter in another, clashing package.
+best. It stands where tf-image-segmentation has the dense CRF of Krähenbühl & Koltun (2011): no
+package of that installs without a compiler. OpenCV has this filter in another, clashing package.
 """
 
 import cv2
