@@ -86,8 +86,8 @@ def read(targets: Sequence[str] = ()) -> tuple[Stage, ...]:
                 raise GraphError(f"flows run in the folder that holds .dvc: cd {repo.root_dir}")
             graph = repo.index.graph  # edges go from a stage to what it needs
             selected = _with_ancestors(graph, _find(repo, targets)) if targets else set(graph)
-            names = [stage.addressing for stage in selected]
-            status = repo.status(names) if names else {}
+            # Of all: for each name that it is given, DVC reads dvc.lock once more.
+            status = repo.status() if selected else {}
     except DvcException as error:
         raise GraphError(f"{error} (`dvc status` may tell more)") from error
     order = TopologicalSorter({stage: list(graph.successors(stage)) for stage in graph})
