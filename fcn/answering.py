@@ -139,12 +139,12 @@ def _answered(
         return
     images, known = np.stack([image for _, image in group]), surely or model.refine
     if images[0, ..., 0].size > tile**2:  # then it is alone
-        mask, probabilities = _in_tiles(model, images[0], tile, known)
+        classes = len(model.labels.classes) if known else 0
+        mask, probabilities = _in_tiles(model.network, images[0], tile, classes)
         yield _settled(model, Answer(group[0][0], images[0], mask, probabilities), surely)
         return
-    logits = model.network(images)
-    masks = logits.argmax(axis=-1).astype(np.uint8)
-    for (name, image), mask, scores in zip(group, masks, logits, strict=True):
+    for (name, image), scores in zip(group, model.network(images), strict=True):
+        mask = scores.argmax(axis=-1).astype(np.uint8)
         answer = Answer(name, image, mask, softmax(scores) if known else None)
         yield _settled(model, answer, surely)
 
@@ -161,14 +161,24 @@ def _settled(model: Opened, answer: Answer, surely: bool) -> Answer:
     )
 
 
+def masks(network: tiles.Forward, images: np.ndarray, tile: int) -> np.ndarray:
+    """Return masks uint8 B H W of images B H W C, in tiles if one has more pixels than a tile."""
+    if images[0, ..., 0].size <= tile**2:
+        return network(images).argmax(axis=-1).astype(np.uint8)
+    return np.stack([_in_tiles(network, image, tile)[0] for image in images])
+
+
 def _in_tiles(
-    model: Opened, image: np.ndarray, tile: int, surely: bool
+    network: tiles.Forward, image: np.ndarray, tile: int, classes: int = 0
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """Return mask and probabilities; the logits of the whole picture are never in memory."""
+    """Return mask and probabilities of so many classes; 0: the mask alone.
+
+    The logits of the whole picture are never in memory.
+    """
     shape = image.shape[:2]
     mask = np.zeros(shape, np.uint8)
-    known = np.zeros((*shape, len(model.labels.classes)), np.float16) if surely else None
-    for rows, columns, logits in tiles.forward(model.network, image, tile):
+    known = np.zeros((*shape, classes), np.float16) if classes else None
+    for rows, columns, logits in tiles.forward(network, image, tile):
         mask[rows, columns] = logits.argmax(axis=-1)
         if known is not None:
             known[rows, columns] = softmax(logits)

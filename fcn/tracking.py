@@ -10,14 +10,14 @@ import importlib.util
 import logging
 import os
 import subprocess
-import textwrap
+import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fcn import door, logged_model
+from fcn import backlog, door, logged_model
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -47,11 +47,12 @@ def store() -> Any:
         os.environ.setdefault(name, value)
     import mlflow
 
-    # A new store tells each of its migrations, a logged model how it looked for packages.
-    for name in ("alembic", "mlflow"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    if "MLFLOW_TRACKING_URI" not in os.environ:
-        mlflow.set_tracking_uri(STORE)
+    # A new store tells each of its migrations, a logged model how it looked for packages, and a
+    # locked database its traceback, which the error that it raises as well says in a line.
+    logging.getLogger("alembic").setLevel(logging.ERROR)
+    logging.getLogger("mlflow").setLevel(logging.ERROR)
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
+    mlflow.set_tracking_uri(os.environ.get("MLFLOW_TRACKING_URI", STORE))
     return mlflow
 
 
@@ -69,12 +70,12 @@ def experiment(mlflow: Any, table: str) -> str:
 class Run:
     """One run of MLflow, or nothing where MLflow is not installed.
 
-    A store that fails while a training goes on costs a warning, not the training.
+    A store that is away while a training goes on is told later (`fcn/backlog.py`).
     """
 
     def __init__(self, mlflow: Any = None, told: Mapping[str, int] | None = None) -> None:
         """Keep the module (None: do nothing), and the last step that each metric was told for."""
-        self._mlflow, self._lost = mlflow, False
+        self._mlflow, self._backlog = mlflow, backlog.Backlog(mlflow)
         self._told = dict(told or {})
 
     @property
@@ -83,29 +84,25 @@ class Run:
         return str(self._mlflow.active_run().info.run_id) if self._mlflow else None
 
     def tell(self, what: Callable[[Any], None]) -> None:
-        """Call `what` with MLflow; if that fails, say so once and go on without it."""
-        if self._mlflow is not None and not self._lost:
-            self._try(what)
+        """Call `what` with MLflow, now or when its store is there again."""
+        self._backlog.add(what)
 
     def end(self, status: str) -> None:
         """End the run in any case: MLflow would take the next one of this process for its child."""
-        self._try(lambda mlflow: mlflow.end_run(status))
-
-    def _try(self, what: Callable[[Any], None]) -> None:
-        try:
-            what(self._mlflow)
-        except _failures(self._mlflow) as error:
-            if not self._lost:
-                reason = _short(error)
-                door.say(f"warning: MLflow could not be told ({reason}); going on without it")
-            self._lost = True
+        identity = self.id
+        self.tell(lambda mlflow: mlflow.MlflowClient().set_terminated(identity, status))
+        self._backlog.end()
+        # Closes MLflow's own books of this process; that it tells the store again is no news.
+        with backlog.impatient(), suppress(*backlog.failures(self._mlflow)):
+            self._mlflow.end_run(status)
 
     def metrics(self, values: Mapping[str, float | None], step: int | None = None) -> None:
         """Log numbers; None (an absent class) is left out, and so is a step told before a kill."""
         new = (name for name in values if self._told.get(name, -1) < (step or 0))
         known = {name: value for name in new if (value := values[name]) is not None}
         if known:
-            self.tell(lambda mlflow: mlflow.log_metrics(known, step=step))
+            now = time.time_ns() // 1_000_000
+            self.tell(lambda mlflow: mlflow.log_metrics(known, step=step, timestamp=now))
 
     def picture(self, name: str, picture: "Image.Image") -> None:
         """Log a picture; in no folder, since MLflow's page that compares runs opens none."""
@@ -113,7 +110,8 @@ class Run:
 
     def table(self, path: Path) -> None:
         """Log a file of numbers; in no folder, as pictures."""
-        self.tell(lambda mlflow: mlflow.log_artifact(str(path)))
+        text = path.read_text("utf-8")  # now: later it may be another's
+        self.tell(lambda mlflow: mlflow.log_text(text, path.name))
 
     def data(self, name: str, folder: Path, fingerprint: str, split: str) -> None:
         """Log which data was used: name, place, SHA-256 of the records, split."""
@@ -240,22 +238,11 @@ def refusing(mlflow: Any) -> Iterator[None]:
     """Turn what MLflow raises into one message for the person."""
     try:
         yield
-    except _failures(mlflow) as error:
+    except backlog.failures(mlflow) as error:
         raise door.TryLater(
-            f"MLflow's store {mlflow.get_tracking_uri()} cannot be used ({_short(error)}); "
+            f"MLflow's store {mlflow.get_tracking_uri()} cannot be used ({backlog.short(error)}); "
             "start it, or set MLFLOW_TRACKING_URI to another"
         ) from error
-
-
-def _failures(mlflow: Any) -> tuple[type[Exception], ...]:
-    """Return what a store raises: not all of SQLAlchemy's errors come wrapped."""
-    from sqlalchemy.exc import SQLAlchemyError
-
-    return (mlflow.MlflowException, SQLAlchemyError, OSError)
-
-
-def _short(error: Exception) -> str:
-    return textwrap.shorten(str(error), 200)
 
 
 def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

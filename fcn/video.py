@@ -18,11 +18,13 @@ import cv2
 import numpy as np
 from av.stream import Disposition
 
-from fcn import backend, door, files, pictures, settings, trained
+from fcn import answering, backend, door, files, pictures, settings, tiles, trained
 from fcn.records import Labels
 
 PIXELS = 2**20
 """Of the frames that go through the network together; VGG-16 needs 1 GB for so many."""
+TILE = 1536
+"""Side of the default tile in pixels: frames of 1920x1080 go whole, larger ones in tiles."""
 QUALITY = {"crf": "20"}
 """x264's constant quality, 0 (lossless) to 51; its own default is 23."""
 BT709, LIMITED = 1, 1
@@ -199,11 +201,19 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("film", type=Path, help="any film that FFmpeg reads")
     parser.add_argument("--model", help=f"{trained.NAMES}; without it, the table's last row")
     parser.add_argument("--out", type=Path, required=True, help="the film to write (.mp4)")
+    parser.add_argument(
+        "--tile",
+        type=int,
+        default=TILE,
+        help="side in pixels: frames of more pixels than its square go in overlapping tiles "
+        f"(%(default)s; a multiple of {tiles.STRIDE} from {tiles.LEAST})",
+    )
     parser.add_argument("--engine", help="what runs the network (`fcn.engines`)")
     parser.add_argument(
         "--no-tracking", action="store_true", help="do not ask MLflow which run made the model"
     )
     chosen = parser.parse_args(arguments)
+    tiles.spans(1, chosen.tile)
     with trained.find(chosen.model, not chosen.no_tracking) as found:
         common = settings.load(settings.active()[0]).common
         backend.use(common)
@@ -213,7 +223,7 @@ def main(arguments: Sequence[str]) -> int:
         write(
             chosen.film,
             chosen.out,
-            lambda images: run(images).argmax(axis=-1).astype(np.uint8),
+            lambda images: answering.masks(run, images, chosen.tile),
             found.named(run.channels, run.classes),
             found.facts,
         )

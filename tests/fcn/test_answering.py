@@ -80,6 +80,18 @@ def test_a_large_picture_goes_in_tiles_and_alone(tmp_path: Path, rng: np.random.
     assert {shape[0] for shape in network.asked} == {1}
 
 
+@pytest.mark.parametrize("height", [40, tiles.LEAST + 1])
+def test_a_film_has_masks_of_its_frames_whole_or_in_tiles(
+    height: int, rng: np.random.Generator
+) -> None:
+    frames = rng.integers(256, size=(2, height, tiles.LEAST, 1)).astype(np.uint8)
+    network = Network()
+    masks = answering.masks(network, frames, tiles.LEAST)
+    np.testing.assert_array_equal(masks, frames[..., 0] > 127)
+    assert (len(network.asked) == 1) == (height < tiles.LEAST)
+    assert max(shape[1] for shape in network.asked) <= tiles.LEAST
+
+
 @pytest.mark.parametrize("side", [40, tiles.LEAST + 1])
 @pytest.mark.parametrize("surely", [False, True])
 def test_edges_follow_the_picture_where_that_is_wanted(

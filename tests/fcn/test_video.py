@@ -10,7 +10,7 @@ import numpy as np
 import psutil
 import pytest
 
-from fcn import video
+from fcn import tiles, video
 from fcn.records import Labels
 from fcn.schema.network import Network
 from tests import toy
@@ -265,15 +265,17 @@ def test_memory_does_not_grow_with_the_length(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("seeded")
+@pytest.mark.parametrize("size", [(48, 64), (tiles.LEAST, tiles.LEAST + 16)])  # whole, in tiles
 def test_the_command_paints_what_a_model_sees(
-    tiny: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    size: tuple[int, int], tiny: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from fcn import models
 
     models.save(toy.network(tiny, 1, 3, "fcn32s"), tmp_path / "toy.keras")
-    source, out = clip(tmp_path / "in.mp4"), tmp_path / "out.mp4"
+    source, out = clip(tmp_path / "in.mp4", size=size), tmp_path / "out.mp4"
     monkeypatch.chdir(ROOT)
-    assert video.main([str(source), "--model", str(tmp_path / "toy.keras"), "--out", str(out)]) == 0
+    options = ["--model", str(tmp_path / "toy.keras"), "--tile", str(tiles.LEAST)]
+    assert video.main([str(source), *options, "--out", str(out)]) == 0
     assert times(out) == pytest.approx(times(source), abs=1e-3)
     with av.open(out) as film:
         assert f"Model: {tmp_path / 'toy.keras'}" in film.metadata["comment"]

@@ -15,7 +15,7 @@ import pytest
 from tests.pipeline.conftest import Project, copy, wait_for
 
 KEY = "digits-fcn8s"
-LONG = 80
+LONG = 50
 """Epochs of the shrunk training, three steps each: long enough to be hit."""
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psutil
 import pytest
 from prefect.client.orchestration import SyncPrefectClient
@@ -17,8 +18,14 @@ from prefect.client.schemas.objects import FlowRun
 
 from tests.pipeline.conftest import Project, copy
 
-EPOCHS = 12
+KEY = "digits-vgg16"
+"""The model that the tests train."""
+EPOCHS = 8
 """Of the backbone's classifier: long enough to be hit by every kill, short enough to wait for."""
+
+
+HASTY = {"PREFECT_SERVER_DEPLOYMENTS_CONCURRENCY_SLOT_WAIT_SECONDS": "1"}
+"""How soon a run that waits for its turn asks again; Prefect's own 30 seconds are patient."""
 
 
 @dataclass(frozen=True)
@@ -42,19 +49,19 @@ class Served:
             return client.create_flow_run_from_deployment(deployment.id, parameters=parameters).id
 
     def read(self, run: Any) -> FlowRun:
-        """Return what the server knows of a run."""
-        with self.client() as client:
-            return client.read_flow_run(run)
+        """Return what the server knows of a run, once it answers."""
+
+        def answer() -> FlowRun | None:
+            with suppress(httpx.HTTPError), self.client() as client:  # it is being started again
+                return client.read_flow_run(run)
+            return None
+
+        found: FlowRun = wait_for(answer)
+        return found
 
     def ended(self, run: Any) -> FlowRun:
         """Wait until a run has ended, also while the server itself is away."""
-
-        def final() -> bool:
-            with suppress(Exception):  # the server is being started again
-                return bool(self.read(run).state.is_final())  # type: ignore[union-attr]
-            return False
-
-        wait_for(final)
+        wait_for(lambda: self.read(run).state.is_final())  # type: ignore[union-attr]
         return self.read(run)
 
     def processes(self, words: str) -> list[psutil.Process]:
@@ -76,6 +83,12 @@ def wait_for(what: Callable[[], Any], seconds: float = 300) -> Any:
     return result
 
 
+def newest(project: Project) -> int:
+    """The step of the newest checkpoint; 0 where there is none."""
+    found = (project.root / "data/checkpoints" / KEY).glob("*/step-*")
+    return max((int(path.name.removeprefix("step-")) for path in found), default=0)
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -86,15 +99,18 @@ def shrunk(root: Path) -> Project:
     """A shrunk project whose nightly run is short and often."""
     project = copy(root)
     project.edit("params.yaml", "{minutes: 0.1}", "{steps: 5}")
-    often = "meta: {retries: 2, timeout: 86400}"  # the backbone's is the first of these
-    project.edit("dvc.yaml", often, often.replace("2,", "2, retry_delay: 0.1,"))
+    for often in ("meta: {retries: 3, timeout: 7200}", "meta: {retries: 2, timeout: 86400}"):
+        # The download's, and the backbone's, which is the first of these.
+        project.edit("dvc.yaml", often, often.replace(", ", ", retry_delay: 0.1, "))
     text = (root / "tables/digits.yaml").read_text("utf-8")
     head, _, rest = text.partition("classifier:\n")
     rest = rest.replace("epochs: 2", f"epochs: {EPOCHS}", 1)
     (root / "tables/digits.yaml").write_text(f"{head}classifier:\n{rest}", "utf-8")
     project.edit("prefect.yaml", "targets: []", "targets: [validate]")
     nightly = "{cron: 0 2 * * *, timezone: UTC, slug: nightly}"
-    often = '{cron: "* * * * *", timezone: UTC, slug: nightly}\n      - {interval: 20, slug: often}'
+    # Switched on by the test of schedules: the others start their own runs.
+    often = '{cron: "* * * * * */15", timezone: UTC, slug: nightly, active: false}'
+    often += "\n      - {interval: 20, slug: often, active: false}"
     project.edit("prefect.yaml", nightly, often)
     return project
 
@@ -132,7 +148,7 @@ def deploy(served: Served) -> None:
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A shrunk project, served and deployed; ended by `make stop`'s command."""
     project = shrunk(tmp_path_factory.mktemp("night") / "project")
-    here = serve(project)
+    here = serve(project, **HASTY)
     try:
         deploy(here)
         yield here

@@ -14,7 +14,7 @@ import requests
 
 from tests.services.conftest import Served, deploy, free_port, serve, shrunk, wait_for
 
-pytestmark = [pytest.mark.services, pytest.mark.soak]
+pytestmark = pytest.mark.services
 SEEN = os.pathsep.join([os.environ["PATH"], *map(str, Path("/usr/lib/postgresql").glob("*/bin"))])
 
 

@@ -1,0 +1,97 @@
+"""What `python -m fcn predict` does around the network: its share of the network's time.
+
+Run:
+    python -m bench.around [--sizes 160x576 256x512 500x500] [--rounds 9]
+
+FCN-8s on VGG-16 (fc6 and fc7 of 1,024, 21 classes, random weights) answers for JPEGs as the command
+does: read, decode, the network, argmax, mask, overlay with legend, shares, all of it written. The
+network's calls are timed inside; the rest of the same run is what is around it. At most 15 %.
+"""
+
+import argparse
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from bench.predict import size
+from bench.predict_keras import network
+from bench.predict_side import CLASSES, picture
+from fcn import answering, predict, voc
+from fcn.records import Labels
+from fcn.tiles import Forward
+
+PICTURES = 4
+"""Of each size, one after the other."""
+LABELS = Labels(
+    classes=[f"class {number}" for number in range(CLASSES)],
+    colours=[voc.colour(number) for number in range(CLASSES)],
+    channels=3,
+)
+
+
+class Timed:
+    """A network that remembers how long it was asked."""
+
+    def __init__(self, network: Forward) -> None:
+        """Nothing was asked yet."""
+        self.network, self.seconds = network, 0.0
+
+    def __call__(self, images: np.ndarray) -> np.ndarray:
+        """Images B H W C -> logits B H W K."""
+        began = time.perf_counter()
+        logits = self.network(images)
+        self.seconds += time.perf_counter() - began
+        return logits
+
+
+def measure(engine: Forward, height: int, width: int, rounds: int, folder: Path) -> float:
+    """Print what is around the network at one size; return it as a share of the network."""
+    names = [str(folder / f"{height}x{width}-{number}.jpg") for number in range(PICTURES)]
+    for name in names:
+        Image.fromarray(picture(height, width)).save(name, quality=92)
+    shares, around, inside = [], [], []
+    for number in range(rounds + 1):
+        timed = Timed(engine)
+        model = answering.Opened(timed, LABELS, {"Model": "random"})
+        began = time.perf_counter()
+        for one in answering.answers(model, names, answering.TILE, batch=1):
+            assert isinstance(one, answering.Answer)
+            predict.write(one, model, folder / Path(one.name).stem)
+        total = time.perf_counter() - began
+        if number:  # the first one warms up
+            shares.append((total - timed.seconds) / timed.seconds)
+            around.append((total - timed.seconds) / PICTURES * 1000)
+            inside.append(timed.seconds / PICTURES * 1000)
+    share = statistics.median(shares)
+    print(
+        f"{height}x{width}: network {statistics.median(inside):.1f} ms, around it "
+        f"{statistics.median(around):.1f} ms a picture, {share:.1%} ({min(shares):.1%} … "
+        f"{max(shares):.1%})"
+    )
+    return share
+
+
+def main() -> None:
+    """Read the options, measure, print the largest share."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    sizes = [(160, 576), (256, 512), (500, 500)]
+    parser.add_argument("--sizes", nargs="+", type=size, default=sizes)
+    parser.add_argument("--rounds", type=int, default=9)
+    chosen = parser.parse_args()
+    model = network()
+    from fcn import engines
+
+    engine = engines.of("tensorflow", model)
+    with tempfile.TemporaryDirectory() as name:
+        worst = max(measure(engine, *each, chosen.rounds, Path(name)) for each in chosen.sizes)
+    print(f"around / network: {worst:.1%} (limit 15 %)")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,130 @@
+"""A training killed with everything around it, piece by piece, ends with the same bits."""
+
+import json
+import random
+import re
+import sqlite3
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+from prefect.client.schemas.objects import FlowRun
+
+from tests.services.conftest import EPOCHS, KEY, Served, newest, wait_for
+
+pytestmark = pytest.mark.services
+STAGE, DVC, FLOW = "stages.backbone", "-m dvc", "prefect.engine"
+WORKER, SERVER, MLFLOW = "prefect worker", "prefect server start", "-m mlflow server"
+NEWEST = "attributes.start_time DESC"
+LOCKED = "Prefect's database is locked"
+
+
+def train_through(served: Served, troubles: list[str], wait: Callable[[], float]) -> FlowRun:
+    """Train the backbone; after another checkpoint each, kill -9 one process after the other.
+
+    A run that could not go on by itself is followed by another, as the schedule would have it.
+    """
+    run = served.run(targets=["backbone"])
+    for trouble in troubles:
+        next_checkpoint(served)
+        if trouble == LOCKED:
+            with sqlite3.connect(served.project.root / ".prefect/prefect.db") as other:
+                other.execute("begin exclusive")
+                next_checkpoint(served)
+            continue
+        time.sleep(wait())
+        (process,) = wait_for(lambda: served.processes(trouble))  # noqa: B023  waited for at once
+        process.kill()
+        psutil.wait_procs([process], timeout=30)
+        if trouble == FLOW:
+            assert served.ended(run).state_name == "Crashed"
+        if trouble in (STAGE, DVC, FLOW, WORKER) and served.read(run).state.is_final():
+            run = served.run(targets=["backbone"])
+    return served.ended(run)
+
+
+def next_checkpoint(served: Served) -> None:
+    began = newest(served.project)
+    wait_for(lambda: newest(served.project) > began)
+
+
+def holders(served: Served) -> set[int]:
+    """The processes that DVC's lock file names; it forgets the dead ones when one would wait."""
+    text = (served.project.root / ".dvc/tmp/rwlock").read_text()
+    locks = json.loads(text or "{}")
+    readers = [one for names in locks.get("read", {}).values() for one in names]
+    return {one["pid"] for one in [*readers, *locks.get("write", {}).values()]}
+
+
+def require_the_bits_of_an_undisturbed_run(served: Served, done: FlowRun, folder: Path) -> None:
+    """Check that a run completed, left nothing behind, and trained what it would have anyhow."""
+    assert done.state_name == "Completed", done.state
+    assert "ran 1 (backbone@digits-vgg16)" in done.state.message
+    wait_for(lambda: not served.processes(FLOW))
+    assert newest(served.project) == 0
+    assert served.processes("stages.") == served.processes(DVC) == []
+    status = served.project.run("dvc", "status", "backbone").stdout
+    assert status.strip().endswith("up to date.")
+    assert not any(map(psutil.pid_exists, holders(served)))
+    whole = folder / "whole.keras"
+    served.project.run(
+        *(sys.executable, "-m", "stages.backbone", KEY, "--raw", "data/raw/digits"),
+        *("--records", "data/records/digits", "--valid", "data/reports/digits/valid.json"),
+        *("--out", str(whole), "--metrics", str(folder / "metrics.json")),
+    )
+    assert whole.read_bytes() == (served.project.root / f"data/models/{KEY}.keras").read_bytes()
+
+
+def require_a_whole_curve(served: Served) -> None:
+    """Check that MLflow has every epoch's loss once, though its server was killed."""
+    where = f"{served.mlflow}/api/2.0/mlflow"
+    finished = f"tags.`fcn.key` = '{KEY}' and attributes.status = 'FINISHED'"
+    query = {
+        "experiment_ids": ["1"],
+        "filter": finished,
+        "order_by": ["attributes.start_time DESC"],
+    }
+    runs = httpx.post(f"{where}/runs/search", json=query).json()["runs"]
+    wanted = {"run_id": runs[0]["info"]["run_id"], "metric_key": "loss"}
+    curve = httpx.get(f"{where}/metrics/get-history", params=wanted).json()["metrics"]
+    steps = [int(one["step"]) for one in curve]
+    assert len(steps) == EPOCHS
+    assert steps == sorted(set(steps))
+
+
+def test_a_training_outlives_servers_and_worker_and_ends_with_the_same_bits(
+    served: Served, tmp_path: Path
+) -> None:
+    done = train_through(served, [MLFLOW, WORKER, SERVER], lambda: 0.0)
+    require_the_bits_of_an_undisturbed_run(served, done, tmp_path)
+    require_a_whole_curve(served)
+
+
+@pytest.mark.soak
+def test_a_training_outlives_the_kill_of_everything_and_ends_with_the_same_bits(
+    served: Served, tmp_path: Path
+) -> None:
+    another_seed(served, 1)
+    done = train_through(served, [STAGE, DVC, FLOW, WORKER, LOCKED, SERVER], lambda: 0.0)
+    require_the_bits_of_an_undisturbed_run(served, done, tmp_path)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", [random.randrange(10**6)])
+def test_fifteen_kills_at_random_moments(seed: int, served: Served, tmp_path: Path) -> None:
+    chance = random.Random(seed)
+    another_seed(served, seed)
+    kills = [STAGE, DVC, FLOW, WORKER, SERVER] * 3
+    chance.shuffle(kills)
+    done = train_through(served, kills, lambda: chance.uniform(0, 0.5))
+    require_the_bits_of_an_undisturbed_run(served, done, tmp_path)
+
+
+def another_seed(served: Served, seed: int) -> None:
+    """What was trained before does not count."""
+    path = served.project.root / "params.yaml"
+    path.write_text(re.sub(r"^seed: \d+", f"seed: {seed}", path.read_text("utf-8"), flags=re.M))
