@@ -27,9 +27,10 @@ from fcn.tiles import Forward
 PICTURES = 4
 """Of each size, one after the other."""
 LABELS = Labels(
-    classes=[f"class {number}" for number in range(CLASSES)],
-    colours=[voc.colour(number) for number in range(CLASSES)],
-    channels=3,
+    "random",
+    tuple(f"class {number}" for number in range(CLASSES)),
+    tuple(voc.colour(number) for number in range(CLASSES)),
+    3,
 )
 
 

@@ -24,10 +24,13 @@ from bench.predict_side import picture
 from fcn import tiles
 
 CHILD = """
-import resource, sys
+import sys
+from pathlib import Path
 from fcn.__main__ import main
 code = main(sys.argv[1:])
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+# Not getrusage, which counts what the parent held before the exec.
+status = dict(line.split(":") for line in Path("/proc/self/status").read_text().splitlines())
+print(int(status["VmHWM"].split()[0]) * 1024)
 sys.exit(code)
 """
 

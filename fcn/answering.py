@@ -4,6 +4,7 @@ A picture goes through the network as it is. The networks take any height and wi
 stretched or filled up, and the mask is the one that `evaluate` would measure.
 """
 
+import math
 from argparse import ArgumentParser, Namespace
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -17,8 +18,8 @@ from fcn import backend, door, photos, refine, settings, tiles, trained
 from fcn.pictures import file_name
 from fcn.records import Labels
 
-TILE = 768
-"""Side of the default tile in pixels: what VGG-16 as published needs for it stays below 2 GiB."""
+TILE = 1024
+"""Side of the default tile in pixels: VGG-16 with fc6 and fc7 of 1,024 needs 2 GiB for it."""
 BATCH = 8
 SOME_LEFT_OUT = 3
 """Exit code when at least one thing was made and at least one was not."""
@@ -33,6 +34,8 @@ class Opened:
     facts: dict[str, str]
     refine: bool = False
     """Whether masks' edges shall follow the picture's (`fcn.refine`)."""
+    scale: float = 1.0
+    """Of a picture's sides, what the network makes of them first."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +105,7 @@ def opened(chosen: Namespace) -> Iterator[Opened]:
         engine = engines.load(chosen.engine or engines.FASTEST[common.backend], found.path)
         labels = found.named(engine.channels, engine.classes)
         facts = found.facts | ({"Refined": "guided filter"} if chosen.refine else {})
-        yield Opened(engine, labels, facts, chosen.refine)
+        yield Opened(engine, labels, facts, chosen.refine, engine.scale)
 
 
 def answers(
@@ -140,7 +143,7 @@ def _answered(
     images, known = np.stack([image for _, image in group]), surely or model.refine
     if images[0, ..., 0].size > tile**2:  # then it is alone
         classes = len(model.labels.classes) if known else 0
-        mask, probabilities = _in_tiles(model.network, images[0], tile, classes)
+        mask, probabilities = _in_tiles(model.network, images[0], tile, model.scale, classes)
         yield _settled(model, Answer(group[0][0], images[0], mask, probabilities), surely)
         return
     for (name, image), scores in zip(group, model.network(images), strict=True):
@@ -161,28 +164,42 @@ def _settled(model: Opened, answer: Answer, surely: bool) -> Answer:
     )
 
 
-def masks(network: tiles.Forward, images: np.ndarray, tile: int) -> np.ndarray:
+def masks(network: tiles.Forward, images: np.ndarray, tile: int, scale: float = 1.0) -> np.ndarray:
     """Return masks uint8 B H W of images B H W C, in tiles if one has more pixels than a tile."""
     if images[0, ..., 0].size <= tile**2:
         return network(images).argmax(axis=-1).astype(np.uint8)
-    return np.stack([_in_tiles(network, image, tile)[0] for image in images])
+    return np.stack([_in_tiles(network, image, tile, scale)[0] for image in images])
 
 
 def _in_tiles(
-    network: tiles.Forward, image: np.ndarray, tile: int, classes: int = 0
+    network: tiles.Forward, image: np.ndarray, tile: int, scale: float, classes: int = 0
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Return mask and probabilities of so many classes; 0: the mask alone.
 
     The logits of the whole picture are never in memory.
     """
-    shape = image.shape[:2]
-    mask = np.zeros(shape, np.uint8)
-    known = np.zeros((*shape, classes), np.float16) if classes else None
-    for rows, columns, logits in tiles.forward(network, image, tile):
-        mask[rows, columns] = logits.argmax(axis=-1)
-        if known is not None:
-            known[rows, columns] = softmax(logits)
+    height, width = image.shape[:2]
+    mask = np.zeros((height, width), np.uint8)
+    known = np.zeros((height, width, classes), np.float16) if classes else None
+    for top, bottom, upper, lower in spans(height, tile, scale):
+        for left, right, west, east in spans(width, tile, scale):
+            logits = network(image[None, top:bottom, left:right])[0]
+            part = logits[upper - top : lower - top, west - left : east - left]
+            mask[upper:lower, west:east] = part.argmax(axis=-1)
+            if known is not None:
+                known[upper:lower, west:east] = softmax(part)
     return mask, known
+
+
+def spans(length: int, tile: int, scale: float) -> list[tiles.Span]:
+    """Return the tiles along one axis of a picture, laid out in the pixels that the network sees.
+
+    A network that sees pictures at half their size needs twice the margin around a tile; one that
+    sees them at a quarter needs tiles that are larger than `tile`.
+    """
+    seen = max(tiles.LEAST, int(tile * scale) // tiles.STRIDE * tiles.STRIDE)
+    found = tiles.spans(math.ceil(length * scale), seen)
+    return [tiles.Span(*(min(round(edge / scale), length) for edge in span)) for span in found]
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:

@@ -38,8 +38,8 @@ SHARE = 0.01
 CHANGE_NO_RESULT = {"checkpoints", "intervals", "mirror", "workers"}
 """Of `Common`; a training goes on when one of these is changed."""
 BESIDE = (
-    *("checkpoints", "consistency", "device", "door", "files", "progress"),
-    *("schema", "settings", "text", "tracking"),
+    *("backlog", "checkpoints", "consistency", "device", "door", "files", "logged_model"),
+    *("progress", "schema", "settings", "text", "tracking"),
 )
 """Modules that no number of a training goes through; they may change while it stands still."""
 

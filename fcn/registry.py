@@ -88,10 +88,27 @@ def register_best(mlflow: Any, client: Any, table: str) -> str | None:
     for version in known:
         if version.tags.get("model.md5") == digest:
             return str(version.version)
-    (logged,) = client.get_run(best.info.run_id).outputs.model_outputs
+    logged = _whole(client, best.info.run_id)
     tags = {"model.md5": digest, "fcn.key": best.data.tags["fcn.key"]}
     made = mlflow.register_model(f"models:/{logged.model_id}", name, tags=tags)
     return str(made.version)
+
+
+def _whole(client: Any, run: str) -> Any:
+    """Return the newest model of a run that MLflow has all of.
+
+    Raises:
+        ValueError: it has none.
+    """
+    outputs = client.get_run(run).outputs.model_outputs
+    models = [client.get_logged_model(output.model_id) for output in outputs]
+    whole = [model for model in models if str(model.status) == "READY"]
+    if not whole:
+        raise ValueError(
+            f"MLflow holds no whole model of its run {run}, though it was told of one; look at its "
+            "artifacts, or train again: dvc repro --force --single-item train@KEY"
+        )
+    return max(whole, key=lambda model: model.creation_timestamp)
 
 
 def _training_of(client: Any, table: str, key: str) -> Any:

@@ -89,12 +89,18 @@ class Run:
 
     def end(self, status: str) -> None:
         """End the run in any case: MLflow would take the next one of this process for its child."""
+        if self._mlflow is None:
+            return
         identity = self.id
-        self.tell(lambda mlflow: mlflow.MlflowClient().set_terminated(identity, status))
-        self._backlog.end()
-        # Closes MLflow's own books of this process; that it tells the store again is no news.
-        with backlog.impatient(), suppress(*backlog.failures(self._mlflow)):
-            self._mlflow.end_run(status)
+        try:
+            self.tell(lambda mlflow: mlflow.MlflowClient().set_terminated(identity, status))
+            # Who waits for an error or pressed Ctrl-C does not wait for a store.
+            self._backlog.end(backlog.PATIENCE_SECONDS if status == "FINISHED" else 0.0)
+        finally:
+            # Closes MLflow's own books of this process; that it tells the store again is no news.
+            quiet = backlog.impatient(MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT="true")
+            with quiet, suppress(*backlog.failures(self._mlflow)):
+                self._mlflow.end_run(status)
 
     def metrics(self, values: Mapping[str, float | None], step: int | None = None) -> None:
         """Log numbers; None (an absent class) is left out, and so is a step told before a kill."""
@@ -131,14 +137,19 @@ class Run:
 
     def model(self, path: Path, channels: int, backend: str) -> None:
         """Log a saved model with signature and requirements, and its file's MD5 as DVC knows it."""
+        identity = self.id
 
-        def tell(mlflow: Any) -> None:
-            if mlflow.active_run().data.tags.get("model.md5") == md5(path):
-                return  # told before this training was killed, between here and its end
-            logged_model.log(mlflow, path, channels, backend)
-            mlflow.set_tag("model.md5", md5(path))
+        def known(mlflow: Any) -> bool:
+            tags = mlflow.MlflowClient().get_run(identity).data.tags
+            return bool(tags.get("model.md5") == md5(path))
 
-        self.tell(tell)
+        def log(mlflow: Any) -> None:
+            if not known(mlflow):  # else told before a kill, between here and the training's end
+                logged_model.log(mlflow, path, channels, backend)
+
+        # Two calls: where only the second fails, the model is not logged once more.
+        self.tell(log)
+        self.tell(lambda mlflow: mlflow.set_tag("model.md5", md5(path)))
 
 
 @contextmanager

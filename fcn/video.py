@@ -223,7 +223,7 @@ def main(arguments: Sequence[str]) -> int:
         write(
             chosen.film,
             chosen.out,
-            lambda images: answering.masks(run, images, chosen.tile),
+            lambda images: answering.masks(run, images, chosen.tile, run.scale),
             found.named(run.channels, run.classes),
             found.facts,
         )

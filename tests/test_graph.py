@@ -23,6 +23,7 @@ CANNOT_CHANGE_RESULTS = {
     "fcn/device.py": "who trains when; no result goes through it",
     "fcn/door.py": "arguments, messages and progress; no result goes through it",
     "fcn/files.py": "how files come into place whole, not what is in them",
+    "fcn/logged_model.py": "packs a trained model for MLflow; nothing reads it back",
     "fcn/progress.py": "says how far a training is",
     "fcn/schema/backbone.py": "types of values that DVC tracks one by one under `params`",
     "fcn/schema/common.py": "the same; a test holds the defaults",

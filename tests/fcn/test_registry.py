@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from mlflow.entities import LoggedModelOutput, LoggedModelStatus
 
 from fcn import models, registry, tracking
 from fcn.schema.network import Network
@@ -30,7 +31,9 @@ class Project:
     folder: Path
     mlflow: Any
 
-    def child(self, parent: str, key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def child(
+        self, parent: str, key: str, monkeypatch: pytest.MonkeyPatch, *, broken: bool = False
+    ) -> None:
         """Train `key` as a stage of the pipeline run `parent` would."""
         with monkeypatch.context() as patch:
             patch.setenv(tracking.PARENTS, parent)
@@ -38,7 +41,18 @@ class Project:
             with tracking.run("train", key, "digits", {}) as run:
                 run.metrics({"val_mean_iou": SCORES[key] / 2}, step=1)
                 run.metrics({"val_mean_iou": SCORES[key]}, step=2)
+                if broken:
+                    self.leave_half_a_model(run.id or "")
                 run.model(self.folder / "data" / "models" / f"{key}.keras", 1, "tensorflow")
+
+    def leave_half_a_model(self, run: str) -> None:
+        """What MLflow keeps of an upload that broke off."""
+        client = self.mlflow.MlflowClient()
+        half = client.create_logged_model(
+            tracking.experiment(self.mlflow, "digits"), name="model", source_run_id=run
+        )
+        client.log_outputs(run, [LoggedModelOutput(half.model_id, 0)])
+        client.finalize_logged_model(half.model_id, LoggedModelStatus.FAILED)
 
     def runs(self, query: str = "") -> list[Any]:
         """The digits' runs, the oldest first."""
@@ -148,7 +162,7 @@ def test_a_failed_pipeline_marks_its_parent_and_registers_nothing(
 
     def failing() -> None:
         with registry.pipeline(["digits"]) as env:
-            project.child(env[tracking.PARENTS], "digits-fcn32s", monkeypatch)
+            project.child(env[tracking.PARENTS], "digits-fcn32s", monkeypatch, broken=True)
             raise InterruptedError
 
     before = len(project.versions())

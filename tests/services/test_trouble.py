@@ -1,35 +1,41 @@
 """A network that breaks off, a full disk and a read-only one, under the flow."""
 
+import re
 import shutil
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
 
 import pytest
 
 from tests.fcn.test_door import can_mount, mount
-from tests.publisher import publisher, status
+from tests.publisher import Publisher, publisher, status
 from tests.services.conftest import KEY, Served, shrunk
 
 pytestmark = pytest.mark.services
 NAME = "digits.csv.gz"
 
 
-def publish_at(served: Served, url: str) -> None:
-    """From now on the data set is published there, and nothing of it is here."""
+@contextmanager
+def published(served: Served) -> Iterator[Publisher]:
+    """The data set is on a server of this machine meanwhile, and nothing of it is here."""
     path = served.project.root / "fcn/datasets/digits.py"
-    lines = path.read_text("utf-8").splitlines(keepends=True)
-    (number,) = (number for number, line in enumerate(lines) if "url=" in line)
-    lines[number] = f'            url="{url}/{NAME}",\n'
-    path.write_text("".join(lines), "utf-8")
-    shutil.rmtree(served.project.root / "data/raw/digits", ignore_errors=True)
+    before = path.read_text("utf-8")
+    with publisher() as one:
+        one.files[NAME] = resources.files("sklearn.datasets.data").joinpath(NAME).read_bytes()
+        path.write_text(re.sub(r'url=".*"', f'url="{one.url}/{NAME}"', before), "utf-8")
+        shutil.rmtree(served.project.root / "data/raw/digits", ignore_errors=True)
+        try:
+            yield one
+        finally:
+            path.write_text(before, "utf-8")
 
 
 @pytest.mark.soak
 def test_a_network_that_breaks_off_is_tried_again(served: Served) -> None:
-    with publisher() as one:
-        one.files[NAME] = resources.files("sklearn.datasets.data").joinpath(NAME).read_bytes()
-        publish_at(served, one.url)
+    with published(served) as one:
         one.next = [status(503)] * 4  # one more than the stage itself has patience for
         done = served.ended(served.run(targets=["download"]))
         assert done.state_name == "Completed", done.state
@@ -37,8 +43,7 @@ def test_a_network_that_breaks_off_is_tried_again(served: Served) -> None:
 
 
 def test_a_publisher_that_refuses_is_asked_once_and_quoted(served: Served) -> None:
-    with publisher() as one:
-        publish_at(served, one.url)
+    with published(served) as one:
         one.next = [status(404), status(500)]
         refused = served.ended(served.run(targets=["download"]))
         assert refused.state_name == "Failed"
