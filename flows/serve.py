@@ -54,7 +54,11 @@ class Serving:
         if len(self._starts) == STARTS:
             raise ValueError(f"{self.server.name} ended {STARTS} times{self._last_words()}")
         self._starts.append(time.monotonic())
-        self.server.prepare()
+        self.end()
+        try:
+            self.server.prepare()
+        except ConnectionError:  # what it needs has just ended, and is started again before it
+            return
         with self._log.open("ab") as log:
             self._process = tether.start(
                 [sys.executable, "-P", "-m", *self.server.command],
@@ -64,24 +68,32 @@ class Serving:
                 stderr=subprocess.STDOUT,
             )
 
-    def wait(self) -> None:
+    def wait(self) -> bool:
+        """Wait until it is ready; return whether it is, or has ended or taken too long."""
+        deadline = time.monotonic() + READY_SECONDS
+        while not self.server.ready():
+            if self.ended or time.monotonic() > deadline:
+                self.end()
+                return False
+            time.sleep(0.2)
+        return True
+
+    def require_ready(self) -> None:
         """Wait until it is ready.
 
         Raises:
             ValueError: it ended, or was not ready in READY_SECONDS.
         """
-        deadline = time.monotonic() + READY_SECONDS
-        while not self.server.ready():
-            if self.ended or time.monotonic() > deadline:
-                self.end()
-                raise ValueError(f"{self.server.name} did not start{self._last_words()}")
-            time.sleep(0.2)
+        if not self.wait():
+            raise ValueError(f"{self.server.name} did not start{self._last_words()}")
 
     def end(self) -> None:
         """End it with all that it started, within tether.GRACE seconds."""
         if self._process is not None:
-            self._process.terminate()
-            self._process.wait()
+            with self._process:  # closes its pipe, in the end: that would kill it at once
+                self._process.terminate()
+                self._process.wait()
+            self._process = None
 
     def _last_words(self) -> str:
         return f"; the end of {self._log}:\n{self._log.read_text(errors='replace')[-2000:]}"
@@ -139,9 +151,9 @@ def serve(address: servers.Address) -> None:
         for serving in two:
             serving.start()
         for serving in two:
-            serving.wait()
+            serving.require_ready()
         worker.start()
-        worker.wait()
+        worker.require_ready()
         if new:
             print(f"Password  {password} of the user {servers.USER}, told this once")
         print(f"Prefect   {address.prefect}    export PREFECT_API_URL={address.prefect}/api")
@@ -153,7 +165,8 @@ def serve(address: servers.Address) -> None:
                 if serving.ended:
                     print(f"{serving.server.name} ended by itself; starting it again", flush=True)
                     serving.start()
-                    serving.wait()
+                    if not serving.wait():
+                        break  # from the first on: what follows may need it
             time.sleep(0.5)
 
 

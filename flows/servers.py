@@ -72,7 +72,7 @@ class Server:
     ready: Callable[[], object]
     """What it says once it does its work; before that, nothing."""
     prepare: Callable[[], object] = lambda: None
-    """What must be done before each start."""
+    """What must be done before each start. ConnectionError: not now."""
 
 
 def all_three(address: Address, password: str | None) -> tuple[Server, Server, Server]:
@@ -159,9 +159,14 @@ def worker(address: Address, password: str | None) -> Server:
         return bool(pool) and json.loads(pool)["status"] == "READY"
 
     def prepare() -> None:
+        import httpx
+
         from flows import resume  # importing Prefect takes seconds: `--stop` does not wait for it
 
-        resume.interrupted(api, POOL, auth or None)
+        try:
+            resume.interrupted(api, POOL, auth or None)
+        except httpx.HTTPError as error:
+            raise ConnectionError(f"{api}: {error}") from error
 
     return Server("worker", start, env, ready, prepare)
 

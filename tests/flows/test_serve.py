@@ -3,12 +3,14 @@
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from flows import servers
+from flows import running, serve, servers
 
 ROOT = Path(__file__).parents[2]
 
@@ -79,3 +81,42 @@ def test_only_this_machine_needs_no_password(host: str, loopback: bool) -> None:
     if not loopback:
         with pytest.raises(AssertionError, match="password"):
             servers.all_three(address, None)
+
+
+@pytest.fixture
+def serving(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., serve.Serving]:
+    """What serves a program of the test's own."""
+    monkeypatch.setattr(running, "FOLDER", tmp_path)
+
+    def make(command: list[str], **given: Any) -> serve.Serving:
+        server = servers.Server("Toy", command, {}, lambda: False)
+        return serve.Serving(replace(server, **given))
+
+    return make
+
+
+def test_what_ends_while_it_starts_is_started_again_but_not_for_ever(
+    serving: Callable[..., serve.Serving],
+) -> None:
+    one = serving(["no_such_module"])
+    one.start()
+    with pytest.raises(ValueError, match=r"(?s)Toy did not start; the end of .*no_such_module"):
+        one.require_ready()
+    for _ in range(serve.STARTS - 1):
+        assert one.ended
+        one.start()
+        assert not one.wait()
+    with pytest.raises(ValueError, match=f"Toy ended {serve.STARTS} times"):
+        one.start()
+
+
+def test_what_needs_a_server_that_is_away_waits_for_its_turn(
+    serving: Callable[..., serve.Serving],
+) -> None:
+    def away() -> None:
+        servers.worker(servers.Address("127.0.0.1", free_port(), 1), None).prepare()
+
+    one = serving(["http.server", str(free_port())], prepare=away)
+    one.start()
+    assert one.ended
+    assert not one.wait()
