@@ -5,7 +5,7 @@ Run:
 
 `python -m fcn predict` twice on the same picture with FCN-8s on VGG-16 (fc6 and fc7 of 1,024, 21
 classes, random weights: the worst case, since all classes are nearly equal). In one piece it takes
-12 GB. At most 2 GiB in tiles, and at least 99.9 % of the pixels the same farther than `--border`
+10 GB. At most 2 GiB in tiles, and at least 99.9 % of the pixels the same farther than `--border`
 from the picture's border.
 """
 
