@@ -20,9 +20,10 @@ from PIL import Image
 from bench.predict import size
 from bench.predict_keras import network
 from bench.predict_side import CLASSES, picture
-from fcn import answering, predict, voc
-from fcn.records import Labels
-from fcn.tiles import Forward
+from fcn.datasets.shared import voc
+from fcn.inference.tiles import Forward
+from fcn.prediction import answering, predict
+from fcn.records.record import Labels
 
 PICTURES = 4
 """Of each size, one after the other."""
@@ -86,7 +87,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=9)
     chosen = parser.parse_args()
     model = network()
-    from fcn import engines
+    from fcn.serving import engines
 
     engine = engines.of("tensorflow", model)
     with tempfile.TemporaryDirectory() as name:

@@ -13,23 +13,26 @@ import tempfile
 import time
 from pathlib import Path
 
-from fcn import backend, checkpoints, settings
-from fcn.records import Records
+from fcn.network import backend
+from fcn.records.record import Records
+from fcn.settings import reader
+from fcn.training import checkpoints
 
 
 def main(key: str, epochs: int) -> None:
     """Train, and print how long that took and how much of it was saving."""
-    loaded = settings.load(key)
-    wanted = settings.entry(loaded.table.models, key, "models")
+    loaded = reader.load(key)
+    wanted = reader.entry(loaded.table.models, key, "models")
     backend.use(loaded.common)
-    from fcn import inputs, losses, models, training, weights
+    from fcn.network import models, transfer
+    from fcn.training import inputs, loop, losses
 
     split = Records(Path("data/records") / wanted.dataset, "train")
     learned = wanted.training.model_copy(update={"epochs": epochs})
     source = inputs.FromRecords(inputs.kept(split))
     shape, names = loaded.table.network(key), split.labels
     model = models.network(wanted.head, wanted.backbone, shape, names.channels, len(names.classes))
-    weights.transplant(models.load(Path(f"data/models/{wanted.start}.keras")), model)
+    transfer.transplant(models.load(Path(f"data/models/{wanted.start}.keras")), model)
     saved: list[float] = []
 
     class Timed(checkpoints.Place):
@@ -41,7 +44,7 @@ def main(key: str, epochs: int) -> None:
     with tempfile.TemporaryDirectory(dir="data", prefix=".bench") as folder:
         place = Timed(key, "0" * 64, loaded.common.checkpoints, Path(folder))
         began = time.perf_counter()
-        training.fit(
+        loop.fit(
             model,
             losses.pixel_cross_entropy,
             inputs.batches(source, learned, loaded.common.seed),

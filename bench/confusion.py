@@ -16,9 +16,9 @@ import cv2
 import numpy as np
 from sklearn.metrics import confusion_matrix as theirs
 
-from fcn.dataset import IGNORE
-from fcn.intervals import resampled_mean_iou
-from fcn.metrics import confusion_matrix as ours
+from fcn.datasets.shared.dataset import IGNORE
+from fcn.scores.intervals import resampled_mean_iou
+from fcn.scores.metrics import confusion_matrix as ours
 
 IMAGES, HEIGHT, WIDTH, CLASSES = 233, 360, 480, 11
 TURNS = 5

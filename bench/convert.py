@@ -21,8 +21,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from fcn import archives, catalogue, fetch, records, settings
-from fcn.dataset import Pair
+from fcn.datasets.shared import catalogue
+from fcn.datasets.shared.dataset import Pair
+from fcn.download import archives, fetch
+from fcn.records import record
+from fcn.settings import reader
 from stages.convert import convert
 
 
@@ -54,8 +57,8 @@ def write_raw(splits: Iterable[Sequence[Pair]], path: Path) -> float:
 
 def measure(key: str, raw: Path, scratch: Path) -> None:
     """Convert both ways below `scratch`; print seconds, bytes and their ratio."""
-    data = settings.entry(settings.load(key).table.datasets, key, "datasets")
-    seed, asked = settings.load(key).common.seed, data.convert
+    data = reader.entry(reader.load(key).table.datasets, key, "datasets")
+    seed, asked = reader.load(key).common.seed, data.convert
     dataset = catalogue.load(data.module, asked)
     ours, theirs = scratch / "records", scratch / "raw.tfrecord"
     began = time.perf_counter()
@@ -78,8 +81,8 @@ def measure(key: str, raw: Path, scratch: Path) -> None:
 def stored(folder: Path) -> tuple[int, int]:
     """Return the bytes of all encoded images and of all encoded labels in a folder of records."""
     images = labels = 0
-    for split in set(records.read_index(folder)["split"].to_pylist()):
-        source = records.Records(folder, split)
+    for split in set(record.read_index(folder)["split"].to_pylist()):
+        source = record.Records(folder, split)
         for number in range(len(source)):
             example = source.example(number)
             images, labels = images + len(example.image), labels + len(example.label)

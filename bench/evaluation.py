@@ -4,7 +4,7 @@ Run:
     python -m bench.evaluation [--images 16] [--batch 4] [--turns 7] [--backend tensorflow]
 
 FCN-8s on VGG-16 (fc6 and fc7 of 1,024), untrained, on images of CamVid's size with 11 classes and
-void. Measuring reads records and counts everything that `fcn.tallies` keeps; the forward pass is
+void. Measuring reads records and counts everything that `fcn.scores.per_image` keeps; the forward pass is
 `predict_on_batch` on images that lie in memory. Both in turns, in this process.
 """
 
@@ -19,10 +19,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from fcn import backend, catalogue, counting, policies, settings, shards
-from fcn.dataset import IGNORE, Pair
-from fcn.records import Records
-from fcn.schema.network import Network
+from fcn.datasets.shared import catalogue
+from fcn.datasets.shared.dataset import IGNORE, Pair
+from fcn.network import backend
+from fcn.records import shards
+from fcn.records.record import Records
+from fcn.scores import averaging, counting
+from fcn.settings import reader
+from fcn.settings.network import Network
 
 HEIGHT, WIDTH, CLASSES, FC = 360, 480, 11, 1024
 VGG = Network(width=1.0, fc6_kernel=7, dropout=0.5, mean=114.0, scale=1.0)
@@ -58,10 +62,11 @@ def seconds(run: Callable[[], None]) -> float:
 
 def main(images: int, batch: int, turns: int, name: str) -> None:
     """Print both rates and, last, measuring / forward pass."""
-    common = settings.load("digits").common
+    common = reader.load("digits").common
     backend.use(common.model_copy(update={"backend": name}))
-    from fcn import evaluation, models
     from fcn.backbones import vgg16
+    from fcn.inference import forward as evaluation
+    from fcn.network import models
 
     vgg16.FC = FC
     model = models.network("fcn8s", "vgg16", VGG, 3, CLASSES)
@@ -74,7 +79,7 @@ def main(images: int, batch: int, turns: int, name: str) -> None:
                 model.predict_on_batch(stacked[start : start + batch])
 
         def measure() -> None:
-            said = evaluation.predict_surely(model, split, batch, policies.LIKELY)
+            said = evaluation.predict_surely(model, split, batch, averaging.LIKELY)
             for example, one in said:
                 counting.count(example.label, one.mask, one.confidence, one.likely, CLASSES)
 

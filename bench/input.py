@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.alternate import Side, compare
-from fcn import settings
-from fcn.records import Records
+from fcn.records.record import Records
+from fcn.settings import reader
 
 OTHERS = {"DataLoader": "torch", "tf.data": "tensorflow"}
 """Name: the module that has to be installed."""
@@ -29,11 +29,12 @@ def waiting(key: str, records: Path, epochs: int) -> float:
 
     From the second request on: the first step compiles.
     """
-    loaded = settings.load(key)
-    from fcn import backend
+    loaded = reader.load(key)
+    from fcn.network import backend
 
     backend.use(loaded.common)
-    from fcn import inputs, losses, models, training
+    from fcn.network import models
+    from fcn.training import inputs, loop, losses
 
     model, examples = loaded.table.models[key], Records(records, "train")
     shape, labels = loaded.table.network(key), examples.labels
@@ -57,7 +58,7 @@ def waiting(key: str, records: Path, epochs: int) -> float:
             yield batch
 
     inputs.stream = timed
-    training.fit(
+    loop.fit(
         network,
         losses.pixel_cross_entropy,
         inputs.batches(source, wanted, seed=1),
@@ -79,7 +80,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=5, help="in one run")
     parser.add_argument("--pairs", type=int, default=7)
     options = parser.parse_args()
-    model = settings.load(options.key).table.models[options.key]
+    model = reader.load(options.key).table.models[options.key]
     records = options.records or Path("data/records", model.dataset)
     Records(records, "train")  # says before anything starts what is missing
     shared = {"key": options.key, "records": str(records), "epochs": options.epochs}

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 
 from bench.alternate import Work
-from fcn import settings
-from fcn.records import Records
-from fcn.schema.training import Training
+from fcn.records.record import Records
+from fcn.settings import reader
+from fcn.settings.training import Training
 
 
 def ours(folder: Path, training: Training) -> Iterator[Any]:
     """Yield our batches of all epochs."""
-    from fcn import inputs
+    from fcn.training import inputs
 
     examples = Records(folder, "train")
     source = inputs.FromRecords(inputs.kept(examples))
@@ -57,7 +57,7 @@ def data_loader(folder: Path, training: Training, workers: int = 2) -> Iterator[
     from PIL import Image
     from torch.utils.data import DataLoader, Dataset
 
-    from fcn.inputs import shifted
+    from fcn.training.inputs import shifted
 
     class Canvases(Dataset):
         def __init__(self) -> None:
@@ -99,7 +99,7 @@ SIDES: dict[str, Callable[..., Iterator[Any]]] = {
 
 def work(side: str, key: str, records: str, epochs: int) -> Work:
     """Return one side's way from the files to the last batch."""
-    training = settings.load(key).table.models[key].training.model_copy(update={"epochs": epochs})
+    training = reader.load(key).table.models[key].training.model_copy(update={"epochs": epochs})
     images = len(Records(Path(records), "train")) // training.batch * training.batch * epochs
 
     def run() -> None:

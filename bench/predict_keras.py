@@ -6,7 +6,8 @@ from bench.alternate import Work
 from bench.predict_side import CLASSES, FC, kernel
 from bench.predict_side import work as answered
 from bench.step_keras import VGG
-from fcn import backend, settings
+from fcn.network import backend
+from fcn.settings import reader
 
 ENGINES = {("tensorflow", "bfloat16"): "tensorflow-bfloat16"}
 """By side and precision, where the engine's name is not the side's."""
@@ -14,10 +15,10 @@ ENGINES = {("tensorflow", "bfloat16"): "tensorflow-bfloat16"}
 
 def network(precision: str = "float32") -> Any:
     """Return FCN-8s on VGG-16, a Keras model on TensorFlow, with the weights of all sides."""
-    common = settings.load("digits").common
+    common = reader.load("digits").common
     backend.use(common.model_copy(update={"backend": "tensorflow", "precision": precision}))
-    from fcn import models
     from fcn.backbones import vgg16
+    from fcn.network import models
 
     vgg16.FC = FC
     model = models.network("fcn8s", "vgg16", VGG, 3, CLASSES)
@@ -32,7 +33,7 @@ def work(name: str, shape: list[int], precision: str, whole: bool) -> Work:
     """Return one answer of the engine `name`."""
     half = name == "keras" and precision == "bfloat16"
     model = network("mixed_bfloat16" if half else "float32")
-    from fcn import engines
+    from fcn.serving import engines
 
     engine = engines.of(ENGINES.get((name, precision), name), model)
     return answered(engine, shape, whole, compared=True)

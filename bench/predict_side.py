@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from bench.alternate import Work
-from fcn import voc
+from fcn.datasets.shared import voc
 
 CLASSES, FC = 21, 1024
 PALETTE = [part for number in range(CLASSES) for part in voc.colour(number)]

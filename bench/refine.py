@@ -4,7 +4,7 @@ Run:
     python -m bench.refine digits-fcn8s [--images 200]
 
 Mean IoU of a row's validation images, over all pixels and over those near an edge of the truth,
-with and without `fcn.refine`; the difference with its 95 % interval over images; milliseconds per
+with and without `fcn.inference.refine`; the difference with its 95 % interval over images; milliseconds per
 image.
 The validation split, because whoever switches it on would choose it by what this says.
 """
@@ -16,23 +16,27 @@ from pathlib import Path
 
 import numpy as np
 
-from fcn import answering, backend, boundaries, intervals, metrics, refine, settings, trained
-from fcn.records import Records
+from fcn.inference import refine
+from fcn.network import backend
+from fcn.prediction import answering, trained
+from fcn.records.record import Records
+from fcn.scores import boundaries, intervals, metrics
+from fcn.settings import reader
 
 RESAMPLES = 2000
 
 
 def main(key: str, images: int) -> None:
     """Print both sides by width of the band, then the difference."""
-    loaded = settings.load(key)
-    wanted = settings.entry(loaded.table.models, key, "models")
+    loaded = reader.load(key)
+    wanted = reader.entry(loaded.table.models, key, "models")
     split = Records(Path("data/records") / wanted.dataset, "val")
     classes = len(split.labels.classes)
     found: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {"as it is": [], "refined": []}
     seconds = 0.0
     with trained.find(key, tracked=False) as model:
         backend.use(loaded.common)
-        from fcn import engines
+        from fcn.serving import engines
 
         network = engines.load(engines.FASTEST[loaded.common.backend], model.path)
         for example in islice(split, images):

@@ -2,9 +2,9 @@
 
 from bench.alternate import Work
 from bench.train_step import peak, random_batch
-from fcn import settings
-from fcn.backend import use
-from fcn.schema.network import Network
+from fcn.network.backend import use
+from fcn.settings import reader
+from fcn.settings.network import Network
 
 VGG = Network(width=1.0, fc6_kernel=7, dropout=0.5, mean=114.0, scale=1.0)
 
@@ -13,7 +13,7 @@ def work(
     backend: str, device: str, precision: str, shape: list[int], classes: int, fc: int, steps: int
 ) -> Work:
     """Return `steps` training steps on images B H W 3 of `shape`, warmed up."""
-    loaded = settings.load("digits")
+    loaded = reader.load("digits")
     use(loaded.common.model_copy(update={"backend": backend, "precision": precision}))
     import keras
     from keras import ops
@@ -21,8 +21,9 @@ def work(
     if device == "gpu" and not keras.distribution.list_devices("gpu"):
         raise ValueError(f"{backend} sees no GPU here: nothing to measure")
 
-    from fcn import guard, losses, models, optimizers
     from fcn.backbones import vgg16
+    from fcn.network import models
+    from fcn.training import guard, losses, optimizers
 
     vgg16.FC = fc
     model = models.network("fcn8s", "vgg16", VGG, shape[-1], classes)

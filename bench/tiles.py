@@ -21,7 +21,7 @@ from PIL import Image
 from bench.predict import size
 from bench.predict_keras import network
 from bench.predict_side import picture
-from fcn import tiles
+from fcn.inference import tiles
 
 CHILD = """
 import sys
@@ -54,7 +54,7 @@ def main() -> None:
     chosen = parser.parse_args()
     height, width = chosen.size
     made = network()
-    from fcn import models
+    from fcn.network import models
 
     with tempfile.TemporaryDirectory() as name:
         model, photo = Path(name) / "model.keras", Path(name) / "large.jpg"

@@ -19,10 +19,11 @@ from pathlib import Path
 
 import numpy as np
 
-from fcn import labels, onehot, shards
-from fcn.dataset import Dataset, Lazy, Pair
-from fcn.records import Records, read_index
-from fcn.rules import no_class, no_row
+from fcn.datasets.shared.dataset import Dataset, Lazy, Pair
+from fcn.labels import check
+from fcn.labels.rules import no_class, no_row
+from fcn.records import onehot, shards
+from fcn.records.record import Records, read_index
 
 PIXELS = 40_000
 """Pixels that the loop looks at."""
@@ -87,7 +88,7 @@ def main(folder: Path) -> None:
     index = read_index(folder)
     promised = Counter(index["split"].to_pylist())
     began = time.monotonic()
-    checked = labels.check(folder, promised, severity={}, near=4, worker_count=0)
+    checked = check.check(folder, promised, severity={}, near=4, worker_count=0)
     seconds = time.monotonic() - began
     print(f"{len(index)} examples, all rules and hashes: {seconds:.1f} s, {checked.verdict}")
     classes = len(checked.labels.classes)

@@ -18,16 +18,19 @@ import importlib
 import sys
 from collections.abc import Sequence
 
-from fcn import door
+from fcn.common import messages
 
 COMMANDS = {
-    "predict": ("fcn.predict", "masks, overlays and shares of the classes of any picture"),
-    "sticker": ("fcn.sticker", "one class cut out of pictures, for messengers"),
-    "video": ("fcn.video", "a film with the classes in colour"),
-    "export": ("fcn.export", "the network in other programs' formats, with a model card"),
-    "explain": ("fcn.explain", "where one number of a table comes from"),
-    "tables": ("fcn.index", "the tables there are, and which are stale"),
-    "submit": ("fcn.submission", "the files that a public benchmark's server takes"),
+    "predict": (
+        "fcn.prediction.predict",
+        "masks, overlays and shares of the classes of any picture",
+    ),
+    "sticker": ("fcn.prediction.sticker", "one class cut out of pictures, for messengers"),
+    "video": ("fcn.prediction.video", "a film with the classes in colour"),
+    "export": ("fcn.serving.export", "the network in other programs' formats, with a model card"),
+    "explain": ("fcn.report.explain", "where one number of a table comes from"),
+    "tables": ("fcn.report.index", "the tables there are, and which are stale"),
+    "submit": ("fcn.prediction.submission", "the files that a public benchmark's server takes"),
 }
 """Each command's module and what it makes. The module's `main(arguments)` returns the exit code."""
 
@@ -48,6 +51,6 @@ def main(arguments: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    door.end_with_parent()
-    with door.explaining():
+    messages.end_with_parent()
+    with messages.explaining():
         sys.exit(main(sys.argv[1:]))

@@ -15,7 +15,8 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.runtime import flow_run
 from prefect.utilities.urls import url_for
 
-from fcn import files, lineage, registry
+from fcn.common import files
+from fcn.tracking import lineage, registry
 from flows import dvc, notify, temporary_server
 from flows.promote import promote
 

@@ -29,7 +29,8 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
-from fcn import door, files, settings
+from fcn.common import files, messages
+from fcn.settings import reader
 from flows import temporary_server, tether
 
 ROOT = Path(__file__).parents[1]
@@ -72,7 +73,7 @@ def predict(inbox: str, outbox: str, model: str | None = None) -> State[None]:
         with the pictures back in the inbox.
     """
     into, out = Path(inbox), Path(outbox)
-    used = model or f"models:/fcn-{settings.active(ROOT)[0]}@champion"
+    used = model or f"models:/fcn-{reader.active(ROOT)[0]}@champion"
     total = {"done": 0, "failed": 0}
     try:
         _require_one_disk(into, out)
@@ -252,7 +253,7 @@ def main(arguments: Sequence[str]) -> int:
         temporary_server.start_if_none()
         state = predict(chosen.inbox, chosen.outbox, chosen.model, return_state=True)
     except RuntimeError as error:
-        door.fail(str(error))
+        messages.fail(str(error))
     except KeyboardInterrupt:
         print("cancelled; the next run goes on with what was claimed")
         return 130  # what a shell reports after Ctrl-C

@@ -22,7 +22,9 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
-from fcn import champion, door, files, settings
+from fcn.common import files, messages
+from fcn.settings import reader
+from fcn.tracking import champion
 from flows import dvc, notify, temporary_server, tether
 
 
@@ -52,7 +54,7 @@ def promote(
     """
     log = get_run_logger()
     try:
-        settings.entry(settings.load(table).table.tables, table, "tables")
+        reader.entry(reader.load(table).table.tables, table, "tables")
         if rollback:
             made: champion.Decision | None = champion.rollback(table)
         else:
@@ -86,7 +88,7 @@ def compare(
         ValueError: one of them cannot be measured.
         CompareFailed: the process ended without saying why.
     """
-    dataset = settings.load(table).table.tables[table].dataset
+    dataset = reader.load(table).table.tables[table].dataset
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "evidence.json"
         paths = {
@@ -171,7 +173,7 @@ def main(arguments: Sequence[str]) -> int:
         temporary_server.start_if_none()
         state = promote(**vars(chosen), return_state=True)
     except RuntimeError as error:
-        door.fail(str(error))
+        messages.fail(str(error))
     print(state.message)
     return 0 if state.is_completed() else 1
 

@@ -22,7 +22,8 @@ from prefect.futures import PrefectFuture
 from prefect.runtime import flow_run, task_run
 from prefect.states import Cancelled, Completed, Failed
 
-from fcn import door, settings
+from fcn.common import messages
+from fcn.settings import reader
 from flows import dvc, follow, graph, notify, show, temporary_server, trials, turns
 
 INTERRUPTED = "Interrupted"
@@ -120,16 +121,16 @@ def reproduce(
     states: dict[str, State[None]] = {}
     problem = ""
     try:
-        tables = settings.active()
+        tables = reader.active()
         for table in tables:
-            settings.load(table)  # refused before DVC trips over what is wrong
+            reader.load(table)  # refused before DVC trips over what is wrong
         with ExitStack() as stack:
             stack.enter_context(turns.turn(str(flow_run.name), get_run_logger().info))
             if update:
                 bring_in_news()
             stages = graph.read(targets or ())
             stale = {stage.name for stage in stages} if force else graph.may_run(stages)
-            touched = {settings.table_of(name.partition("@")[2]) for name in stale}
+            touched = {reader.table_of(name.partition("@")[2]) for name in stale}
             names = [stage.name for stage in stages]
             touched_tables = sorted(touched.intersection(tables))
             env = stack.enter_context(follow.following(touched_tables, names, push))
@@ -256,7 +257,7 @@ def main(arguments: Sequence[str]) -> int:
         temporary_server.start_if_none()
         state = reproduce(**vars(chosen), return_state=True)
     except RuntimeError as error:
-        door.fail(str(error))
+        messages.fail(str(error))
     except KeyboardInterrupt:
         print("cancelled; every stage has been ended")
         return 130  # what a shell reports after Ctrl-C

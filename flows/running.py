@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 
-from fcn import files
+from fcn.common import files
 
 FOLDER = Path(__file__).parents[1] / ".serve"
 """Private to the person who serves: databases, logs, a password."""

@@ -19,7 +19,7 @@ from contextlib import ExitStack
 
 import psutil
 
-from fcn import door
+from fcn.common import messages
 from flows import running, servers, tether
 
 READY_SECONDS = 180.0
@@ -208,7 +208,7 @@ def main() -> None:
     except KeyboardInterrupt:
         print("ended all three")
     except ValueError as error:
-        door.fail(str(error))
+        messages.fail(str(error))
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from prefect.artifacts import (
 )
 from prefect.client.schemas.objects import State
 
-from fcn import files
+from fcn.common import files
 from flows import graph
 
 PICTURES = 6

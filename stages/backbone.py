@@ -12,10 +12,16 @@ convolutions; `file` takes those of a file in the raw folder; `scratch` keeps ra
 
 from pathlib import Path
 
-from fcn import backend, catalogue, checkpoints, device, door, files, settings, verdict
-from fcn import records as record
-from fcn.dataset import Crop
-from fcn.schema.backbone import Backbone
+from fcn.common import files, messages
+from fcn.datasets.shared import catalogue
+from fcn.datasets.shared.dataset import Crop
+from fcn.labels import verdict
+from fcn.network import backend
+from fcn.records import record
+from fcn.runtime import devices
+from fcn.settings import reader
+from fcn.settings.backbone import Backbone
+from fcn.training import checkpoints
 
 
 def backbone(
@@ -28,12 +34,15 @@ def backbone(
     no_tracking: bool = False,
 ) -> None:
     """Train, convert and save; the metrics are the classifier's accuracies by split."""
-    loaded = settings.load(key)
-    wanted = settings.entry(loaded.table.backbones, key, "backbones")
+    loaded = reader.load(key)
+    wanted = reader.entry(loaded.table.backbones, key, "backbones")
     fingerprint = verdict.require_valid(valid, records)
-    device.reserve(key)
+    devices.reserve(key)
     backend.use(loaded.common)
-    from fcn import classifier, models, pretrained, tracking
+    from fcn.network import models
+    from fcn.pretrained import start
+    from fcn.tracking import runs
+    from fcn.training import classifier
 
     channels = record.read_labels(records).channels
     network = models.backbone(wanted.module, wanted.network, channels)
@@ -47,7 +56,7 @@ def backbone(
         crops=classifier.fingerprint(crops),
     )
     place = checkpoints.Place(key, determined, loaded.common.checkpoints)
-    with tracking.run("train", key, wanted.table, shown, no_tracking, place.run) as run:
+    with runs.run("train", key, wanted.table, shown, no_tracking, place.run) as run:
         place.run = run.id
         run.data(wanted.dataset, records, fingerprint, "train")
         if wanted.classifier is not None:
@@ -63,15 +72,15 @@ def backbone(
             run.metrics({f"accuracy_{split}": value for split, value in accuracies.items()})
         measured: dict[str, object] = {"weights": wanted.weights, "accuracy": accuracies}
         if wanted.file is not None:
-            layers = pretrained.start(network, wanted, wanted.file, raw, out)
+            layers = start.start(network, wanted, wanted.file, raw, out)
             measured["layers"] = layers
             for fate, names in layers.items():
-                door.say(f"{key}: {fate}: {', '.join(names) or 'none'}")
+                messages.say(f"{key}: {fate}: {', '.join(names) or 'none'}")
         models.save(network, out)
         files.write_json(metrics, measured)
     place.clear()
     for split, value in accuracies.items():
-        door.say(f"{key}: the classifier names {value:.4f} of the {split} objects right")
+        messages.say(f"{key}: the classifier names {value:.4f} of the {split} objects right")
 
 
 def _objects(wanted: Backbone, raw: Path, seed: int) -> dict[str, list[Crop]]:
@@ -85,7 +94,7 @@ def _objects(wanted: Backbone, raw: Path, seed: int) -> dict[str, list[Crop]]:
 
 
 if __name__ == "__main__":
-    door.main(
+    messages.main(
         __doc__,
         backbone,
         key=str,

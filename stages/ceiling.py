@@ -7,14 +7,17 @@ Run:
 
 from pathlib import Path
 
-from fcn import ceiling as measured
-from fcn import door, files, metrics, settings, verdict
+from fcn.common import files, messages
+from fcn.labels import verdict
+from fcn.scores import ceiling as measured
+from fcn.scores import metrics
+from fcn.settings import reader
 
 
 def ceiling(key: str, records: Path, valid: Path, out: Path) -> None:
     """Write the mean IoU of the masks against themselves through each stride."""
-    loaded = settings.load(key)
-    wanted = settings.entry(loaded.table.datasets, key, "datasets").ceiling
+    loaded = reader.load(key)
+    wanted = reader.entry(loaded.table.datasets, key, "datasets").ceiling
     verdict.require_valid(valid, records)
     matrices = measured.of_split(
         records, wanted.split, wanted.strides, wanted.method, loaded.common.workers
@@ -22,8 +25,8 @@ def ceiling(key: str, records: Path, valid: Path, out: Path) -> None:
     values = {str(stride): metrics.scores(n)["mean_iou"] for stride, n in matrices.items()}
     content = {"split": wanted.split, "method": wanted.method, "mean_iou": values}
     files.write_json(out, content)
-    door.say(f"{key}: ceilings {', '.join(f'{s}: {v:.3f}' for s, v in values.items())}")
+    messages.say(f"{key}: ceilings {', '.join(f'{s}: {v:.3f}' for s, v in values.items())}")
 
 
 if __name__ == "__main__":
-    door.main(__doc__, ceiling, key=str, records=Path, valid=Path, out=Path)
+    messages.main(__doc__, ceiling, key=str, records=Path, valid=Path, out=Path)

@@ -14,8 +14,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from fcn import backend, door, files, intervals, metrics, settings, tallies, verdict
-from fcn.records import Records
+from fcn.common import files, messages
+from fcn.labels import verdict
+from fcn.network import backend
+from fcn.records.record import Records
+from fcn.scores import intervals, metrics, per_image
+from fcn.settings import reader
 
 SPLIT = "val"
 
@@ -24,15 +28,16 @@ def compare(
     key: str, records: Path, valid: Path, champion: Path, candidate: Path, out: Path
 ) -> None:
     """Write both mean IoU and the paired bootstrap interval of their difference."""
-    loaded = settings.load(key)
-    wanted = settings.entry(loaded.table.tables, key, "tables")
+    loaded = reader.load(key)
+    wanted = reader.entry(loaded.table.tables, key, "tables")
     fingerprint = verdict.require_valid(valid, records)
     split, drawing = Records(records, SPLIT), loaded.common.intervals
     names = split.labels
     expected = (names.channels, len(names.classes))
-    units = tallies.units([tuple(row["group"]) for row in split.rows])
+    units = per_image.units([tuple(row["group"]) for row in split.rows])
     backend.use(loaded.common)
-    from fcn import evaluation, models
+    from fcn.inference import forward
+    from fcn.network import models
 
     scores, drawn = {}, {}
     for role, path in (("champion", champion), ("candidate", candidate)):
@@ -44,7 +49,7 @@ def compare(
                     "it has {} channels and tells {} classes apart, ".format(*known)
                     + "but the records have {} channels and {} classes".format(*expected)
                 )
-        matrices = evaluation.count(network, split, wanted.evaluation.batch, expected[1])
+        matrices = forward.count(network, split, wanted.evaluation.batch, expected[1])
         scores[role] = metrics.mean_iou(matrices.sum(axis=0))
         # The same seed and units draw the same images for both.
         drawn[role] = intervals.resampled_mean_iou(
@@ -64,7 +69,7 @@ def compare(
         "seed": loaded.common.seed,
     }
     files.write_json(out, evidence)
-    door.say(
+    messages.say(
         f"{key}: mean IoU {scores['candidate']:.4f} against {scores['champion']:.4f}, difference "
         f"{evidence['difference']:+.4f} [{spread.low:+.4f}, {spread.high:+.4f}]"
     )
@@ -83,7 +88,7 @@ def _named(role: str) -> Iterator[None]:
 
 
 if __name__ == "__main__":
-    door.main(
+    messages.main(
         __doc__,
         compare,
         key=str,

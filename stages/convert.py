@@ -6,14 +6,18 @@ Run:
 
 from pathlib import Path
 
-from fcn import archives, catalogue, door, files, settings, shards
-from fcn.dataset import Dataset
+from fcn.common import files, messages
+from fcn.datasets.shared import catalogue
+from fcn.datasets.shared.dataset import Dataset
+from fcn.download import archives
+from fcn.records import shards
+from fcn.settings import reader
 
 
 def convert(key: str, raw: Path, out: Path) -> None:
     """Write the records, the index and the labels of all splits."""
-    loaded = settings.load(key)
-    data = settings.entry(loaded.table.datasets, key, "datasets")
+    loaded = reader.load(key)
+    data = reader.entry(loaded.table.datasets, key, "datasets")
     asked = data.convert
     dataset = catalogue.load(data.module, asked)
     with archives.laid_out(raw, dataset.archives, beside=out) as root:
@@ -28,7 +32,7 @@ def convert(key: str, raw: Path, out: Path) -> None:
                 folder, dataset, pairs, asked.shards, asked.encoding, loaded.common.workers
             )
     counts = ", ".join(f"{len(found)} {split}" for split, found in pairs.items())
-    door.say(f"{key}: {counts} examples in {asked.shards} files per split")
+    messages.say(f"{key}: {counts} examples in {asked.shards} files per split")
 
 
 def promised(dataset: Dataset, split: str, count: int, found: int) -> None:
@@ -41,4 +45,4 @@ def promised(dataset: Dataset, split: str, count: int, found: int) -> None:
 
 
 if __name__ == "__main__":
-    door.main(__doc__, convert, key=str, raw=Path, out=Path)
+    messages.main(__doc__, convert, key=str, raw=Path, out=Path)

@@ -10,13 +10,16 @@ It works in the folder itself: what is right stays, what broke off is gone on wi
 import os
 from pathlib import Path
 
-from fcn import catalogue, door, fetch, settings
+from fcn.common import messages
+from fcn.datasets.shared import catalogue
+from fcn.download import fetch
+from fcn.settings import reader
 
 
 def download(key: str, out: Path, hashes: Path) -> None:
     """Fetch what is not there, check what is, and record size and hash of all."""
-    loaded = settings.load(key)
-    wanted = settings.entry(loaded.table.downloads, key, "downloads")
+    loaded = reader.load(key)
+    wanted = reader.entry(loaded.table.downloads, key, "downloads")
     mirror = os.environ.get("FCN_MIRROR") or loaded.common.mirror
     by_hand = []
     for archive in catalogue.archives(wanted.module):
@@ -26,14 +29,16 @@ def download(key: str, out: Path, hashes: Path) -> None:
             by_hand.append(str(error))  # One message names all that a person has to bring.
             continue
         if one is None:
-            door.say(f"{key}: what {archive.filename} holds stands in {out}, unpacked; not checked")
+            messages.say(
+                f"{key}: what {archive.filename} holds stands in {out}, unpacked; not checked"
+            )
         else:
             fetch.record([one], hashes)  # at once: the next one may not come today
-            door.say(f"{key}: {one.filename}, {one.bytes:,} bytes, SHA-256 {one.sha256}")
+            messages.say(f"{key}: {one.filename}, {one.bytes:,} bytes, SHA-256 {one.sha256}")
     if by_hand:
         raise ValueError("\n".join(by_hand))
     fetch.record([], hashes)
 
 
 if __name__ == "__main__":
-    door.main(__doc__, download, key=str, out=Path, hashes=Path)
+    messages.main(__doc__, download, key=str, out=Path, hashes=Path)

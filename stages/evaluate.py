@@ -17,21 +17,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from fcn import (
-    backend,
-    counting,
-    door,
-    extremes,
-    files,
-    pictures,
-    policies,
-    settings,
-    tallies,
-    verdict,
-)
-from fcn import metrics as measured
-from fcn.records import Labels, Records
-from fcn.summary import summary
+from fcn.common import files, messages
+from fcn.labels import verdict
+from fcn.network import backend
+from fcn.pictures import overlay
+from fcn.records.record import Labels, Records
+from fcn.scores import averaging, counting, extremes, per_image
+from fcn.scores import metrics as measured
+from fcn.scores.summary import summary
+from fcn.settings import reader
 
 IOU, CONFUSION = "class_iou.csv", "confusion.csv"
 
@@ -47,14 +41,16 @@ def evaluate(
     no_tracking: bool = False,
 ) -> None:
     """Write the scores, two plots, what was counted of each image, and pictures of extremes."""
-    loaded = settings.load(key)
-    wanted = settings.entry(loaded.table.models, key, "models")
+    loaded = reader.load(key)
+    wanted = reader.entry(loaded.table.models, key, "models")
     told = loaded.table.tables[wanted.table].evaluation
     fingerprint = verdict.require_valid(valid, records)
     split = Records(records, told.split)
     names = split.labels
     backend.use(loaded.common)
-    from fcn import evaluation, models, tracking, views
+    from fcn.inference import forward, tta
+    from fcn.network import models
+    from fcn.tracking import runs
 
     network = models.load(model)
     classes, known = len(names.classes), network.outputs[0].shape[-1]
@@ -68,15 +64,13 @@ def evaluate(
         **loaded.common.model_dump(),
     }
     with (
-        tracking.run("evaluate", key, wanted.table, shown, no_tracking) as run,
+        runs.run("evaluate", key, wanted.table, shown, no_tracking) as run,
         files.writing_folder(details) as aside,
     ):
         run.data(wanted.dataset, records, fingerprint, told.split)
         counted, masks = [], []
-        seen = views.averaged(network, told.scales, told.flip)
-        predictions = evaluation.predict_surely(
-            seen, split, told.batch, policies.LIKELY, told.window
-        )
+        seen = tta.averaged(network, told.scales, told.flip)
+        predictions = forward.predict_surely(seen, split, told.batch, averaging.LIKELY, told.window)
         began = time.perf_counter()
         for example, said in predictions:
             counted.append(
@@ -91,14 +85,14 @@ def evaluate(
                 "peak_memory_bytes": 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
             }
         )
-        images = tallies.together(split.rows, counted)
-        tallies.write(aside / tallies.FILE, images)
+        images = per_image.together(split.rows, counted)
+        per_image.write(aside / per_image.FILE, images)
         for rank, members in extremes.chosen(images, told.pictures).items():
             for place, number in enumerate(members, start=1):
                 example = split[number]
                 mask = np.frombuffer(zlib.decompress(masks[number]), np.uint8)
-                picture = pictures.compared(example, mask.reshape(example.label.shape), names)
-                picture.save(aside / f"{pictures.file_name(example.id)}.png")
+                picture = overlay.compared(example, mask.reshape(example.label.shape), names)
+                picture.save(aside / f"{overlay.file_name(example.id)}.png")
                 # By rank: so the runs of a table line up where MLflow compares them.
                 run.picture(f"{rank}-{place}", picture)
         numbers = summary(images, names.classes)
@@ -111,7 +105,7 @@ def evaluate(
     content = {"split": told.split, "images": len(split), "stride": stride}
     content |= {"parameters": network.count_params(), "model_bytes": model.stat().st_size}
     files.write_json(metrics, content | numbers)
-    door.say(f"{key}: " + ", ".join(f"{name} {numbers[name]:.4f}" for name in measured.SCORES))
+    messages.say(f"{key}: " + ", ".join(f"{name} {numbers[name]:.4f}" for name in measured.SCORES))
 
 
 def write_plots(folder: Path, total: np.ndarray, names: Labels) -> None:
@@ -133,7 +127,7 @@ def write_plots(folder: Path, total: np.ndarray, names: Labels) -> None:
 
 
 if __name__ == "__main__":
-    door.main(
+    messages.main(
         __doc__,
         evaluate,
         key=str,

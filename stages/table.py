@@ -13,9 +13,13 @@ was reproduced before: with `gate: reproduced` none of it may be lost.
 
 from pathlib import Path
 
-from fcn import behind, catalogue, door, files, page, published, report, settings
-from fcn.rows import Evaluated, cells, rows
-from fcn.schema.table import TableFile
+from fcn.common import files, messages
+from fcn.datasets.shared import catalogue
+from fcn.report import evidence, page, verdicts
+from fcn.report import table as report
+from fcn.report.rows import Evaluated, cells, rows
+from fcn.settings import reader
+from fcn.settings.table import TableFile
 
 
 def table(
@@ -31,8 +35,8 @@ def table(
     html: Path,
 ) -> None:
     """Write the table as Markdown, as CSV, its verdicts as JSON, and all of it as a page."""
-    loaded = settings.load(key)
-    wanted = settings.entry(loaded.table.tables, key, "tables")
+    loaded = reader.load(key)
+    wanted = reader.entry(loaded.table.tables, key, "tables")
     source = catalogue.load(wanted.source, loaded.table.datasets[wanted.dataset].convert)
     told = loaded.common.intervals
     evaluated = Evaluated(metrics, details, told, loaded.common.seed)
@@ -52,16 +56,16 @@ def table(
     shown = page.Content(
         key,
         content,
-        behind.rows(content.rows, loaded.table, evaluated, plots, details),
-        behind.labels(reports / "labels.json", reports / "pictures"),
-        behind.data(
+        evidence.rows(content.rows, loaded.table, evaluated, plots, details),
+        evidence.labels(reports / "labels.json", reports / "pictures"),
+        evidence.data(
             reports / "valid.json",
             hashes / f"{loaded.table.datasets[wanted.dataset].raw}.json",
             source,
         ),
     )
     before = files.read_json(json)["cells"] if json.is_file() else []
-    lost = published.lost(before, content.cells)
+    lost = verdicts.lost(before, content.cells)
     if lost and wanted.gate:
         raise ValueError(
             "\n  ".join(
@@ -73,7 +77,7 @@ def table(
             )
         )
     for line in lost:
-        door.say(f"warning: {line}")
+        messages.say(f"warning: {line}")
     for path, text in (
         (markdown, report.markdown(content)),
         (csv, report.comma_separated(content)),
@@ -82,7 +86,7 @@ def table(
         with files.writing(path) as aside:
             aside.write_text(text, "utf-8")
     files.write_json(json, {"table": key, "cells": [cell.as_json() for cell in content.cells]})
-    door.say(report.markdown(content))
+    messages.say(report.markdown(content))
 
 
 def _classifiers(loaded: TableFile, metrics: Path) -> dict[str, float]:
@@ -95,7 +99,7 @@ def _classifiers(loaded: TableFile, metrics: Path) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    door.main(
+    messages.main(
         __doc__,
         table,
         key=str,

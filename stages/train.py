@@ -15,8 +15,14 @@ from typing import Any
 
 import pandas as pd
 
-from fcn import backend, balance, checkpoints, device, door, files, metrics, settings, verdict
-from fcn.records import Records
+from fcn.common import files, messages
+from fcn.labels import verdict
+from fcn.network import backend
+from fcn.records.record import Records
+from fcn.runtime import devices
+from fcn.scores import metrics
+from fcn.settings import reader
+from fcn.training import checkpoints, class_weights
 
 SHOWN = 2
 """Validation pictures kept in MLflow at the first, middle and last epoch."""
@@ -32,16 +38,20 @@ def train(
     no_tracking: bool = False,
 ) -> None:
     """Build the network, take over the weights of `start`, train, save model and loss curve."""
-    loaded = settings.load(key)
-    wanted = settings.entry(loaded.table.models, key, "models")
-    common = settings.seeded(loaded.common, wanted.seed)
+    loaded = reader.load(key)
+    wanted = reader.entry(loaded.table.models, key, "models")
+    common = reader.seeded(loaded.common, wanted.seed)
     fingerprint = verdict.require_valid(valid, records)
     split, val = Records(records, "train"), Records(records, "val")
     names = split.labels
-    weighting = balance.weights(wanted.training.class_weights, names.classes, split.rows)
-    device.reserve(key)
+    weighting = class_weights.weights(wanted.training.class_weights, names.classes, split.rows)
+    devices.reserve(key)
     backend.use(common)
-    from fcn import evaluation, inputs, losses, models, pictures, tracking, training, weights
+    from fcn.inference import forward
+    from fcn.network import models, transfer
+    from fcn.pictures import overlay
+    from fcn.tracking import runs
+    from fcn.training import inputs, loop, losses
 
     shape, seed = loaded.table.network(key), common.seed
     inputs.require_equal_sizes(split, wanted.training)
@@ -57,8 +67,8 @@ def train(
         wanted.upsampling,
         wanted.freeze,
     )
-    new = weights.transplant(models.load(start), model)
-    door.say(f"{key}: starts from {start}; new layers: {', '.join(new) or 'none'}")
+    new = transfer.transplant(models.load(start), model)
+    messages.say(f"{key}: starts from {start}; new layers: {', '.join(new) or 'none'}")
     shown = wanted.model_dump() | {"network": shape.model_dump(), **common.model_dump()}
     determined = checkpoints.digest(
         common,
@@ -74,16 +84,16 @@ def train(
         """Score the validation split; show a few of its masks at the begin, middle and end."""
         if epoch in {1, (epochs + 1) // 2, epochs}:
             few = islice(val, SHOWN)
-            for example, mask in evaluation.predict(network, few, wanted.training.batch):
-                picture = pictures.compared(example, mask, names)
-                run.picture(f"epoch-{epoch:04d}-{pictures.file_name(example.id)}", picture)
-        counts = evaluation.count(network, measured, wanted.training.batch, len(names.classes))
+            for example, mask in forward.predict(network, few, wanted.training.batch):
+                picture = overlay.compared(example, mask, names)
+                run.picture(f"epoch-{epoch:04d}-{overlay.file_name(example.id)}", picture)
+        counts = forward.count(network, measured, wanted.training.batch, len(names.classes))
         return {"val_mean_iou": metrics.mean_iou(counts.sum(axis=0))}
 
-    with tracking.run("train", key, wanted.table, shown, no_tracking, place.run) as run:
+    with runs.run("train", key, wanted.table, shown, no_tracking, place.run) as run:
         place.run = run.id
         run.data(wanted.dataset, records, fingerprint, "train")
-        done = training.fit(
+        done = loop.fit(
             model,
             losses.wanted(wanted.training, weighting),
             batches,
@@ -101,7 +111,7 @@ def train(
 
 
 if __name__ == "__main__":
-    door.main(
+    messages.main(
         __doc__,
         train,
         key=str,

@@ -8,7 +8,9 @@ Run:
 
 from pathlib import Path
 
-from fcn import door, files, gallery, labels, settings, verdict
+from fcn.common import files, messages
+from fcn.labels import check, gallery, verdict
+from fcn.settings import reader
 
 SHOWN = 5
 """Findings in the message; all of them are in the report."""
@@ -16,10 +18,10 @@ SHOWN = 5
 
 def validate(key: str, records: Path, report: Path, pictures: Path, valid: Path) -> None:
     """Write the report and the pictures, then the verdict that training depends on."""
-    loaded = settings.load(key)
+    loaded = reader.load(key)
     files.remove(valid)  # it vouches for nothing until this is done
-    data = settings.entry(loaded.table.datasets, key, "datasets")
-    checked = labels.check(
+    data = reader.entry(loaded.table.datasets, key, "datasets")
+    checked = check.check(
         records,
         data.convert.splits,
         severity=data.validate_.severity,
@@ -31,7 +33,7 @@ def validate(key: str, records: Path, report: Path, pictures: Path, valid: Path)
         gallery.draw(records, checked, data.validate_.pictures, aside)
     for overlap, count in checked.accepted.items():
         between = " and ".join(overlap.splits)
-        door.say(f"{key}: accepted, {overlap.rule} of {between} ({count}): {overlap.reason}")
+        messages.say(f"{key}: accepted, {overlap.rule} of {between} ({count}): {overlap.reason}")
     errors = checked.errors
     if errors:
         shown = [
@@ -42,8 +44,8 @@ def validate(key: str, records: Path, report: Path, pictures: Path, valid: Path)
         raise ValueError("\n  ".join([head, *shown, *rest]))
     verdict.write(valid, records)
     odd = len(checked.findings)
-    door.say(f"{key}: labels valid, {odd} warning(s)" + (f", see {report}" if odd else ""))
+    messages.say(f"{key}: labels valid, {odd} warning(s)" + (f", see {report}" if odd else ""))
 
 
 if __name__ == "__main__":
-    door.main(__doc__, validate, key=str, records=Path, report=Path, pictures=Path, valid=Path)
+    messages.main(__doc__, validate, key=str, records=Path, report=Path, pictures=Path, valid=Path)

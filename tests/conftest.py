@@ -15,7 +15,11 @@ os.environ.setdefault("DVC_NO_ANALYTICS", "1")
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-from fcn import catalogue, fetch, files, settings, shards
+from fcn.common import files
+from fcn.datasets.shared import catalogue
+from fcn.download import fetch
+from fcn.records import shards
+from fcn.settings import reader
 
 # Both measure how busy the machine is.
 hypothesis.settings.register_profile(
@@ -28,9 +32,9 @@ SPLITS = {"train": 12, "val": 6, "test": 6}
 
 
 @pytest.fixture(scope="session")
-def loaded() -> settings.Loaded:
+def loaded() -> reader.Loaded:
     """The project's own settings of the default table."""
-    return settings.load("digits", ROOT)
+    return reader.load("digits", ROOT)
 
 
 @pytest.fixture(scope="session")
@@ -74,9 +78,9 @@ def cluster() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def keras_ready(loaded: settings.Loaded) -> None:
+def keras_ready(loaded: reader.Loaded) -> None:
     """Keras on the settings' backend, deterministic, seeded."""
-    from fcn import backend
+    from fcn.network import backend
 
     backend.use(loaded.common)
 

@@ -18,10 +18,11 @@ import numpy as np
 from PIL import Image
 from scipy.io import savemat
 
-from fcn import catalogue, fetch, voc
-from fcn.dataset import Dataset
 from fcn.datasets import camvid, cityscapes, kitti_road, m2nist, voc2012_sbd
-from fcn.schema.data import Convert
+from fcn.datasets.shared import catalogue, voc
+from fcn.datasets.shared.dataset import Dataset
+from fcn.download import fetch
+from fcn.settings.data import Convert
 
 HEIGHT, WIDTH = 6, 9
 

@@ -17,38 +17,54 @@ from flows import graph
 ROOT = Path(__file__).parents[1]
 
 CANNOT_CHANGE_RESULTS = {
-    "fcn/backlog.py": "tells MLflow later; nothing reads it back",
-    "fcn/checkpoints.py": "a training that goes on ends with the same bits (tests/pipeline)",
-    "fcn/consistency.py": "refuses settings, changes none",
-    "fcn/device.py": "who trains when; no result goes through it",
-    "fcn/door.py": "arguments, messages and progress; no result goes through it",
-    "fcn/files.py": "how files come into place whole, not what is in them",
-    "fcn/logged_model.py": "packs a trained model for MLflow; nothing reads it back",
-    "fcn/progress.py": "says how far a training is",
-    "fcn/schema/backbone.py": "types of values that DVC tracks one by one under `params`",
-    "fcn/schema/common.py": "the same; a test holds the defaults",
-    "fcn/schema/data.py": "the same",
-    "fcn/schema/network.py": "the same",
-    "fcn/schema/published.py": "the same",
-    "fcn/schema/table.py": "the same",
-    "fcn/schema/training.py": "the same",
-    "fcn/schema/values.py": "the same",
-    "fcn/settings.py": "reads these values",
-    "fcn/text.py": "words in messages",
-    "fcn/tracking.py": "tells MLflow afterwards; nothing reads it back",
-    "fcn/vgg.py": "a licence and a citation",
-    "fcn/workers.py": "who does the work; the bytes are the same for any number of workers",
+    "fcn/tracking/backlog.py": "tells MLflow later; nothing reads it back",
+    "fcn/training/checkpoints.py": "a training that goes on ends with the same bits (tests/pipeline)",
+    "fcn/settings/consistency.py": "refuses settings, changes none",
+    "fcn/runtime/devices.py": "who trains when; no result goes through it",
+    "fcn/common/messages.py": "arguments, messages and progress; no result goes through it",
+    "fcn/common/files.py": "how files come into place whole, not what is in them",
+    "fcn/tracking/logged_model.py": "packs a trained model for MLflow; nothing reads it back",
+    "fcn/runtime/progress.py": "says how far a training is",
+    "fcn/settings/backbone.py": "types of values that DVC tracks one by one under `params`",
+    "fcn/settings/common.py": "the same; a test holds the defaults",
+    "fcn/settings/data.py": "the same",
+    "fcn/settings/network.py": "the same",
+    "fcn/settings/published.py": "the same",
+    "fcn/settings/table.py": "the same",
+    "fcn/settings/training.py": "the same",
+    "fcn/settings/values.py": "the same",
+    "fcn/settings/reader.py": "reads these values",
+    "fcn/common/text.py": "words in messages",
+    "fcn/tracking/runs.py": "tells MLflow afterwards; nothing reads it back",
+    "fcn/datasets/shared/vgg.py": "a licence and a citation",
+    "fcn/runtime/workers.py": "who does the work; the bytes are the same for any number of workers",
 }
-READING = {"fcn/compose.py", "fcn/masks.py", "fcn/voc.py"}
+READING = {
+    "fcn/datasets/shared/compose.py",
+    "fcn/datasets/shared/masks.py",
+    "fcn/datasets/shared/voc.py",
+}
 """What data sets share. The graph is written once for all of them, so its
 stages list what any needs there; one runs again for nothing when what it does not need changes."""
 NOT_RUN_THERE = {
     # These need a data set's values: archives, citation, overlaps.
-    "download": {"fcn/compose.py", "fcn/masks.py", "fcn/subset.py"},
-    "table": {"fcn/compose.py", "fcn/masks.py", "fcn/subset.py"},
+    "download": {
+        "fcn/datasets/shared/compose.py",
+        "fcn/datasets/shared/masks.py",
+        "fcn/datasets/shared/subset.py",
+    },
+    "table": {
+        "fcn/datasets/shared/compose.py",
+        "fcn/datasets/shared/masks.py",
+        "fcn/datasets/shared/subset.py",
+    },
     # Reads single objects, which have no masks.
-    "backbone": {"fcn/masks.py", "fcn/subset.py", "fcn/voc.py"},
-    "train": {"fcn/pictures.py"},  # what they show goes to MLflow only
+    "backbone": {
+        "fcn/datasets/shared/masks.py",
+        "fcn/datasets/shared/subset.py",
+        "fcn/datasets/shared/voc.py",
+    },
+    "train": {"fcn/pictures/overlay.py"},  # what they show goes to MLflow only
 }
 """What comes in without being called there, or without touching what the stage leaves."""
 NOT_IN_THE_GRAPH = {"compare": "flows.promote asks it; nothing depends on its answer"}

@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fcn import boundaries, calibration, counting, policies
-from fcn.dataset import IGNORE
-from fcn.metrics import SCORES
-from fcn.policies import LIKELY, POLICIES
-from fcn.summary import summary
-from fcn.tallies import ARRAYS, Tallies, together
+from fcn.datasets.shared.dataset import IGNORE
+from fcn.scores import averaging, boundaries, calibration, counting
+from fcn.scores.averaging import LIKELY, POLICIES
+from fcn.scores.metrics import SCORES
+from fcn.scores.per_image import ARRAYS, Tallies, together
+from fcn.scores.summary import summary
 
 PAGE = (Path(__file__).parents[1] / "docs/metrics.md").read_text("utf-8")
 CLASSES = 5
@@ -46,7 +46,7 @@ def test_every_policy_stands_on_the_page_with_the_number_it_computes(images: Tal
         "| policy | an absent class | added up | void | mean IoU | used by |",
         "| --- | --- | --- | --- | ---: | --- |",
     ]
-    for name, value in policies.every(images.counts, images.ignored).items():
+    for name, value in averaging.every(images.counts, images.ignored).items():
         policy = POLICIES[name]
         added = {None: "all images", 1: "each image"}.get(
             policy.together, f"{policy.together} images"
@@ -59,12 +59,12 @@ def test_every_policy_stands_on_the_page_with_the_number_it_computes(images: Tal
 
 def test_so_do_the_other_aggregates(images: Tallies) -> None:
     numbers = {
-        "pixel accuracy, void left out": policies.pixel_accuracy(images.counts, images.ignored),
-        "pixel accuracy, void as background (Apiquet/Segmentation)": policies.pixel_accuracy(
+        "pixel accuracy, void left out": averaging.pixel_accuracy(images.counts, images.ignored),
+        "pixel accuracy, void as background (Apiquet/Segmentation)": averaging.pixel_accuracy(
             images.counts, images.ignored, POLICIES["void as background"]
         ),
         f"foreground IoU of every softmax above {LIKELY}, per batch of 4 (farhanhubble/"
-        "udacity-connect), of a network that is sure of every pixel": policies.likely_iou(
+        "udacity-connect), of a network that is sure of every pixel": averaging.likely_iou(
             images.likely
         ),
     }
@@ -73,7 +73,7 @@ def test_so_do_the_other_aggregates(images: Tallies) -> None:
 
 
 def test_all_policies_that_can_differ_do_on_the_page(images: Tallies) -> None:
-    values = policies.every(images.counts, images.ignored).values()
+    values = averaging.every(images.counts, images.ignored).values()
     assert len({round(value, 4) for value in values}) == len(POLICIES)
 
 
@@ -94,12 +94,12 @@ def test_the_code_on_the_page_runs(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from fcn import tallies
+    from fcn.scores import per_image
 
     code = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)[0]
     monkeypatch.chdir(tmp_path)
     path = re.findall(r'Path\("(.*?)"\)', code)[0]
     (tmp_path / path).parent.mkdir(parents=True)
-    tallies.write(tmp_path / path, images)
+    per_image.write(tmp_path / path, images)
     exec(code, {})
     assert "berkeley" in capsys.readouterr().out

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from fcn.schema.network import Network
-from fcn.schema.table import Model
+from fcn.settings.network import Network
+from fcn.settings.table import Model
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs/networks.md").read_text("utf-8")
@@ -38,7 +38,7 @@ def drawing(head: str, align: str = "same") -> str:
     """Return a Mermaid flowchart of the network; VGG-16 shows its pooling and fc6, fc7 only."""
     import keras
 
-    from fcn import models
+    from fcn.network import models
 
     height, width, channels, classes = SIZES.get(head, (500, 500, 3, 21))
     shape = Network(

@@ -3,8 +3,8 @@
 import keras
 import numpy as np
 
-from fcn import models
-from fcn.schema.network import Network
+from fcn.network import models
+from fcn.settings.network import Network
 
 
 def network(shape: Network, channels: int, classes: int, head: str = "fcn8s") -> keras.Model:

@@ -13,7 +13,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from fcn.formats import caffe_file
+from fcn.pretrained import caffe_file
 
 BLOCKS = ((2, 4), (2, 8), (3, 16), (3, 32), (3, 32))
 FC = 24

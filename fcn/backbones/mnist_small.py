@@ -11,9 +11,9 @@ at least 12 (64x84 stays as it is); then pool2 is B H/4-2 W/4-2 8.
 import keras
 from keras import KerasTensor, layers
 
-from fcn.decoder import only_same
-from fcn.layers import PadTo, channels, normalise
-from fcn.schema.network import Network
+from fcn.network.decoder import only_same
+from fcn.network.layers import PadTo, channels, normalise
+from fcn.settings.network import Network
 
 CHANNELS, DENSE = 8, 32
 """Channels of the convolutions and of the last layer at width 1."""

@@ -10,9 +10,9 @@ Shapes: images B H W C in 0..255, any H and W; block`n` is B ceil(H/2^(n-1)) cei
 import keras
 from keras import KerasTensor, layers
 
-from fcn.decoder import only_same
-from fcn.layers import channels, normalise
-from fcn.schema.network import Network
+from fcn.network.decoder import only_same
+from fcn.network.layers import channels, normalise
+from fcn.settings.network import Network
 
 CHANNELS = (64, 128, 256, 512, 1024)
 """Channels of each block at width 1; the last one is the bottom."""

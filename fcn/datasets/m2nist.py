@@ -1,6 +1,6 @@
 """M2NIST: handwritten digits of MNIST on 64x84 canvases.
 
-Farhan Ahmad, "Rediscovering Semantic Segmentation" (2018), composed afresh by `fcn.compose` from
+Farhan Ahmad, "Rediscovering Semantic Segmentation" (2018), composed afresh by `fcn.datasets.shared.compose` from
 the four original files. Digits for train and val come from MNIST's 60,000 training digits, those
 for test from its 10,000 test digits.
 """
@@ -13,8 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from fcn import compose
-from fcn.dataset import Archive, Crop, Dataset, Pair
+from fcn.datasets.shared import compose
+from fcn.datasets.shared.dataset import Crop, Dataset, Pair
+from fcn.download.archive import Archive
 
 INK = 0
 """Grey above which a pixel belongs to a digit: any, as in the post's generator."""

@@ -7,8 +7,8 @@ ImageSets/Segmentation is a split; one's own may also lie beside the publisher's
 from collections.abc import Sequence
 from pathlib import Path
 
-from fcn import voc
-from fcn.dataset import Dataset, Pair
+from fcn.datasets.shared import voc
+from fcn.datasets.shared.dataset import Dataset, Pair
 
 
 def pairs(raw: Path, split: str, count: int, seed: int) -> Sequence[Pair]:

@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 from scipy.io import loadmat  # type: ignore[import-untyped]
 
-from fcn import masks, voc
-from fcn.dataset import Archive, Dataset, Pair
+from fcn.datasets.shared import masks, voc
+from fcn.datasets.shared.dataset import Dataset, Pair
+from fcn.download.archive import Archive
 
 HOME = Path("benchmark_RELEASE/dataset")
 SEG11VALID = "seg11valid"

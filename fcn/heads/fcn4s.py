@@ -5,7 +5,7 @@ The paper stops at pool3, where its returns diminish (section 4.2); the names go
 
 from keras import KerasTensor
 
-from fcn.decoder import Decoder, Taps
+from fcn.network.decoder import Decoder, Taps
 
 STRIDE = 4
 

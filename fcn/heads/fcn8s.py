@@ -2,7 +2,7 @@
 
 from keras import KerasTensor
 
-from fcn.decoder import Decoder, Taps
+from fcn.network.decoder import Decoder, Taps
 
 STRIDE = 8
 

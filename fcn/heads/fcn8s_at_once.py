@@ -6,7 +6,7 @@ voc-fcn8s-atonce in shelhamer/fcn.berkeleyvision.org. Apart from the factors it 
 
 from keras import KerasTensor, layers
 
-from fcn.decoder import Decoder, Taps
+from fcn.network.decoder import Decoder, Taps
 
 STRIDE = 8
 

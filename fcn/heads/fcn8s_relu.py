@@ -7,7 +7,7 @@ false`). The last kernel does not overlap itself. Everything starts at random. T
 
 from keras import KerasTensor
 
-from fcn.decoder import Decoder, Taps
+from fcn.network.decoder import Decoder, Taps
 
 STRIDE = 8
 

@@ -7,7 +7,7 @@ multiples of 4; what lies beyond the image is cropped at the bottom and right.
 
 from keras import KerasTensor
 
-from fcn.decoder import Decoder, Taps
+from fcn.network.decoder import Decoder, Taps
 
 STRIDE = 4
 

@@ -8,7 +8,7 @@ to multiples of 4; what lies beyond the image is cropped at the bottom and right
 
 from keras import KerasTensor, layers
 
-from fcn.decoder import Decoder, Taps
+from fcn.network.decoder import Decoder, Taps
 
 STRIDE = 1
 LAYERS = ((1, 128), (1, 128), (2, 64), (2, 32))

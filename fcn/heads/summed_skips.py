@@ -7,7 +7,7 @@ start as a truncated normal of standard deviation 0.1, its upsampling bilinear.
 import keras
 from keras import KerasTensor, layers
 
-from fcn.decoder import SCORES, Decoder, Taps
+from fcn.network.decoder import SCORES, Decoder, Taps
 
 STRIDE = 8
 SKIPS = {"pool3": (8, 1), "pool4": (16, 2), "last": (32, 4)}

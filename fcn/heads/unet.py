@@ -8,8 +8,8 @@ other that names its blocks; every block has as many channels as the backbone's.
 import keras
 from keras import KerasTensor, layers
 
-from fcn.decoder import Decoder, Taps, only_same
-from fcn.layers import CropLike
+from fcn.network.decoder import Decoder, Taps, only_same
+from fcn.network.layers import CropLike
 
 STRIDE = 1
 DROPOUT = 0.3

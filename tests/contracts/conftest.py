@@ -12,11 +12,11 @@ import pytest
 
 import fcn.backbones
 import fcn.heads
-from fcn import settings
-from fcn.schema.network import Network
+from fcn.settings import reader
+from fcn.settings.network import Network
 
 ROOT = Path(__file__).parents[2]
-os.environ["KERAS_BACKEND"] = settings.load("digits", ROOT).common.backend
+os.environ["KERAS_BACKEND"] = reader.load("digits", ROOT).common.backend
 
 CLASSES = 4
 ELSEWHERE = {"m2nist": "mnist_small", "m2nist_wide": "mnist_small", "unet": "unet"}
@@ -52,7 +52,7 @@ def built(keras_ready: None, tiny: Network) -> Callable[..., Any]:
     """
     import keras
 
-    from fcn import models
+    from fcn.network import models
 
     @cache
     def build(head: str, **changed: Any) -> Any:

@@ -6,11 +6,11 @@ import keras
 import numpy as np
 import pytest
 
-import fcn.backbones
-from fcn import classifier, models
-from fcn.schema.backbone import Backbone, Classifier
-from fcn.schema.network import Network
-from fcn.schema.training import Training
+from fcn.network import models
+from fcn.settings.backbone import Backbone, Classifier
+from fcn.settings.network import Network
+from fcn.settings.training import Training
+from fcn.training import classifier
 
 Answer = Callable[[keras.Model, np.ndarray], np.ndarray]
 SIDE = 32
@@ -105,7 +105,7 @@ def test_a_head_that_does_not_fit_is_refused(
 
 
 def test_what_it_names_is_there(backbone: str, tiny: Network, keras_ready: None) -> None:
-    module = models.module(fcn.backbones, backbone)
+    module = models.module("backbones", backbone)
     images = keras.Input((None, None, 3))
     taps = module.taps(images, tiny)
     assert module.FLATTENED in taps

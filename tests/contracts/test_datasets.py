@@ -12,8 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fcn import catalogue, records, settings
-from fcn.dataset import IGNORE, Dataset, Pair
+from fcn.datasets.shared import catalogue
+from fcn.datasets.shared.dataset import IGNORE, Dataset, Pair
+from fcn.records import record
+from fcn.settings import reader
 from tests import fabricated
 
 ROOT = Path(__file__).parents[2]
@@ -107,11 +109,11 @@ def test_every_pair_becomes_a_record_of_one_size(
     one: Dataset, pairs: dict[str, list[Pair]]
 ) -> None:
     for pair in (pair for split in pairs.values() for pair in split):
-        decoded = records.decode(records.encode(pair), one.channels)
+        decoded = record.decode(record.encode(pair), one.channels)
         assert decoded.image.shape == (*pair.mask.shape, one.channels)
         assert np.array_equal(decoded.label, pair.mask)
         if isinstance(pair.image, bytes):
-            assert records.encode(pair).image == pair.image, "the source's bytes, untouched"
+            assert record.encode(pair).image == pair.image, "the source's bytes, untouched"
 
 
 def test_ids_are_unique_over_all_splits(pairs: dict[str, list[Pair]]) -> None:
@@ -155,7 +157,7 @@ def test_an_unknown_name_is_answered_with_the_nearest() -> None:
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in (ROOT / "tables").glob("*.yaml")))
 def test_every_table_file_fits_its_data_set(name: str) -> None:
-    table = settings.load(name, ROOT).table
+    table = reader.load(name, ROOT).table
     for data in table.datasets.values():
         lists = {data.convert.lists.get(split, split) for split in data.convert.splits}
         assert lists <= set(catalogue.load(data.module, data.convert).splits)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import keras
 import numpy as np
 
-from fcn import engines
+from fcn.serving import engines
 
 
 def test_in_half_precision_and_as_a_graph_a_head_says_nearly_the_same(

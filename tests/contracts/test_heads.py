@@ -11,8 +11,8 @@ import keras
 import numpy as np
 import pytest
 
-from fcn import alignment, models
-from fcn.schema.network import Network
+from fcn.network import alignment, models
+from fcn.settings.network import Network
 
 ROOT = Path(__file__).parents[2]
 SIZES = [(1, 1), (7, 5), (33, 31), (64, 84), (1030, 77)]
@@ -89,7 +89,7 @@ def answers(folder: Path) -> None:
     import keras
     import numpy as np
 
-    from fcn import models
+    from fcn.network import models
 
     images = np.random.default_rng(3).integers(256, size=(2, 40, 37, 3))
     for path in sorted(folder.glob("*.keras")):

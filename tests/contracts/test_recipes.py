@@ -13,17 +13,21 @@ import keras
 import numpy as np
 import pytest
 
-from fcn import balance, catalogue, inputs, losses, models, settings, shards, training, weights
-from fcn.records import Records
-from fcn.schema.data import Data
-from fcn.schema.network import Network
-from fcn.schema.table import TableFile
-from fcn.schema.training import Training
+from fcn.datasets.shared import catalogue
+from fcn.network import models, transfer
+from fcn.records import shards
+from fcn.records.record import Records
+from fcn.settings import reader
+from fcn.settings.data import Data
+from fcn.settings.network import Network
+from fcn.settings.table import TableFile
+from fcn.settings.training import Training
+from fcn.training import class_weights, inputs, loop, losses
 from tests import fabricated
 
 ROOT = Path(__file__).parents[2]
 TABLES: Mapping[str, TableFile] = {
-    path.stem: settings.load(path.stem, ROOT).table for path in (ROOT / "tables").glob("*.yaml")
+    path.stem: reader.load(path.stem, ROOT).table for path in (ROOT / "tables").glob("*.yaml")
 }
 KEYS = sorted(key for table in TABLES.values() for key in table.models)
 STEPS, EPOCH, BATCH, SIDE = 10, 2, 2, 32
@@ -84,7 +88,7 @@ def trained(uncompiled: None, records_of: Callable[[Data], Path]) -> Callable[[s
 
     @cache
     def train(key: str) -> Trained:
-        table = TABLES[settings.table_of(key)]
+        table = TABLES[reader.table_of(key)]
         wanted = table.models[key]
         keras.utils.set_random_seed(3)
         split = Records(records_of(table.datasets[wanted.dataset]), "train")
@@ -105,12 +109,12 @@ def trained(uncompiled: None, records_of: Callable[[Data], Path]) -> Callable[[s
             if start in table.models
             else models.backbone(table.backbones[start].module, shape, channels)
         )
-        weights.transplant(source, model)
+        transfer.transplant(source, model)
         before = [np.array(one) for one in model.get_weights()]
         small = shortened(wanted.training, len(split))
         few = list(split)[: small.batch * EPOCH]
-        weighting = balance.weights(small.class_weights, classes, split.rows)
-        done = training.fit(
+        weighting = class_weights.weights(small.class_weights, classes, split.rows)
+        done = loop.fit(
             model,
             losses.wanted(small, weighting),
             inputs.batches(inputs.FromRecords(few), small, seed=3),
@@ -157,12 +161,12 @@ def test_a_recipe_takes_ten_steps(key: str, trained: Callable[[str], Trained]) -
 
 
 def freezes(key: str) -> tuple[str, ...]:
-    return TABLES[settings.table_of(key)].models[key].freeze
+    return TABLES[reader.table_of(key)].models[key].freeze
 
 
 @pytest.mark.parametrize("key", KEYS)
 def test_images_of_several_sizes_go_one_by_one_or_are_cut(key: str) -> None:
-    table = TABLES[settings.table_of(key)]
+    table = TABLES[reader.table_of(key)]
     recipe, data = table.models[key].training, table.datasets[table.models[key].dataset]
     assert data.module not in OF_SEVERAL_SIZES or recipe.batch == 1 or recipe.crop
 
@@ -170,4 +174,4 @@ def test_images_of_several_sizes_go_one_by_one_or_are_cut(key: str) -> None:
 def test_the_page_of_recipes_says_what_is_exact_in_every_row() -> None:
     page = (ROOT / "docs/recipes.md").read_text("utf-8")
     named = {key for key in KEYS if f"`{key}`" in page}
-    assert {key for key in KEYS if settings.table_of(key) not in UNEXPLAINED} <= named
+    assert {key for key in KEYS if reader.table_of(key) not in UNEXPLAINED} <= named

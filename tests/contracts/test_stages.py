@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fcn import settings
+from fcn.settings import reader
 
 ROOT = Path(__file__).parents[2]
 STAGES = sorted(path.stem for path in (ROOT / "stages").glob("[!_]*.py"))
@@ -40,7 +40,7 @@ def options(stage: str, folder: Path) -> list[str]:
 
 def a_key(stage: str) -> str:
     """A key of the default table that the stage accepts."""
-    table = settings.load("digits", ROOT).table
+    table = reader.load("digits", ROOT).table
     sections = {
         "download": table.downloads,
         "backbone": table.backbones,

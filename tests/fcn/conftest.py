@@ -14,11 +14,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fcn import settings, tracking, verdict
-from fcn.schema.network import Network
+from fcn.labels import verdict
+from fcn.settings import reader
+from fcn.settings.network import Network
+from fcn.tracking import runs
 
 ROOT = Path(__file__).parents[2]
-os.environ["KERAS_BACKEND"] = settings.load("digits", ROOT).common.backend
+os.environ["KERAS_BACKEND"] = reader.load("digits", ROOT).common.backend
 
 
 @pytest.fixture(scope="session")
@@ -49,9 +51,9 @@ def seeded(keras_ready: None) -> None:
 
 
 @pytest.fixture
-def half_precision(seeded: None, loaded: settings.Loaded) -> Iterator[None]:
+def half_precision(seeded: None, loaded: reader.Loaded) -> Iterator[None]:
     """What is built meanwhile computes in bfloat16."""
-    from fcn import backend
+    from fcn.network import backend
 
     backend.use(loaded.common.model_copy(update={"precision": "mixed_bfloat16"}))
     yield
@@ -66,14 +68,14 @@ def new_store(
     template = tmp_path_factory.mktemp("store") / "mlflow.db"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{template}")
-        tracking.store().search_experiments()
+        runs.store().search_experiments()
 
     def use(folder: Path, patch: pytest.MonkeyPatch) -> Any:
         shutil.copy(template, folder / "mlflow.db")
         patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder / 'mlflow.db'}")
         patch.chdir(folder)  # where MLflow puts the files of runs
         patch.setattr(sys, "path", [*sys.path])  # to which it adds a loaded model's code
-        return tracking.store()
+        return runs.store()
 
     return use
 

@@ -26,7 +26,7 @@ from prefect.settings import (
 )
 from prefect.testing.utilities import prefect_test_harness
 
-from fcn import champion, tracking
+from fcn.tracking import champion, runs
 from flows import notify
 from tests.receiver import Receiver, receiving
 
@@ -164,7 +164,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("store") / "mlflow.db"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{path}")
-        tracking.store().search_experiments()
+        runs.store().search_experiments()
     return path
 
 
@@ -180,12 +180,12 @@ def project(
         shutil.copy(ROOT / name, tmp_path / name)
     entry = {"cmd": "x", "outs": [{"path": "m", "md5": "0"}]}
     (tmp_path / "dvc.lock").write_text(json.dumps({"stages": {"train@digits-fcn8s": entry}}))
-    monkeypatch.setattr(tracking, "HERE", tmp_path)
+    monkeypatch.setattr(runs, "HERE", tmp_path)
     monkeypatch.setattr(champion, "LOCKS", tmp_path / "locks")
     shutil.copy(store, tmp_path)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
     monkeypatch.setenv("PYTHONPATH", str(ROOT))  # of the comparison's process
-    return tracking.store().MlflowClient()
+    return runs.store().MlflowClient()
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 from prefect import flow
 from prefect.client.schemas.objects import State
 
-from fcn import tracking
+from fcn.tracking import runs
 from flows import follow
 from tests.receiver import Receiver
 
@@ -27,7 +27,7 @@ def write_verdicts(**verdicts: str) -> None:
 def night(after: dict[str, str], problem: bool = False) -> None:
     with follow.following(["digits"], STAGES) as env:
         (parent,) = follow.registry.parents(env).values()
-        client = tracking.store().MlflowClient()
+        client = runs.store().MlflowClient()
         tags = {"mlflow.parentRunId": parent, "dvc.stage": STAGES[0]}
         experiment = client.get_run(parent).info.experiment_id
         run = client.create_run(experiment, tags=tags)

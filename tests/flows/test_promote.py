@@ -8,7 +8,11 @@ from typing import Any
 
 import pytest
 
-from fcn import catalogue, champion, files, shards, tracking, verdict
+from fcn.common import files
+from fcn.datasets.shared import catalogue
+from fcn.labels import verdict
+from fcn.records import shards
+from fcn.tracking import champion, runs
 from flows.promote import main, promote
 from tests.receiver import Receiver
 
@@ -131,7 +135,7 @@ def test_two_promotions_at_once_leave_one_champion_and_one_history(
     third = project.get_model_version("fcn-digits", "3")
     assert float(third.tags["promotion.low"]) > 0
     assert third.tags["promotion.against"] == history[-2]
-    evidence = tracking.store().artifacts.load_dict(
+    evidence = runs.store().artifacts.load_dict(
         f"runs:/{third.run_id}/promotion/3-against-{history[-2]}.json"
     )
     assert evidence["evidence"]["split"] == "val"

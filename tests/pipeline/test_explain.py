@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from fcn import explain, index, lock
+from fcn.report import explain, index
+from fcn.settings import dvc_lock
 from tests.pipeline.conftest import Project
 
 ROW = "digits-fcn8s"
@@ -140,8 +141,8 @@ def test_what_is_not_there_is_refused(at: Path) -> None:
 
 
 def test_a_folder_has_the_hash_that_dvc_gives_it(at: Path) -> None:
-    ran = lock.read(at)["train@digits-fcn8s"]
-    assert ran.deps["data/records/digits"] == lock.md5(at / "data/records/digits")
+    ran = dvc_lock.read(at)["train@digits-fcn8s"]
+    assert ran.deps["data/records/digits"] == dvc_lock.md5(at / "data/records/digits")
     assert ran.deps["data/records/digits"].endswith(".dir")
 
 
@@ -155,7 +156,7 @@ def test_a_finished_table_is_up_to_date(at: Path) -> None:
 @pytest.mark.parametrize(
     ("harm", "why"),
     [
-        (edited_file("fcn/layers.py"), "train@digits-fcn8s: fcn/layers.py changed"),
+        (edited_file("fcn/network/layers.py"), "train@digits-fcn8s: fcn/network/layers.py changed"),
         (edited_setting, "convert@digits: seed in params.yaml changed"),
         (edited_file("data/tables/digits.md"), "data/tables/digits.md is not what it wrote"),
     ],
@@ -171,14 +172,14 @@ def test_an_inactive_table_is_asked_as_well(at: Path) -> None:
         graph, graph.read_bytes().replace(b"  - tables/digits.yaml\n", b"  - tables/camvid.yaml\n")
     )
     assert list(index.stale("digits", at)) == []
-    edited_file("fcn/metrics.py")(at)
-    assert any("fcn/metrics.py" in reason for reason in index.stale("digits", at))
+    edited_file("fcn/scores/metrics.py")(at)
+    assert any("fcn/scores/metrics.py" in reason for reason in index.stale("digits", at))
 
 
 def test_a_stage_that_ran_again_makes_what_came_of_it_stale(at: Path) -> None:
     path = at / "dvc.lock"
     text = path.read_text("utf-8")
-    known = lock.read(at)["train@digits-fcn16s"].outs["data/models/digits-fcn16s.keras"]
+    known = dvc_lock.read(at)["train@digits-fcn16s"].outs["data/models/digits-fcn16s.keras"]
     made = text.index("train@digits-fcn16s:")
     out = text.index(known, text.index("outs:", made))
     overwrite(path, (text[:out] + "0" * 32 + text[out + 32 :]).encode())

@@ -8,8 +8,9 @@ import pandas as pd
 import psutil
 import pytest
 
-from fcn import files, records
-from fcn.metrics import SCORES
+from fcn.common import files
+from fcn.records import record
+from fcn.scores.metrics import SCORES
 from tests.pipeline.conftest import Project
 
 ROWS = ["digits-fcn32s", "digits-fcn16s", "digits-fcn8s"]
@@ -170,7 +171,7 @@ def test_a_damaged_record_stops_training(by_flow: Project, tmp_path: Path) -> No
     content[200] ^= 1
     shard.write_bytes(bytes(content))
     valid = tmp_path / "valid.json"
-    files.write_json(valid, {"records": records.fingerprint(folder), "verdict": "valid"})
+    files.write_json(valid, {"records": record.fingerprint(folder), "verdict": "valid"})
     done = by_flow.run(
         sys.executable,
         "-m",

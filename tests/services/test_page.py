@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-
-from fcn.page import page
 from tests.fcn.test_page import SECTIONS, content
+
+from fcn.report.page import page
 
 pytestmark = pytest.mark.services
 CHROMIUM = [

@@ -9,7 +9,10 @@ import numpy as np
 import pytest
 from ruamel.yaml import YAML
 
-from fcn import checkpoints, files, settings, verdict
+from fcn.common import files
+from fcn.labels import verdict
+from fcn.settings import reader
+from fcn.training import checkpoints
 from stages import backbone
 
 ROOT = Path(__file__).parents[2]
@@ -46,11 +49,11 @@ def made(
 
 def test_it_takes_the_files_weights_and_tells_what_became_of_each_layer(
     made: Callable[..., Path],
-    loaded: settings.Loaded,
+    loaded: reader.Loaded,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    from fcn import models  # after `keras_ready`
+    from fcn.network import models  # after `keras_ready`
 
     network = loaded.table.backbones[KEY].network
     source = models.backbone("vgg16", network, 1)
@@ -69,9 +72,9 @@ def test_it_takes_the_files_weights_and_tells_what_became_of_each_layer(
 
 
 def test_what_does_not_fit_stops_the_stage_and_leaves_nothing(
-    made: Callable[..., Path], loaded: settings.Loaded, tmp_path: Path
+    made: Callable[..., Path], loaded: reader.Loaded, tmp_path: Path
 ) -> None:
-    from fcn import models  # after `keras_ready`
+    from fcn.network import models  # after `keras_ready`
 
     network = loaded.table.backbones[KEY].network
     models.save(models.backbone("vgg16", network, 3), tmp_path / "mine/own.keras")

@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fcn import metrics, settings, verdict
-from fcn.records import Records
+from fcn.labels import verdict
+from fcn.records.record import Records
+from fcn.scores import metrics
+from fcn.settings import reader
 
 ROOT = Path(__file__).parents[2]
-os.environ["KERAS_BACKEND"] = settings.load("digits", ROOT).common.backend
+os.environ["KERAS_BACKEND"] = reader.load("digits", ROOT).common.backend
 
 Make = Callable[..., Path]
 
@@ -23,7 +25,7 @@ def constant(tmp_path: Path, keras_ready: None) -> Make:
     """Save a model that gives every pixel one class."""
     import keras
 
-    from fcn import models
+    from fcn.network import models
 
     def make(answer: int, classes: int = 11, channels: int = 1) -> Path:
         images = keras.Input((None, None, channels))

@@ -14,8 +14,9 @@ import psutil
 import pytest
 from PIL import Image
 
-from fcn import files, records, shards
+from fcn.common import files
 from fcn.datasets import camvid
+from fcn.records import record, shards
 from stages.convert import convert
 from tests import fabricated
 from tests.conftest import ROOT
@@ -65,13 +66,13 @@ def left() -> set[str]:
 def test_every_pair_becomes_a_record() -> None:
     convert("camvid", Path("raw"), Path("records"))
     for split, count in COUNTS.items():
-        source = records.Records(Path("records"), split)
+        source = record.Records(Path("records"), split)
         pairs = camvid.pairs(Path("raw"), split, count, 0)
         for number, pair in enumerate(pairs):
             assert source.example(number).image == pair.image
             assert (source[number].label == pair.mask).all()
         assert len(source) == count
-    assert records.read_labels(Path("records")).overlaps == camvid.DATASET.overlaps
+    assert record.read_labels(Path("records")).overlaps == camvid.DATASET.overlaps
     assert left() == {"records"}
 
 
@@ -85,7 +86,7 @@ def test_the_bytes_are_the_same_for_one_worker_several_and_a_cluster(
         if out == "cluster":
             monkeypatch.setenv("DASK_SCHEDULER_ADDRESS", cluster)
         convert("camvid", Path("raw"), Path(out))
-    assert len({records.fingerprint(Path(out)) for out in ("one", "several", "cluster")}) == 1
+    assert len({record.fingerprint(Path(out)) for out in ("one", "several", "cluster")}) == 1
 
 
 @pytest.mark.usefixtures("project")
@@ -93,7 +94,7 @@ def test_one_hot_masks_hold_the_same_labels() -> None:
     convert("camvid", Path("raw"), Path("index"))
     say("shards: 4", "shards: 4\n      encoding: onehot")
     convert("camvid", Path("raw"), Path("onehot"))
-    hot, plain = (records.Records(Path(name), "train") for name in ("onehot", "index"))
+    hot, plain = (record.Records(Path(name), "train") for name in ("onehot", "index"))
     assert hot.labels.encoding == hot.example(0).label_format == "onehot"
     for one, other in zip(hot, plain, strict=True):
         assert (one.label == other.label).all()

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from fcn import catalogue, files
+from fcn.common import files
+from fcn.datasets.shared import catalogue
 from tests.conftest import ROOT
 from tests.publisher import (
     Answer,
@@ -25,7 +26,7 @@ NAME = "digits.csv.gz"
 STAGE = """
 import resource, runpy, sys
 from fcn import catalogue, web
-from fcn.dataset import Archive
+from fcn.download.archive import Archive
 from dataclasses import replace
 url, most, *sys.argv[1:] = sys.argv[1:]
 digits = catalogue.load("digits")

@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fcn import metrics, tallies, verdict
-from fcn.records import Records
-from fcn.schema.network import Network
-from fcn.summary import summary
+from fcn.labels import verdict
+from fcn.records.record import Records
+from fcn.scores import metrics, per_image
+from fcn.scores.summary import summary
+from fcn.settings.network import Network
 from stages.evaluate import evaluate
 from tests.conftest import ROOT
 
@@ -26,7 +27,7 @@ def model(keras_ready: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def network(classes: int, path: Path) -> Path:
     import keras
 
-    from fcn import models
+    from fcn.network import models
 
     keras.utils.set_random_seed(3)
     shape = Network(width=0.0625, fc6_kernel=1, dropout=0.0, mean=0.0, scale=255.0)
@@ -58,12 +59,13 @@ def run(model: Path, records: Path, out: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_every_number_follows_from_what_is_kept_of_each_image(
     model: Path, small_records: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from fcn import evaluation, models
+    from fcn.inference import forward
+    from fcn.network import models
 
     run(model, small_records, tmp_path, monkeypatch)
     split = Records(small_records, "test")
-    matrices = evaluation.count(models.load(model), split, 5, 11)
-    images = tallies.read(tmp_path / "details" / tallies.FILE)
+    matrices = forward.count(models.load(model), split, 5, 11)
+    images = per_image.read(tmp_path / "details" / per_image.FILE)
     np.testing.assert_array_equal(images.counts, matrices)
     assert images.ids == [row["id"] for row in split.rows]
     said = json.loads((tmp_path / "m.json").read_text("utf-8"))

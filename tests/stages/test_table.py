@@ -11,17 +11,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-
-from fcn import extremes, files, metrics, settings, tallies
-from fcn.datasets import digits
-from fcn.pictures import file_name
-from fcn.tallies import Tallies
-from stages.table import table
-from tests.conftest import ROOT
 from tests.fcn.test_consistency import CELL
 from tests.fcn.test_statistics import images
 
-ROWS = tuple(settings.load("digits", ROOT).table.tables["digits"].rows)
+from fcn.common import files
+from fcn.datasets import digits
+from fcn.pictures.overlay import file_name
+from fcn.scores import extremes, metrics, per_image
+from fcn.scores.per_image import Tallies
+from fcn.settings import reader
+from stages.table import table
+from tests.conftest import ROOT
+
+ROWS = tuple(reader.load("digits", ROOT).table.tables["digits"].rows)
 MORE = {"mean_dice": 0.5, "boundary_iou": 0.4, "calibration_error": 0.1, "trimap_iou": {"1": 0.3}}
 ELSEWHERE = """  digits-elsewhere:
     table: digits
@@ -73,7 +75,7 @@ def left(project: Path, key: str, counted: Tallies) -> None:
     said = {"split": "test", "images": len(counted.ids), "stride": 8, "class_iou": by_class}
     said |= metrics.scores(counted.total) | MORE | {"parameters": 12345, "model_bytes": 67890}
     files.write_json(project / f"m/{key}.json", said)
-    tallies.write(project / "d" / key / tallies.FILE, counted)
+    per_image.write(project / "d" / key / per_image.FILE, counted)
     for number in chain(*extremes.chosen(counted, 8).values()):
         picture = Image.new("RGB", (40, 10), (number, 0, 0))
         picture.save(project / "d" / key / f"{file_name(counted.ids[number])}.png")
@@ -115,7 +117,7 @@ def test_a_published_number_gets_a_verdict(project: Path) -> None:
 
 def ours(project: Path) -> float:
     return round(
-        100 * metrics.mean_iou(tallies.read(project / "d/digits-fcn8s/tallies.parquet").total), 1
+        100 * metrics.mean_iou(per_image.read(project / "d/digits-fcn8s/tallies.parquet").total), 1
     )
 
 

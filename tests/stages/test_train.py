@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from fcn import catalogue, checkpoints, shards, verdict
+from fcn.datasets.shared import catalogue
+from fcn.labels import verdict
+from fcn.records import shards
+from fcn.training import checkpoints
 from stages import train
 
 ROOT = Path(__file__).parents[2]

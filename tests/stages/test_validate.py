@@ -10,8 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fcn import catalogue, files, records, shards
-from fcn.dataset import Note, Overlap, Pair
+from fcn.common import files
+from fcn.datasets.shared import catalogue
+from fcn.datasets.shared.dataset import Note, Overlap, Pair
+from fcn.records import record, shards
 from stages import validate as stage
 from tests.conftest import ROOT, SPLITS
 
@@ -66,7 +68,7 @@ def write(
 def test_sound_labels_are_vouched_for(validate: Validate, small_records: Path, out: Path) -> None:
     validate(small_records)
     verdict = files.read_json(out / "valid.json")
-    assert verdict == {"records": records.fingerprint(small_records), "verdict": "valid"}
+    assert verdict == {"records": record.fingerprint(small_records), "verdict": "valid"}
     for split, count in SPLITS.items():
         shown = list((out / "pictures/examples" / split).iterdir())
         assert len(shown) == min(12, count)

@@ -1,6 +1,6 @@
 """Weights that a person brings: put the file into `data/raw/NAME` and `dvc add data/raw/NAME`."""
 
-from fcn.dataset import Pretrained
+from fcn.datasets.shared.dataset import Pretrained
 
 PRETRAINED = Pretrained(
     title="One's own weights",

@@ -1,7 +1,8 @@
 """torchvision's VGG-16, trained by its authors. `file: {format: torchvision, path: …}`."""
 
-from fcn.dataset import Archive, Pretrained
-from fcn.vgg import CITATION
+from fcn.datasets.shared.dataset import Pretrained
+from fcn.datasets.shared.vgg import CITATION
+from fcn.download.archive import Archive
 
 PRETRAINED = Pretrained(
     title="VGG-16 as torchvision publishes it (IMAGENET1K_V1)",

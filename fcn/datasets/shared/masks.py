@@ -1,0 +1,240 @@
+"""Read a publisher's pictures: images as they are, masks as class indices.
+
+A mask becomes uint8 H W of class indices, `IGNORE` where nobody knows, together with notes on what
+was odd in its file. Masks are PNGs: other formats blur them or hold no 8-bit numbers.
+"""
+
+import io
+import struct
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from fcn.datasets.shared.dataset import IGNORE, Lazy, Note, Pair
+
+Colour = tuple[int, int, int]
+Mask = tuple[np.ndarray, tuple[Note, ...]]
+
+UNKNOWN = IGNORE - 1
+"""No class has this index: a data set has fewer than 255 classes."""
+MARKS = {b"\xff\xd8\xff": b"\xff\xd9", b"\x89PNG\r\n\x1a\n": b"IEND"}
+"""How JPEGs and PNGs begin, and what stands near their end."""
+STRIP = 2**20
+"""Pixels whose colours are looked up at once."""
+TAIL = 1024
+"""Bytes in which the end is looked for: some cameras write a little behind it."""
+NEAREST = "save masks without smoothing (PNG, nearest neighbour when they are scaled)"
+
+# As many as OpenCV reads; Pillow's own limit warns at masks of 10,000 x 10,000 pixels.
+Image.MAX_IMAGE_PIXELS = 2**30
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where one pair lies."""
+
+    id: str
+    image: Path
+    mask: Path
+    group: tuple[str, ...] = ()
+
+
+def pairs(sources: Iterable[Source], read: Callable[[Path], Mask]) -> Sequence[Pair]:
+    """Return the pairs of `sources`, read when they are asked for.
+
+    Raises:
+        ValueError: a file is not there.
+    """
+    sources = list(sources)
+    for path in (path for source in sources for path in (source.image, source.mask)):
+        if not path.is_file():
+            raise ValueError(f"{path} is missing, but its split names it")
+
+    def pair(source: Source) -> Pair:
+        mask, notes = read(source.mask)
+        return Pair(source.id, image(source.image), mask, source.group, notes, source.image)
+
+    return Lazy(sources, pair)
+
+
+def matched(images: Mapping[str, Path], masks: Mapping[str, Path]) -> list[str]:
+    """Return the names that images and masks share, sorted.
+
+    Raises:
+        ValueError: one has no other.
+    """
+    for these, those, other in ((images, masks, "mask"), (masks, images, "image")):
+        alone = sorted(these.keys() - those.keys())
+        if alone:
+            more = f" (and {len(alone) - 1} more have none)" if len(alone) > 1 else ""
+            raise ValueError(f"{these[alone[0]]} has no {other}{more}")
+    return sorted(images)
+
+
+def lines(path: Path, hint: str = "") -> list[str]:
+    """Return the lines of a list, without those that are empty.
+
+    Raises:
+        ValueError: it is missing, empty, no text, or names something twice.
+    """
+    try:
+        found = [line.strip() for line in path.read_text("utf-8-sig").splitlines() if line.strip()]
+    except FileNotFoundError:
+        raise ValueError(f"the list {path} is missing{hint}") from None
+    except UnicodeDecodeError as error:
+        raise ValueError(f"the list {path} is no UTF-8 text: {error}") from None
+    if not found:
+        raise ValueError(f"the list {path} is empty")
+    if len(set(found)) < len(found):
+        twice = next(line for line in found if found.count(line) > 1)
+        raise ValueError(f"the list {path} names {twice!r} twice")
+    return found
+
+
+def image(path: Path) -> bytes:
+    """Return the bytes of a JPEG or PNG; whether they decode is seen when they are recorded.
+
+    Raises:
+        ValueError: it has another format or was cut short.
+    """
+    encoded = path.read_bytes()
+    ends = [end for start, end in MARKS.items() if encoded.startswith(start)]
+    if not ends:
+        raise ValueError(f"{path}: {_kind(encoded)}; allowed: JPEG, PNG")
+    if ends[0] not in encoded[-TAIL:]:
+        raise ValueError(f"{path}: {len(encoded)} bytes without an end; the file was cut short")
+    return encoded
+
+
+def index(path: Path, ignore: int | None = IGNORE) -> Mask:
+    """Read a mask of class indices: 8-bit grey, or a palette's numbers, not its colours.
+
+    `ignore` is the file's number for what nobody knows; None: it has no such number. RGB with three
+    equal channels is read as grey and noted (`rgb_mask`).
+
+    Raises:
+        ValueError: it is no 8-bit PNG, has colours where indices are meant, or says 255 where that
+            is no class.
+    """
+    picture = _open(path)
+    notes: tuple[Note, ...] = ()
+    pixels = np.array(picture, np.uint8)
+    if picture.mode == "RGB":
+        coloured = (pixels != pixels[..., :1]).any(axis=-1)
+        if coloured.any():
+            row, column = _first(coloured)
+            colour = tuple(pixels[row, column].tolist())
+            raise ValueError(
+                f"{path}: RGB where class indices are meant: {colour} at row {row}, column "
+                f"{column}; allowed: 8-bit grey or palette PNG, or `masks: colour`"
+            )
+        pixels = np.ascontiguousarray(pixels[..., 0])
+        notes = (Note("rgb_mask", f"{path.name} is RGB with equal channels, read as grey"),)
+    if ignore != IGNORE and (pixels == IGNORE).any():
+        row, column = _first(pixels == IGNORE)
+        raise ValueError(
+            f"{path}: {IGNORE} at row {row}, column {column}, which is no class; allowed: the "
+            f"classes' indices, or `ignore: {IGNORE}` where nobody knows"
+        )
+    if ignore is not None:
+        pixels[pixels == ignore] = IGNORE
+    return pixels, notes
+
+
+def colours(path: Path, table: Mapping[Colour, int], other: int = UNKNOWN) -> Mask:
+    """Read a mask of colours: each becomes what `table` says, all that it does not name `other`.
+
+    Without `other`, unknown colours are ignored and noted (`unknown_colours`).
+
+    Raises:
+        ValueError: it is no 8-bit PNG.
+    """
+    picture = _open(path)
+    numbers = _numbers(tuple(table.items()), other)
+    mask = np.concatenate([numbers[strip] for strip in _packed(picture)])
+    unknown = mask == UNKNOWN
+    if not unknown.any():
+        return mask, ()
+    mask[unknown] = IGNORE
+    found = np.concatenate([strip[numbers[strip] == UNKNOWN] for strip in _packed(picture)])
+    values, counts = np.unique(found, return_counts=True)
+    most = np.argsort(-counts, kind="stable")[:3]
+    named = ", ".join(
+        f"{(value & 255, value >> 8 & 255, value >> 16)} ×{count}"
+        for value, count in zip(values[most].tolist(), counts[most].tolist(), strict=True)
+    )
+    row, column = _first(unknown)
+    message = (
+        f"{path.name}: {counts.sum()} pixels of {len(values)} colours that match no class "
+        f"({named}{', …' if len(values) > len(most) else ''}), the first at row {row}, column "
+        f"{column}; they are ignored. Interpolated masks? Then {NEAREST}"
+    )
+    return mask, (Note("unknown_colours", message),)
+
+
+def _packed(picture: Image.Image) -> Iterator[np.ndarray]:
+    """Yield strips of a picture with one number per colour: all at once is 4 bytes a pixel."""
+    rows = 1 + STRIP // picture.width
+    for top in range(0, picture.height, rows):
+        strip = picture.crop((0, top, picture.width, min(top + rows, picture.height)))
+        yield np.asarray(strip.convert("RGBA")).view("<u4")[..., 0] & 0xFFFFFF
+
+
+@lru_cache(maxsize=4)
+def _numbers(table: tuple[tuple[Colour, int], ...], other: int) -> np.ndarray:
+    """Return the index of each of the 2^24 colours, red in the lowest byte."""
+    numbers = np.full(1 << 24, other, np.uint8)
+    for (red, green, blue), number in table:
+        numbers[red | green << 8 | blue << 16] = number
+    return numbers
+
+
+def _open(path: Path) -> Image.Image:
+    """Decode an 8-bit PNG of mode L, P or RGB.
+
+    Raises:
+        ValueError: it is something else, damaged, or transparent somewhere.
+    """
+    encoded = path.read_bytes()
+    if not encoded.startswith(b"\x89PNG"):
+        raise ValueError(f"{path}: {_kind(encoded)}; allowed for a mask: 8-bit PNG")
+    try:
+        depth = struct.unpack_from(">B", encoded, 24)[0]
+        picture: Image.Image = Image.open(io.BytesIO(encoded))
+        picture.load()
+    except (OSError, SyntaxError, ValueError, struct.error) as error:
+        raise ValueError(f"{path}: a damaged PNG ({error}); get or save it again") from None
+    if depth == 16:
+        raise ValueError(f"{path}: a mask of 16 bits; allowed: 8-bit PNG")
+    if picture.mode in ("LA", "RGBA"):
+        clear = np.asarray(picture)[..., -1] < 255
+        if clear.any():
+            row, column = _first(clear)
+            raise ValueError(
+                f"{path}: transparent at row {row}, column {column}; allowed: opaque masks"
+            )
+        picture = picture.convert("L" if picture.mode == "LA" else "RGB")
+    if picture.mode in ("1", "L") and depth < 8:
+        # Pillow spreads 1, 2 and 4 bits over 0..255; the numbers are what was written.
+        picture = Image.fromarray(np.array(picture.convert("L")) // (255 // (2**depth - 1)))
+    picture.info.pop("transparency", None)  # Numbers and colours count, not how a palette shines.
+    return picture
+
+
+def _kind(encoded: bytes) -> str:
+    """Say what a file is that is not what it should be."""
+    try:
+        with Image.open(io.BytesIO(encoded)) as picture:
+            return f"a {picture.format} of mode {picture.mode}"
+    except (OSError, SyntaxError, ValueError):
+        return f"{len(encoded)} bytes that are no picture"
+
+
+def _first(where: np.ndarray) -> tuple[int, int]:
+    """Return row and column of the first True."""
+    row, column = divmod(int(where.argmax()), where.shape[1])
+    return row, column

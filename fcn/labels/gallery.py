@@ -1,0 +1,173 @@
+"""The pictures of a label report: examples, the worst offenders, and the classes' shares.
+
+Made for a person who must find a wrong label: image and mask side by side and blended, wrong pixels
+in boxes of magenta, what is wrong written below.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from itertools import chain, zip_longest
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from fcn.datasets.shared.dataset import IGNORE
+from fcn.labels.check import Checked, Finding
+from fcn.labels.rules import no_class, no_row
+from fcn.pictures.overlay import (
+    IGNORED,
+    LINE,
+    MARK,
+    blend,
+    colour,
+    file_name,
+    fitting,
+    marked,
+    rgb,
+    row,
+)
+from fcn.records.record import Decoded, Labels, Records
+
+EXAMPLES, OFFENDERS, SHARES = "examples", "offenders", "class_share.png"
+BAR = 160
+"""Width of the longest bar in pixels."""
+SAID = 6
+"""Findings written below a picture."""
+QUICK: dict[str, Any] = {"compress_level": 1}
+"""A third of the usual time for a tenth more bytes."""
+
+
+def draw(folder: Path, checked: Checked, count: int, out: Path) -> None:
+    """Write the pictures of the records in `folder` into the folder `out`, which exists.
+
+    Args:
+        folder: the records.
+        checked: what the rules found.
+        count: examples per split, and offenders in all.
+        out: gets `examples/SPLIT/ID.png`, `offenders/NUMBER-RULE-ID.png`, `class_share.png`.
+    """
+    splits = list(dict.fromkeys(row["split"] for row in checked.rows))
+    sources = {split: Records(folder, split) for split in splits}
+    for split, source in sources.items():
+        place = out / EXAMPLES / file_name(split)
+        place.mkdir(parents=True)
+        for number in np.linspace(0, len(source) - 1, min(count, len(source)), dtype=int):
+            example = source[int(number)]
+            name = f"{file_name(example.id)}.png"
+            picture(example, (), source.labels).save(place / name, **QUICK)
+    found = offenders(checked.findings, count)
+    if found:
+        (out / OFFENDERS).mkdir()
+    for number, said in enumerate(found):
+        name = f"{number:02}-{said[0].rule}-{file_name(said[0].example)}.png"
+        offender(sources, said).save(out / OFFENDERS / name, **QUICK)
+    shares(checked.content()["splits"], checked.labels).save(out / SHARES, **QUICK)
+
+
+def offenders(findings: Sequence[Finding], count: int) -> list[list[Finding]]:
+    """Return the findings of the `count` worst examples, first the one they are chosen for.
+
+    Errors come before warnings, and every rule has its turn: its worst example (most wrong pixels),
+    then every rule's second worst.
+    """
+    by_example: dict[tuple[str, str], list[Finding]] = defaultdict(list)
+    for finding in findings:
+        by_example[finding.split, finding.example].append(finding)
+    chosen: dict[tuple[str, str, bool], Finding] = {}  # likeness has a picture of its own
+    for severity in ("error", "warning"):
+        by_rule: dict[str, list[Finding]] = defaultdict(list)
+        for finding in findings:
+            if finding.example and finding.severity == severity:
+                by_rule[finding.rule].append(finding)
+        worst = (sorted(of, key=lambda f: -f.pixels) for of in by_rule.values())
+        for finding in chain.from_iterable(zip_longest(*worst)):
+            if finding is not None:
+                likeness = finding.other is not None
+                chosen.setdefault((finding.split, finding.example, likeness), finding)
+    return [
+        [first, *(f for f in by_example[first.split, first.example] if f is not first)]
+        for first in list(chosen.values())[:count]
+    ]
+
+
+def offender(sources: Mapping[str, Records], said: Sequence[Finding]) -> Image.Image:
+    """Return the picture of an example with findings, the first of which it was chosen for.
+
+    If that is about likeness, the example stands beside the one that it is like.
+    """
+    first = said[0]
+    source = sources[first.split]
+    example = _find(source, first.example)
+    if first.other is None:
+        return picture(example, said, source.labels)
+    split, name = first.other
+    image = rgb(fitting(example.image))
+    other = rgb(fitting(_find(sources[split], name).image, image.shape))
+    panels = [(f"{first.split} {first.example}", image), (f"{split} {name}", other)]
+    return row(panels, np.array([], int), source.labels, _caption(said))
+
+
+def picture(example: Decoded, said: Sequence[Finding], labels: Labels) -> Image.Image:
+    """Return image, mask and both blended, wrong pixels in boxes, findings below."""
+    mask = fitting(example.label)
+    image = rgb(fitting(example.image, mask.shape))
+    panels = [
+        (example.id, image),
+        ("mask", colour(mask, labels)),
+        ("blended", blend(image, mask, labels)),
+    ]
+    wrong = _wrong(example, {finding.rule for finding in said}, len(labels.classes))
+    if wrong.any():
+        panels[1:] = [(name, marked(pixels, wrong)) for name, pixels in panels[1:]]
+    return row(panels, np.unique(example.label), labels, _caption(said))
+
+
+def _caption(said: Sequence[Finding]) -> list[str]:
+    lines = [f"{finding.severity} {finding.rule}: {finding.message}" for finding in said]
+    lines = [line.replace("×", "x") for line in lines]  # the font has no ×
+    return lines[:SAID] + ([f"and {len(said) - SAID} more"] if len(said) > SAID else [])
+
+
+def _wrong(example: Decoded, rules: set[str], classes: int) -> np.ndarray:
+    """Return where pixels are wrong, bool H W."""
+    wrong = [np.zeros(example.label.shape, bool), no_class(example.label, classes)]
+    if example.one_hot is not None:
+        wrong.append(no_row(example.one_hot))
+    if "unknown_colours" in rules:
+        wrong.append(example.label == IGNORE)  # what they became
+    return np.logical_or.reduce([where for where in wrong if where is not None])
+
+
+def _find(source: Records, name: str) -> Decoded:
+    return source[next(n for n, row in enumerate(source.rows) if row["id"] == name)]
+
+
+def shares(splits: Mapping[str, Any], labels: Labels) -> Image.Image:
+    """Return a row for each class: its name, and a bar and a percentage for each split."""
+    font = ImageFont.load_default(size=12)
+    names = [*labels.classes, "ignored"]
+    left = 24 + max(round(font.getlength(name)) for name in names)
+    step = BAR + 64
+    columns = [[*of["class_share"].values(), of["ignored_share"]] for of in splits.values()]
+    most = max(map(max, columns))
+    picture = Image.new("RGB", (left + step * len(splits), LINE * (len(names) + 2)), "white")
+    pen = ImageDraw.Draw(picture)
+    for number, (split, of) in enumerate(splits.items()):
+        pen.text((left + number * step, 1), f"{split} ({of['examples']})", "black", font)
+    for line, name in enumerate(names):
+        top = LINE * (line + 1)
+        swatch = labels.colours[line] if line < len(labels.classes) else IGNORED
+        pen.rectangle((2, top + 3, 11, top + 12), swatch, "black")
+        pen.text((16, top + 1), name, "black", font)
+        for number, column in enumerate(columns):
+            share, start = column[line], left + number * step
+            pen.rectangle((start, top + 3, start + BAR, top + 12), (240, 240, 240))
+            if share:
+                end = start + share / most * BAR
+                pen.rectangle((start, top + 3, end, top + 12), swatch, "black")
+            never = not share and line < len(labels.classes)
+            said, ink = ("never", MARK) if never else (f"{share:.2%}", "black")
+            pen.text((start + BAR + 6, top + 1), said, ink, font)
+    return picture

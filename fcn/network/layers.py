@@ -1,0 +1,187 @@
+"""The layers that networks are made of; registered, so that a saved model opens anywhere."""
+
+from fractions import Fraction
+from typing import Any
+
+import keras
+import numpy as np
+from keras import KerasTensor, layers, ops
+
+from fcn.settings.network import Network
+
+
+@keras.saving.register_keras_serializable(package="fcn")
+class Bilinear(keras.initializers.Initializer):
+    """Start a transposed convolution as bilinear upsampling, each class on its own.
+
+    Kernel f f K K with `f = 2 * stride`: Long et al., section 3.3. Away from the borders the kernel
+    is a partition of unity, so a constant map stays the same constant.
+    """
+
+    def __call__(self, shape: tuple[int, ...], dtype: str | None = None) -> KerasTensor:
+        """Return the kernel of this shape: height, width, channels out, channels in."""
+        height, width, out, into = shape
+        kernel = np.zeros(shape, "float32")
+        plane = _ramp(height)[:, None] * _ramp(width)[None, :]
+        for channel in range(min(out, into)):
+            kernel[:, :, channel, channel] = plane
+        return ops.convert_to_tensor(kernel, dtype=dtype)
+
+
+def _ramp(size: int) -> np.ndarray:
+    """Return the hat of bilinear interpolation at `size` taps."""
+    factor = (size + 1) // 2
+    centre = factor - 1 if size % 2 else factor - 0.5
+    return 1 - np.abs(np.arange(size) - centre) / factor
+
+
+class Like(layers.Layer):
+    """A layer that gives its first map B H' W' K the height and width of its second, B H W C."""
+
+    def compute_output_shape(self, shapes: list[tuple[int | None, ...]]) -> tuple[int | None, ...]:
+        """Return B H W K."""
+        x, like = shapes
+        return (x[0], like[1], like[2], x[3])
+
+
+@keras.saving.register_keras_serializable(package="fcn")
+class CropLike(Like):
+    """Crop the first map to the height and width of the second, from the top left.
+
+    Pooling with "same" padding rounds sizes up and adds at the bottom and right, so what
+    upsampling returns is at least as large as the finer map, and aligned with its top left.
+    """
+
+    offset = 0
+    """Rows above and columns left of what is kept."""
+
+    def call(self, maps: tuple[KerasTensor, KerasTensor]) -> KerasTensor:
+        """Return map B H' W' K cropped to the H W of `like` B H W C."""
+        coarse, like = maps
+        _, height, width, _ = ops.shape(like)
+        o = self.offset
+        return coarse[:, o : o + height, o : o + width, :]
+
+
+@keras.saving.register_keras_serializable(package="fcn")
+class CropInside(CropLike):
+    """Crop the first map to the height and width of the second, from `offset` rows and columns."""
+
+    def __init__(self, offset: int, **options: Any) -> None:
+        super().__init__(**options)
+        self.offset = offset
+
+    def get_config(self) -> dict[str, Any]:
+        """Return how to make it again."""
+        return super().get_config() | {"offset": self.offset}
+
+
+@keras.saving.register_keras_serializable(package="fcn")
+class ResizeLike(Like):
+    """Resize the first map to the height and width of the second, bilinearly."""
+
+    def call(self, maps: tuple[KerasTensor, KerasTensor]) -> KerasTensor:
+        """Return map B H' W' K at the H W of `like` B H W C."""
+        x, like = maps
+        _, height, width, _ = ops.shape(like)
+        return ops.image.resize(x, (height, width), "bilinear")
+
+
+@keras.saving.register_keras_serializable(package="fcn")
+class Shrink(layers.Layer):
+    """Resize images by a factor: each new pixel is the mean over the area that it covers.
+
+    Above 1 it covers a part of one or two old pixels, and at 2 each is repeated four times.
+    """
+
+    def __init__(self, factor: float, **options: Any) -> None:
+        super().__init__(**options)
+        self.factor = factor
+
+    def call(self, images: KerasTensor) -> KerasTensor:
+        """Return images B H W C as B ⌈fH⌉ ⌈fW⌉ C."""
+        _, height, width, _ = ops.shape(images)
+        rows, columns = self._areas(height), self._areas(width)
+        images = ops.einsum("ih,bhwc->biwc", rows, images)
+        return ops.einsum("jw,biwc->bijc", columns, images)
+
+    def _areas(self, size: int) -> KerasTensor:
+        """Return the share of each new pixel that each old one covers: new, old."""
+        old = ops.cast(ops.arange(size), self.compute_dtype)
+        new = ops.cast(ops.arange(self._shrunk(size)), self.compute_dtype)[:, None]
+        side = ops.cast(size, self.compute_dtype) / ops.cast(self._shrunk(size), self.compute_dtype)
+        ends = ops.minimum((new + 1) * side, old + 1) - ops.maximum(new * side, old)
+        return ops.maximum(ends, 0) / side
+
+    def _shrunk(self, size: int) -> int:
+        share = Fraction(self.factor).limit_denominator(1000)
+        return -(-size * share.numerator // share.denominator)
+
+    def compute_output_shape(self, images_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """Return B ⌈fH⌉ ⌈fW⌉ C."""
+        batch, *sides, channels = images_shape
+        return (batch, *(side and self._shrunk(side) for side in sides), channels)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return how to make it again."""
+        return super().get_config() | {"factor": self.factor}
+
+
+@keras.saving.register_keras_serializable(package="fcn")
+class PadTo(layers.Layer):
+    """Pad with zeros at the bottom and right to a multiple, and to at least so many pixels."""
+
+    def __init__(self, multiple: int, least: int, **options: Any) -> None:
+        super().__init__(**options)
+        self.multiple, self.least = multiple, least
+
+    def call(self, x: KerasTensor) -> KerasTensor:
+        """Return B H W C padded."""
+        _, height, width, _ = ops.shape(x)
+        return ops.pad(x, [[0, 0], [0, self._more(height)], [0, self._more(width)], [0, 0]])
+
+    def _more(self, size: int) -> int:
+        """Return how many pixels are missing; a number where the size is known, else a tensor."""
+        least = max(self.least, size) if isinstance(size, int) else ops.maximum(self.least, size)
+        return -(-least // self.multiple) * self.multiple - size
+
+    def compute_output_shape(self, shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """Return the shape with padded sides."""
+        batch, *sides, channels = shape
+        return (batch, *(side and side + self._more(side) for side in sides), channels)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return how to make it again."""
+        return super().get_config() | {"multiple": self.multiple, "least": self.least}
+
+
+@keras.saving.register_keras_serializable(package="fcn")
+class ReverseChannels(layers.Layer):
+    """Turn RGB into BGR, the order of OpenCV and with it of Caffe's weights."""
+
+    def call(self, images: KerasTensor) -> KerasTensor:
+        """Return images B H W C with the last channel first."""
+        return ops.flip(images, axis=-1)
+
+
+def channels(published: int, width: float) -> int:
+    """Return how many channels of those `published` are left at this width: at least one."""
+    return max(1, round(published * width))
+
+
+def normalise(images: KerasTensor, network: Network) -> KerasTensor:
+    """Return images B H W C in the weights' channel order, the mean subtracted, scaled.
+
+    Raises:
+        ValueError: there are three means but not three channels.
+    """
+    if network.order == "bgr":
+        images = ReverseChannels(name="bgr")(images)
+    offset: float | list[float]
+    if isinstance(network.mean, tuple):
+        if images.shape[-1] != len(network.mean):
+            raise ValueError(f"mean: got 3 numbers, but images have {images.shape[-1]} channels")
+        offset = [-mean / network.scale for mean in network.mean]
+    else:
+        offset = -network.mean / network.scale
+    return layers.Rescaling(1 / network.scale, offset, name="normalise")(images)

@@ -1,0 +1,235 @@
+"""A film with what a network sees in it: the classes in colour, and a legend below.
+
+    python -m fcn video drive.mp4 --model camvid-fcn8s --out seen.mp4
+
+Memory does not grow with the film's length. Each frame keeps its time, so that frame rate and
+length stay what they are, and the sound is copied as it is. Frames are as high and wide as players
+show them; the legend comes below.
+"""
+
+import argparse
+from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import cv2
+import numpy as np
+from av.stream import Disposition
+
+from fcn.common import files, messages
+from fcn.inference import tiles
+from fcn.network import backend
+from fcn.pictures import overlay
+from fcn.prediction import answering, trained
+from fcn.records.record import Labels
+from fcn.settings import reader
+
+PIXELS = 2**20
+"""Of the frames that go through the network together; VGG-16 needs 1 GB for so many."""
+TILE = 1536
+"""Side of the default tile in pixels: frames of 1920x1080 go whole, larger ones in tiles."""
+QUALITY = {"crf": "20"}
+"""x264's constant quality, 0 (lossless) to 51; its own default is 23."""
+BT709, LIMITED = 1, 1
+"""FFmpeg's numbers for the colours of HD television, and for video's usual range 16..235."""
+Segment = Callable[[np.ndarray], np.ndarray]
+"""Images uint8 B H W C -> masks uint8 B H W."""
+
+
+def write(
+    source: Path,
+    out: Path,
+    segment: Segment,
+    labels: Labels,
+    facts: Mapping[str, str] | None = None,
+) -> int:
+    """Write the film `source` with each frame's mask over it; return the number of frames.
+
+    Args:
+        source: any film that FFmpeg reads.
+        out: where the MP4 (H.264, sound as in `source`) goes; it appears when it is whole.
+        segment: what says the class of each pixel.
+        labels: the classes, and whether `segment` takes grey images or colours.
+        facts: where the answer comes from, kept as the film's comment.
+
+    Raises:
+        ValueError: `source` is no film or broken; `out` is not `.mp4`, or is `source` itself.
+        OSError: `source` cannot be read or `out` cannot be written.
+    """
+    if out.suffix.lower() != ".mp4":
+        raise ValueError(f"{out}: films are written as MP4; name it {out.with_suffix('.mp4')}")
+    if out.resolve() == source.resolve():
+        raise ValueError(f"{out} is the film that is read; write to another file")
+    painted = 0
+    try:
+        with _opened(source) as film:
+            first = next(film.decode(_picture(film, source)), None)
+        if first is None:
+            raise ValueError(f"{source} cannot be read: it has no frames")
+        with _opened(source) as film, files.writing(out) as aside, av.open(aside, "w") as made:
+            said = (f"{name}: {fact}" for name, fact in (facts or {}).items())
+            made.metadata["comment"] = ", ".join(said)
+            picture = _picture(film, source)
+            painter = _Painter(made, picture, first, segment, labels)
+            sound = _sound(film, made)
+            for packet in film.demux(picture, *(film.streams[index] for index in sound)):
+                if packet.is_corrupt:
+                    raise ValueError(f"{source} is broken after {painted} frames: it is cut off")
+                if packet.stream.index in sound:
+                    if packet.dts is not None:  # else it only says that there are no more
+                        packet.stream = sound[packet.stream.index]
+                        made.mux(packet)
+                    continue
+                for frame in packet.decode():
+                    painted += painter.take(frame)
+                    messages.say(f"{painted} of {picture.frames or '?'} frames", last=False)
+            painted += painter.finish()
+    except av.error.InvalidDataError as error:
+        where = f"is broken after {painted} frames" if painted else "cannot be read as a film"
+        raise ValueError(f"{source} {where}: {error.strerror}") from None
+    messages.say(f"{out}: {painted} frames, {'with sound' if sound else 'no sound'}")
+    return painted
+
+
+def _opened(source: Path) -> Any:
+    if source.is_file() and not source.stat().st_size:
+        raise ValueError(f"{source} cannot be read as a film: it is empty")
+    return av.open(source)
+
+
+def _picture(film: Any, source: Path) -> Any:
+    """Return the stream of moving pictures; the cover of a song is none."""
+    moving = [s for s in film.streams.video if not s.disposition & Disposition.attached_pic]
+    if not moving:
+        kinds = ", ".join(stream.type for stream in film.streams) or "nothing"
+        raise ValueError(f"{source} has no pictures to look at: it holds {kinds}")
+    # The first is what players show; decoding takes as many threads as there are cores.
+    moving[0].thread_type = "AUTO"
+    return moving[0]
+
+
+def _sound(film: Any, made: Any) -> dict[int, Any]:
+    """Return, by number of each stream of sound, the one it is copied to."""
+    copies = {}
+    for stream in film.streams.audio:
+        try:
+            copies[stream.index] = made.add_stream_from_template(stream)
+        except ValueError:
+            name = stream.codec_context.name
+            messages.say(f"warning: the sound ({name}) does not fit into an MP4 and is left out")
+    return copies
+
+
+class _Painter:
+    """Takes frames, gives them to the network in batches, writes them painted."""
+
+    def __init__(
+        self, made: Any, picture: Any, first: Any, segment: Segment, labels: Labels
+    ) -> None:
+        self.made, self.segment, self.labels = made, segment, labels
+        self.size = {"width": first.width, "height": first.height}
+        height, width = self._upright(first).shape[:2]
+        self.together = max(1, PIXELS // (height * width))
+        self.legend = np.asarray(overlay.legend(np.arange(len(labels.classes)), labels, width))
+        self.waiting: list[tuple[Any, np.ndarray]] = []
+        rate = picture.guessed_rate or Fraction(25)
+        self.step = max(1, round(1 / rate / picture.time_base))
+        self.last = -self.step
+        stream = made.add_stream("libx264", rate=rate, options=QUALITY)
+        stream.time_base = stream.codec_context.time_base = picture.time_base
+        # H.264 has one colour for four pixels, so both sides are even.
+        stream.width = width + width % 2
+        stream.height = height + self.legend.shape[0]
+        stream.height += stream.height % 2
+        stream.pix_fmt = "yuv420p"
+        # The colours come back as they were read only if they are called the same.
+        ours, theirs = stream.codec_context, picture.codec_context
+        ours.colorspace, ours.color_range = theirs.colorspace, LIMITED
+        ours.color_primaries, ours.color_trc = theirs.color_primaries, theirs.color_trc
+        self.space = "ITU709" if theirs.colorspace == BT709 else "ITU601"
+        self.stream = stream
+
+    def take(self, frame: Any) -> int:
+        """Keep a frame until a batch is full; return how many were written."""
+        self.waiting.append((frame, self._upright(frame)))
+        return self._write() if len(self.waiting) == self.together else 0
+
+    def finish(self) -> int:
+        """Write the rest; return how many that were."""
+        written = self._write() if self.waiting else 0
+        self.made.mux(self.stream.encode(None))
+        return written
+
+    def _upright(self, frame: Any) -> np.ndarray:
+        """Return a frame uint8 H W 3 as players show it: telephones film lying on the side."""
+        pixels = frame.to_ndarray(format="rgb24", **self.size)
+        return np.rot90(pixels, frame.rotation // 90)
+
+    def _write(self) -> int:
+        images = np.stack([image for _, image in self.waiting])
+        for (frame, image), mask in zip(
+            self.waiting, self.segment(self._seen(images)), strict=True
+        ):
+            seen = np.vstack([overlay.blend(image, mask, self.labels), self.legend])
+            right, below = self.stream.width - seen.shape[1], self.stream.height - seen.shape[0]
+            even = cv2.copyMakeBorder(seen, 0, below, 0, right, cv2.BORDER_REPLICATE)
+            painted = av.VideoFrame.from_ndarray(even.astype(np.uint8, copy=False), "rgb24")
+            painted = painted.reformat(format="yuv420p", dst_colorspace=self.space)
+            painted.pts, painted.time_base = self._time(frame), frame.time_base
+            self.made.mux(self.stream.encode(painted))
+        written = len(self.waiting)
+        self.waiting = []
+        return written
+
+    def _time(self, frame: Any) -> int:
+        """Return a frame's time; old containers know some by their order only, or two the same."""
+        time = self.last + self.step if frame.pts is None else frame.pts
+        self.last = max(time, self.last + 1) if self.last >= 0 else time
+        return self.last
+
+    def _seen(self, images: np.ndarray) -> np.ndarray:
+        """Return images B H W 3 with as many channels as the network takes."""
+        if self.labels.channels == 3:
+            return images
+        return np.stack([cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)[..., None] for image in images])
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Read the command line, write the film; return the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m fcn video",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("film", type=Path, help="any film that FFmpeg reads")
+    parser.add_argument("--model", help=f"{trained.NAMES}; without it, the table's last row")
+    parser.add_argument("--out", type=Path, required=True, help="the film to write (.mp4)")
+    parser.add_argument(
+        "--tile",
+        type=int,
+        default=TILE,
+        help="side in pixels: frames of more pixels than its square go in overlapping tiles "
+        f"(%(default)s; a multiple of {tiles.STRIDE} from {tiles.LEAST})",
+    )
+    parser.add_argument("--engine", help="what runs the network (`fcn.serving.engines`)")
+    parser.add_argument(
+        "--no-tracking", action="store_true", help="do not ask MLflow which run made the model"
+    )
+    chosen = parser.parse_args(arguments)
+    tiles.spans(1, chosen.tile)
+    with trained.find(chosen.model, not chosen.no_tracking) as found:
+        common = reader.load(reader.active()[0]).common
+        backend.use(common)
+        from fcn.serving import engines
+
+        run = engines.load(chosen.engine or engines.FASTEST[common.backend], found.path)
+        write(
+            chosen.film,
+            chosen.out,
+            lambda images: answering.masks(run, images, chosen.tile, run.scale),
+            found.named(run.channels, run.classes),
+            found.facts,
+        )
+    return 0

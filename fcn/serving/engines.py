@@ -1,0 +1,151 @@
+"""A trained network as a function, run by whatever runs it fastest.
+
+    keras                 Keras' own `predict_on_batch`, on either backend; all others are held
+                          against it
+    tensorflow            its graph, for few pixels with the weights as constants, which TensorFlow
+                          lays out once
+    tensorflow-bfloat16   the same in bfloat16, but for the scores of the classes
+    onnx                  ONNX Runtime; needs the extra `export`
+
+docs/log.md has their times, docs/video-and-export.md says which to take.
+"""
+
+import functools
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from fcn.common.text import nearest
+from fcn.network import models
+from fcn.network.layers import Shrink
+from fcn.serving import formats
+from fcn.serving.formats import Forward
+
+FASTEST = {"tensorflow": "tensorflow", "jax": "keras"}
+"""By backend, the engine that answers soonest and says what Keras says."""
+
+
+LARGE = 3 * 2**18
+"""Pixels of a batch beyond which weights as constants save no time: laying them out anew for each
+call is a fiftieth of it then."""
+HEAVY = 2**28
+"""Bytes of weights beyond which they stay variables. While TensorFlow prepares constants, they are
+in memory up to seventeen times: 3.9 GiB for the 158 MiB of VGG-16 with fc6 and fc7 of 1,024."""
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A network ready to answer: images B H W C in 0..255 -> logits B H W K, float32."""
+
+    name: str
+    channels: int
+    classes: int
+    forward: Forward
+    scale: float = 1.0
+    """Of a picture's sides, what the network makes of them first: its `resize`."""
+
+    def __call__(self, images: np.ndarray) -> np.ndarray:
+        """Return the logits; any height and width, uint8 or float."""
+        return self.forward(images)
+
+
+def load(name: str, path: Path) -> Engine:
+    """Open a saved model and run it with the engine `name`.
+
+    Raises:
+        ValueError: there is no such engine, the model cannot be opened, or what the engine needs is
+            not installed.
+    """
+    if name not in ENGINES:
+        raise ValueError(f"no engine {name!r}; {nearest(name, ENGINES)}")
+    return of(name, models.load(path))
+
+
+def of(name: str, model: keras.Model) -> Engine:
+    """Run a network with the engine `name`.
+
+    Raises:
+        ValueError: what the engine needs is not installed, or not Keras' backend.
+    """
+    if name != "keras" and keras.backend.backend() != "tensorflow":
+        raise ValueError(
+            f"engine {name!r} needs the backend tensorflow, but Keras runs on "
+            f"{keras.backend.backend()}; take the engine keras"
+        )
+    channels, classes = model.inputs[0].shape[-1], model.outputs[0].shape[-1]
+    scale = next((one.factor for one in model.layers if isinstance(one, Shrink)), 1.0)
+    return Engine(name, channels, classes, ENGINES[name](model), scale)
+
+
+def _keras(model: keras.Model) -> Forward:
+    network = formats.of_any_size(model)
+    return lambda images: np.asarray(network.predict_on_batch(images), np.float32)
+
+
+def _tensorflow(model: keras.Model) -> Forward:
+    import tensorflow as tf
+    from tensorflow.python.framework.convert_to_constants import (
+        convert_variables_to_constants_v2 as with_constants,
+    )
+
+    network = formats.of_any_size(model)
+    images = tf.TensorSpec((None, None, None, model.inputs[0].shape[-1]), tf.float32)
+
+    @functools.partial(tf.function, input_signature=[images])
+    def variable(images: tf.Tensor) -> tf.Tensor:
+        return tf.cast(network(images, training=False), tf.float32)
+
+    @functools.cache
+    def constant() -> Callable[[tf.Tensor], list[tf.Tensor]]:
+        graph: Callable[[tf.Tensor], list[tf.Tensor]] = with_constants(
+            variable.get_concrete_function()
+        )
+        return graph
+
+    light = 4 * model.count_params() <= HEAVY
+
+    def forward(images: np.ndarray) -> np.ndarray:
+        given = tf.constant(formats.as_float(images))
+        if light and images[..., 0].size <= LARGE:
+            return np.asarray(constant()(given)[0])
+        return np.asarray(variable(given))
+
+    return forward
+
+
+def _bfloat16(model: keras.Model) -> Forward:
+    return _tensorflow(formats.in_precision(model, halved(model.outputs[0].shape[-1])))
+
+
+def halved(classes: int) -> Callable[[keras.Layer], str]:
+    """Return each layer's precision: bfloat16, but float32 for maps that score the classes.
+
+    In bfloat16, with its 8 binary digits, classes would tie; `fcn.network.layers` trains scores so as well.
+    So does resizing images: there are no odd numbers of a pixel beyond 256.
+    """
+
+    def precision(layer: keras.Layer) -> str:
+        whole = isinstance(layer, Shrink) or layer.output.shape[-1] == classes
+        return "float32" if whole else "mixed_bfloat16"
+
+    return precision
+
+
+def _onnx(model: keras.Model) -> Forward:
+    onnx = formats.FORMATS["onnx"]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / onnx.file
+        onnx.write(formats.precise(model), path)
+        return onnx.open(path)
+
+
+ENGINES: dict[str, Callable[[keras.Model], Forward]] = {
+    "keras": _keras,
+    "tensorflow": _tensorflow,
+    "tensorflow-bfloat16": _bfloat16,
+    "onnx": _onnx,
+}

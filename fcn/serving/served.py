@@ -1,0 +1,143 @@
+"""The model as MLflow serves it: pictures in, masks out. MLflow reads this file to load a model.
+
+Input, either of
+
+* encoded pictures (JPEG, PNG, …), bytes or base64: an object array, a list or a column of them.
+  Output: for each a PNG of class indices with the classes' colours, of the picture's own size, as
+  base64;
+* uint8 B H W C in 0..255. Output: uint8 B H W, the index of each pixel's class.
+"""
+
+import base64
+import binascii
+import json
+import os
+import sys
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mlflow.exceptions import MlflowException
+from mlflow.models import set_model
+from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
+from mlflow.pyfunc.model import PythonModel, PythonModelContext
+
+BYTES = 2**25
+"""The largest encoded picture, 32 MiB."""
+PIXELS = 2**24
+"""The largest picture that a server takes, 16 million pixels; one request must not take it all."""
+
+
+class Refused(MlflowException):
+    """A request that cannot be answered: HTTP 400 with our own words.
+
+    MLflow adds what was sent to the message, which may be megabytes.
+    """
+
+    def __init__(self, message: str) -> None:
+        """Keep the words."""
+        super().__init__(message, error_code=INVALID_PARAMETER_VALUE)
+        self._words = message
+
+    def serialize_as_json(self) -> str:
+        """Return the body of the answer."""
+        return json.dumps({"error_code": self.error_code, "message": self._words})
+
+
+class Segmenter(PythonModel):
+    """Opens the `.keras` file among its artifacts and answers with masks."""
+
+    def load_context(self, context: PythonModelContext) -> None:
+        """Open the model; keras is imported only here, on the backend that trained the model."""
+        os.environ.setdefault("KERAS_BACKEND", context.model_config["backend"])
+        _refuse_what_is_too_deep()
+        from fcn.datasets.shared import voc
+        from fcn.network import models
+        from fcn.serving import formats
+
+        path = Path(context.artifacts["model"])
+        self.model = formats.of_any_size(models.load(path))
+        with zipfile.ZipFile(path) as archive:
+            named = models.LABELS in archive.namelist()
+            labels = json.loads(archive.read(models.LABELS)) if named else {}
+        self.colours = labels.get("colours", [voc.colour(n) for n in range(256)])
+
+    def predict(
+        self, context: PythonModelContext, model_input: np.ndarray, params: Any = None
+    ) -> Any:
+        """Return masks uint8 B H W of images B H W C, or base64 of PNGs for encoded pictures.
+
+        Raises:
+            Refused: what was sent is neither.
+        """
+        given = np.asarray(model_input)  # a table's column becomes N 1
+        if given.dtype != object and given.dtype.kind not in "SU":
+            return self._masks(given)
+        if given.ndim == 4:  # JSON's nested lists of numbers
+            return self._masks(_numbers(given))
+        return np.array([self._of_picture(one) for one in given.ravel()], object)
+
+    def _masks(self, images: np.ndarray) -> np.ndarray:
+        channels = self.model.input_shape[-1]
+        if images.ndim != 4 or images.shape[-1] != channels or 0 in images.shape:
+            raise Refused(f"got an array {images.shape}; allowed: B H W {channels}, or pictures")
+        if images[..., 0].size > PIXELS:
+            raise Refused(f"{images[..., 0].size:,} pixels; the limit is {PIXELS:,}")
+        logits = self.model.predict_on_batch(images)
+        return np.asarray(logits).argmax(axis=-1).astype(np.uint8)
+
+    def _of_picture(self, sent: Any) -> str:
+        from fcn.pictures import photos, provenance
+
+        try:
+            image = photos.read(_decoded(sent), self.model.input_shape[-1], PIXELS)
+        except ValueError as error:
+            raise Refused(str(error)) from None
+        (mask,) = self._masks(image[None])
+        return base64.b64encode(provenance.mask_png(mask, self.colours, {})).decode()
+
+
+def _refuse_what_is_too_deep() -> None:
+    """Let MLflow's server answer 400 to JSON that is nested deeper than Python reads, not 500."""
+    server = sys.modules.get("mlflow.pyfunc.scoring_server")  # always there in a server
+    read = getattr(server, "_decode_json_input", None)
+    if server is None or read is None or read.__name__ == "shallow":
+        return  # no server, another release with its own answer, or done before
+
+    def shallow(body: Any) -> Any:
+        try:
+            return read(body)
+        except RecursionError:
+            raise Refused("JSON nested too deep; allowed: pictures, or B H W C numbers") from None
+
+    vars(server)["_decode_json_input"] = shallow
+
+
+def _numbers(given: np.ndarray) -> np.ndarray:
+    try:
+        exact = given.astype(np.float64)
+    except (TypeError, ValueError):
+        raise Refused("an array of other things than numbers; allowed: 0..255") from None
+    if not ((exact >= 0) & (exact <= 255) & (exact == np.floor(exact))).all():
+        raise Refused("numbers beyond 0..255, or broken ones; allowed: whole numbers 0..255")
+    return exact.astype(np.uint8)
+
+
+def _decoded(sent: Any) -> bytes:
+    if isinstance(sent, str):
+        if len(sent) > BYTES * 4 // 3 + 4:
+            raise ValueError(f"a picture of more than {BYTES:,} bytes, which is the limit")
+        try:
+            return base64.b64decode(sent.partition("base64,")[2] or sent, validate=True)
+        except (binascii.Error, ValueError):
+            raise ValueError("a text that is no base64; send a picture's bytes as base64") from None
+    if not isinstance(sent, bytes):
+        kind = type(sent).__name__
+        raise ValueError(f"got {kind}; allowed: a picture's bytes or base64, or B H W C")
+    if len(sent) > BYTES:
+        raise ValueError(f"a picture of {len(sent):,} bytes; the limit is {BYTES:,}")
+    return sent
+
+
+set_model(Segmenter())

@@ -1,0 +1,101 @@
+"""dvc.lock as plain data: which inputs, settings and outputs each stage had when it last ran.
+
+The file is YAML and documented; reading it needs no DVC. Entries of tables that are not active
+stay in it, so it also tells whether an old table still stands for the code that is here.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from fcn.settings.reader import table_of
+
+LOCK = Path("dvc.lock")
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What is known of the last run of a stage."""
+
+    name: str
+    deps: Mapping[str, str]
+    """Path: MD5 as DVC writes it, of a folder with the ending `.dir`."""
+    outs: Mapping[str, str]
+    params: Mapping[str, Mapping[str, Any]]
+    """File: dotted key: value."""
+
+    @property
+    def key(self) -> str:
+        """The entry of the table file that it ran for."""
+        return self.name.partition("@")[2]
+
+
+def read(root: Path = Path()) -> dict[str, Ran]:
+    """Return every stage that ever ran, by name.
+
+    Raises:
+        ValueError: there is no dvc.lock.
+    """
+    path = root / LOCK
+    if not path.is_file():
+        raise ValueError(f"{path} is missing: nothing ran here yet; `dvc repro` makes it")
+    stages = YAML(typ="safe", pure=True).load(path.read_text("utf-8")).get("stages", {})
+    return {name: _ran(name, entry) for name, entry in stages.items()}
+
+
+def _ran(name: str, entry: Mapping[str, Any]) -> Ran:
+    deps, outs = (
+        {one["path"]: one["md5"] for one in entry.get(kind, ()) if "md5" in one}
+        for kind in ("deps", "outs")
+    )
+    return Ran(name, deps, outs, entry.get("params", {}))
+
+
+def of_table(stages: Mapping[str, Ran], table: str) -> list[Ran]:
+    """Return the stages that ran for a table, in the order of the file."""
+    return [ran for ran in stages.values() if table_of(ran.key) == table]
+
+
+def maker(stages: Mapping[str, Ran], path: str) -> Ran | None:
+    """Return the stage that makes a file or folder."""
+    return next((ran for ran in stages.values() if path in ran.outs), None)
+
+
+def md5(path: Path) -> str:
+    """Return the MD5 of a file or folder as DVC writes it; of nothing, an empty text.
+
+    A folder's is that of the JSON list of its files' own, with the ending `.dir`.
+    """
+    if path.is_dir():
+        files = sorted(p.relative_to(path).as_posix() for p in path.rglob("*") if p.is_file())
+        listed = [{"md5": md5(path / name), "relpath": name} for name in files]
+        whole = hashlib.md5(json.dumps(listed, sort_keys=True).encode(), usedforsecurity=False)
+        return f"{whole.hexdigest()}.dir"
+    if not path.is_file():
+        return ""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "md5").hexdigest()
+
+
+def changes(ran: Ran, root: Path = Path()) -> Iterator[str]:
+    """Yield what differs now from a stage's last run: its code and its settings, a phrase each."""
+    for path, known in ran.deps.items():
+        if path.endswith(".py") and md5(root / path) != known:
+            yield f"{path} {'changed' if (root / path).is_file() else 'is gone'}"
+    for name, values in ran.params.items():
+        file = root / name
+        now = YAML(typ="safe", pure=True).load(file.read_text("utf-8")) if file.is_file() else {}
+        for key, known in values.items():
+            if _value(now, key) != known:
+                yield f"{key} in {name} changed"
+
+
+def _value(tree: Any, key: str) -> Any:
+    for part in key.split("."):
+        tree = tree.get(part) if isinstance(tree, Mapping) else None
+    return tree

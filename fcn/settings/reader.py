@@ -1,0 +1,129 @@
+"""All settings, typed and refused early: the only reader of params.yaml and tables/*.yaml.
+
+`params.yaml` holds what all tables share (`Common`); a file `tables/NAME.yaml` holds one table
+(`TableFile`). A key of a table file starts with the table's name (`digits-fcn16s`), so that DVC can
+merge the files and a key alone says where it stands. Values are read as DVC reads them (YAML 1.2:
+`1e-3` is a number).
+"""
+
+import reprlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar, get_args, get_origin
+
+import pydantic
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from fcn.common.text import nearest
+from fcn.settings import consistency
+from fcn.settings.common import Common
+from fcn.settings.table import TableFile
+from fcn.settings.values import Settings
+
+PARAMS = Path("params.yaml")
+TABLES = Path("tables")
+
+T = TypeVar("T")
+S = TypeVar("S", bound=Settings)
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """The settings of one table together with the common ones."""
+
+    common: Common
+    table: TableFile
+
+
+def table_of(key: str) -> str:
+    """Return the name of the table that a key belongs to: `digits` of `digits-fcn16s`."""
+    return key.partition("-")[0]
+
+
+def active(root: Path = Path()) -> list[str]:
+    """Return the names of the active tables: the files that dvc.yaml lists under `vars`."""
+    listed = _read(Path("dvc.yaml"), root).get("vars", [])
+    files = [Path(entry) for entry in listed if isinstance(entry, str)]
+    return [path.stem for path in files if path.parent == TABLES]
+
+
+def load(key: str, root: Path = Path()) -> Loaded:
+    """Read and check params.yaml and the table file that `key` belongs to.
+
+    `key` is a table's name or begins with it (`digits`, `digits-fcn16s`).
+
+    Raises:
+        ValueError: a file is missing or not YAML, or a setting is unknown, missing, of the wrong
+            type, out of range, or names something that is not there.
+    """
+    name = table_of(key)
+    known = sorted(path.stem for path in (root / TABLES).glob("*.yaml"))
+    if name not in known:
+        raise ValueError(f"no table file {TABLES / name}.yaml for {key!r}; {nearest(name, known)}")
+    path = TABLES / f"{name}.yaml"
+    table = _parse(TableFile, path, root)
+    common = _parse(Common, PARAMS, root)
+    problems = [
+        *consistency.problems(table, name),
+        *consistency.uneven_batches(table, common.devices),
+    ]
+    if problems:
+        raise ValueError("\n  ".join([f"{path}: {len(problems)} wrong setting(s)", *problems]))
+    return Loaded(common, table)
+
+
+def entry(entries: dict[str, T], key: str, section: str) -> T:
+    """Return `entries[key]`, or say which key of the section was probably meant."""
+    if key not in entries:
+        raise ValueError(f"{section}: no key {key!r}; {nearest(key, entries)}")
+    return entries[key]
+
+
+def seeded(common: Common, seed: int | None) -> Common:
+    """Return `common` with a model's own seed, if it has one."""
+    return common if seed is None else common.model_copy(update={"seed": seed})
+
+
+def _read(path: Path, root: Path) -> Any:
+    try:
+        return YAML(typ="safe", pure=True).load((root / path).read_text("utf-8"))
+    except FileNotFoundError:
+        raise ValueError(f"{path} is missing; run from the project's folder") from None
+    except (YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is not valid YAML: {error}") from None
+
+
+def _parse(kind: type[S], path: Path, root: Path) -> S:
+    try:
+        return kind.model_validate(_read(path, root))
+    except pydantic.ValidationError as error:
+        lines = [_explain(kind, problem) for problem in error.errors()]
+        raise ValueError("\n  ".join([f"{path}: {len(lines)} wrong setting(s)", *lines])) from None
+
+
+def _explain(kind: type[Settings], problem: Any) -> str:
+    """Return one line: where, what was got, what is allowed."""
+    where = ".".join(str(part) for part in problem["loc"]) or "(the whole file)"
+    match problem["type"]:
+        case "extra_forbidden":
+            *above, key = problem["loc"]
+            return f"{where}: unknown key; {nearest(str(key), _fields(kind, above))}"
+        case "missing":
+            return f"{where}: missing"
+        case _:
+            allowed = problem["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+            return f"{where}: got {reprlib.repr(problem['input'])}, allowed: {allowed}"
+
+
+def _fields(kind: Any, location: list[Any]) -> list[str]:
+    """Return the known keys at a location inside the settings `kind`."""
+    for part in location:
+        if get_origin(kind) is dict:
+            kind = get_args(kind)[1]
+        else:
+            by_alias = {field.alias or name: field for name, field in kind.model_fields.items()}
+            kind = by_alias[part].annotation
+        if get_origin(kind) is not dict and get_args(kind):  # Optional, Annotated
+            kind = get_args(kind)[0]
+    return [field.alias or name for name, field in kind.model_fields.items()]

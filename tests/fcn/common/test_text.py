@@ -1,0 +1,17 @@
+from fcn.common import text
+
+
+def test_a_misspelt_name_is_answered_with_the_one_that_was_meant() -> None:
+    assert text.nearest("epoch", ["batch", "epochs"]) == "did you mean 'epochs'?"
+
+
+def test_a_name_like_no_other_is_answered_with_all_of_them_in_order() -> None:
+    assert text.nearest("zzz", ["epochs", "batch"]) == "known: batch, epochs"
+
+
+def test_where_nothing_is_known_it_says_so() -> None:
+    assert text.nearest("zzz", []) == "known: none"
+
+
+def test_known_names_may_be_an_iterator() -> None:
+    assert text.nearest("zzz", iter(["b", "a"])) == "known: a, b"

@@ -1,0 +1,37 @@
+import io
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from fcn.pictures import provenance
+
+FACTS = {"Model": "größe.keras", "Git commit": "0123abc with changes"}
+
+
+def test_a_mask_is_its_numbers_with_colours_and_facts(rng: np.random.Generator) -> None:
+    mask = rng.integers(3, size=(20, 31)).astype(np.uint8)
+    png = provenance.mask_png(mask, ((0, 0, 0), (9, 8, 7), (255, 0, 1)), FACTS)
+    with Image.open(io.BytesIO(png)) as picture:
+        assert picture.mode == "P"
+        np.testing.assert_array_equal(np.asarray(picture), mask)
+        assert picture.convert("RGB").getpixel((3, 2)) == (
+            *((0, 0, 0), (9, 8, 7), (255, 0, 1))[mask[2, 3]],
+        )
+        assert picture.text == FACTS
+
+
+def test_a_picture_keeps_its_pixels_and_any_reader_opens_it(rng: np.random.Generator) -> None:
+    pixels = rng.integers(256, size=(20, 31, 3)).astype(np.uint8)
+    png = provenance.rgb_png(pixels, FACTS)
+    with Image.open(io.BytesIO(png)) as picture:
+        np.testing.assert_array_equal(np.asarray(picture), pixels)
+        assert picture.text == FACTS
+    read = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR_RGB)
+    np.testing.assert_array_equal(read, pixels)
+
+
+def test_all_256_numbers_of_a_mask_survive() -> None:
+    mask = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    with Image.open(io.BytesIO(provenance.mask_png(mask, ((1, 2, 3),), {}))) as picture:
+        np.testing.assert_array_equal(np.asarray(picture), mask)

@@ -1,0 +1,160 @@
+import json
+import shutil
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from tests.fcn.test_photos import encoded, png_of_size
+
+from fcn.__main__ import main
+from fcn.network import models
+from fcn.prediction import predict
+from fcn.records.record import Labels
+from fcn.settings.network import Network
+
+pytestmark = pytest.mark.usefixtures("seeded")
+LABELS = Labels("toy", ("dark", "bright", "never"), ((9, 9, 9), (200, 0, 0), (0, 0, 9)), 1)
+
+
+@pytest.fixture(scope="session")
+def model(tiny: Network, keras_ready: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A network that sees class 1 where there is something, and class 0 elsewhere."""
+    network = models.network("fcn32s", "vgg16", tiny, 1, 3)
+    score = network.get_layer("score_fr")
+    kernel, bias = score.get_weights()
+    kernel[..., 1] = 1
+    score.set_weights([kernel, bias + np.array([1e-6, 0, -1], np.float32)])
+    path = tmp_path_factory.mktemp("model") / "model.keras"
+    models.save(network, path, asdict(LABELS))
+    return path
+
+
+@pytest.fixture
+def inbox(tmp_path: Path) -> Path:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    Image.new("L", (40, 30), 255).save(folder / "bright.png")
+    Image.new("RGB", (40, 30)).save(folder / "dark.jpg")
+    return folder
+
+
+def asked(model: Path, out: Path, *more: str) -> int:
+    return main(["predict", *more, "--model", str(model), "--out", str(out), "--no-tracking"])
+
+
+def test_each_picture_gets_mask_overlay_shares_and_where_they_come_from(
+    model: Path, inbox: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "deep" / "out"
+    extra = ["--probabilities", "--sticker", "bright"]
+    assert asked(model, out, str(inbox), *extra) == 0
+    ends = ["-mask.png", "-overlay.png", "-probabilities.npz", ".json"]
+    stickers = ["bright-bright.png", "bright-bright.webp"]
+    assert {path.name for path in out.iterdir()} == {
+        *(name + end for name in ("bright", "dark") for end in ends),
+        *stickers,
+    }
+    with Image.open(out / "bright-mask.png") as mask:
+        assert (mask.mode, mask.size) == ("P", (40, 30))
+        assert np.unique(np.asarray(mask)) == 1
+        assert mask.convert("RGB").getpixel((0, 0)) == LABELS.colours[1]
+        assert mask.text["Model"] == str(model)
+        facts = mask.text
+    with Image.open(out / "bright-overlay.png") as overlay:
+        assert overlay.text == facts
+    with Image.open(out / "dark-mask.png") as mask:
+        assert not np.asarray(mask).any()
+    said = json.loads((out / "bright.json").read_text())
+    assert said["shares"] == {"dark": 0, "bright": 1, "never": 0}
+    assert (said["height"], said["width"], said["origin"]) == (30, 40, facts)
+    with np.load(out / "dark-probabilities.npz") as kept:
+        assert kept["probabilities"].shape == (30, 40, 3)
+        assert kept["classes"].tolist() == list(LABELS.classes)
+
+
+def test_what_cannot_be_read_is_named_and_the_rest_goes_on(
+    model: Path, inbox: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (inbox / "a-text.png").write_text("no picture")
+    (inbox / "b-empty.png").touch()
+    (inbox / "c-huge.png").write_bytes(png_of_size(30_000, 30_000))
+    frames = [Image.new("L", (4, 4), shade) for shade in (0, 255)]
+    moving = encoded(frames[0], "GIF", save_all=True, append_images=frames[1:])
+    (inbox / "d-moving.gif").write_bytes(moving)
+    report = tmp_path / "report.json"
+    wrong = [str(tmp_path / "nowhere.png"), str(inbox), "--report", str(report)]
+    assert asked(model, tmp_path / "out", *wrong) == 3
+    assert {path.name for path in (tmp_path / "out").glob("*.json")} == {"bright.json", "dark.json"}
+    told = json.loads(report.read_text())
+    assert told["done"] == [str(inbox / "bright.png"), str(inbox / "dark.jpg")]
+    reasons = [told["skipped"][name] for name in sorted(told["skipped"])]
+    expected = ("no picture", "0 bytes", "the limit is", "GIF of 2", "no such file")
+    assert all(part in why for part, why in zip(expected, reasons, strict=True))
+    shown = capsys.readouterr().err
+    assert shown.count("skipped ") == 5
+    assert "2 picture(s) done" in shown
+    assert "Traceback" not in shown
+
+
+def test_with_no_picture_left_it_is_code_1(model: Path, inbox: Path, tmp_path: Path) -> None:
+    (inbox / "bright.png").write_bytes(b"")
+    assert asked(model, tmp_path / "out", str(inbox / "bright.png")) == 1
+
+
+def test_results_may_lie_beside_the_pictures(model: Path, inbox: Path, tmp_path: Path) -> None:
+    shutil.copytree(inbox, tmp_path / "in2")
+    named = [str(inbox / "dark.jpg"), str(tmp_path / "in2" / "dark.jpg")]
+    assert asked(model, tmp_path / "out", *named, "--beside") == 0
+    for folder in (inbox, tmp_path / "in2"):
+        assert (folder / "dark-mask.png").is_file()
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_picture_may_come_from_standard_input(
+    model: Path, inbox: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with (inbox / "bright.png").open() as picture:
+        monkeypatch.setattr(sys, "stdin", picture)
+        assert asked(model, tmp_path / "out", "-") == 0
+    assert json.loads((tmp_path / "out" / "stdin.json").read_text())["shares"]["bright"] == 1
+
+
+def test_an_output_that_cannot_be_written_is_refused_before_the_model_is_opened(
+    inbox: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    for out, why in ((tmp_path / "file", "it is a file"), (Path("/proc/here"), "No such file")):
+        with pytest.raises(ValueError, match=rf"nothing can be written to .*{why}"):
+            asked(Path("nowhere.keras"), out, str(inbox))
+
+
+def test_a_class_that_the_model_does_not_know_is_refused(
+    model: Path, inbox: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(ValueError, match=r"no class 'brigt'; did you mean 'bright'"):
+        asked(model, tmp_path / "out", str(inbox), "--sticker", "brigt")
+
+
+def test_the_sticker_command_writes_stickers_only(
+    model: Path, inbox: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = ["--out", str(tmp_path / "out"), "--no-tracking"]
+    assert main(["sticker", "bright", str(inbox), "--model", str(model), *out]) == 3
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        *("bright-bright.png", "bright-bright.webp"),
+    }
+    assert "dark.jpg: no bright in it" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("batch", ["0", "-1"])
+def test_a_batch_of_nothing_is_refused(batch: str, inbox: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=f"batch: got {batch}, allowed: 1 or more"):
+        asked(Path("nowhere.keras"), tmp_path, str(inbox), "--batch", batch)
+
+
+def test_the_documentation_lists_what_is_written() -> None:
+    for end in ("-mask.png", "-overlay.png", ".json", "-probabilities.npz"):
+        assert f"photo{end}" in (predict.__doc__ or "")

@@ -1,0 +1,162 @@
+import json
+import shutil
+import zipfile
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fcn.common import files
+from fcn.datasets.shared import catalogue
+from fcn.network import models
+from fcn.prediction import trained
+from fcn.records.record import Labels
+from fcn.settings.network import Network
+from fcn.tracking import runs
+
+pytestmark = pytest.mark.usefixtures("seeded")
+LABELS = Labels("toy", ("sky", "sea"), ((1, 2, 3), (4, 5, 6)), 1)
+
+
+@pytest.fixture(scope="session")
+def model(tiny: Network, keras_ready: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("model") / "model.keras"
+    models.save(models.network("fcn32s", "vgg16", tiny, 1, 2), path, asdict(LABELS))
+    return path
+
+
+@pytest.fixture
+def lonely(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No store of MLflow anywhere."""
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.setattr(runs, "HERE", tmp_path)
+
+
+def changed(model: Path, out: Path, labels: bytes | None) -> Path:
+    """The same model with other labels, or none."""
+    with zipfile.ZipFile(model) as old, zipfile.ZipFile(out, "w") as new:
+        for name in set(old.namelist()) - {"labels.json"}:
+            new.writestr(name, old.read(name))
+        if labels is not None:
+            new.writestr("labels.json", labels)
+    return out
+
+
+def test_a_models_file_carries_its_classes(model: Path, lonely: None) -> None:
+    with trained.find(str(model)) as found:
+        assert found.labels == LABELS
+        assert found.named(1, 2) == LABELS
+        assert found.facts["Model SHA-256"] == files.sha256(model)
+        assert found.facts["Model"] == str(model)
+        assert "MLflow run" not in found.facts
+    assert not list(runs.HERE.glob("mlflow.db"))
+
+
+def test_labels_change_neither_the_network_nor_its_bytes_twice(model: Path, tmp_path: Path) -> None:
+    opened = models.load(model)
+    models.save(opened, tmp_path / "again.keras", asdict(LABELS))
+    assert (tmp_path / "again.keras").read_bytes() == model.read_bytes()
+    models.save(opened, tmp_path / "bare.keras")
+    with zipfile.ZipFile(tmp_path / "bare.keras") as bare, zipfile.ZipFile(model) as labelled:
+        assert {name: bare.read(name) for name in bare.namelist()} == {
+            name: labelled.read(name) for name in bare.namelist()
+        }
+
+
+def test_an_older_file_named_as_a_row_has_the_classes_of_its_data_set(
+    model: Path, lonely: None, tmp_path: Path
+) -> None:
+    path = changed(model, tmp_path / "digits-fcn8s.keras", None)
+    with trained.find(str(path)) as found:
+        assert found.labels is not None
+        assert found.labels.classes == catalogue.load("digits").classes
+        with pytest.raises(ValueError, match=r"tells 2 classes apart, but digits has 1 and 11"):
+            found.named(1, 2)
+
+
+def test_a_file_that_does_not_say_gets_numbers_and_a_warning(
+    model: Path, lonely: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with trained.find(str(changed(model, tmp_path / "own.keras", None))) as found:
+        assert found.labels is None
+        assert found.named(3, 2).classes == ("0", "1")
+    assert "does not name its classes" in capsys.readouterr().err
+
+
+NO_COLOUR = json.dumps(asdict(LABELS) | {"colours": [[1, 2, 300], [1, 2, 3]]}).encode()
+
+
+@pytest.mark.parametrize("labels", [b"", b"[]", b'{"classes": ["a"], "colours": []}', NO_COLOUR])
+def test_labels_that_are_none_are_refused(
+    labels: bytes, model: Path, lonely: None, tmp_path: Path
+) -> None:
+    path = changed(model, tmp_path / "own.keras", labels)
+    with (
+        pytest.raises(ValueError, match=r"own\.keras is no model, or damaged"),
+        trained.find(str(path)),
+    ):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("nowhere.keras", r"nowhere\.keras is missing"),
+        ("digits-fcn9s", r"did you mean 'digits-fcn8s'"),
+        ("paintings-fcn8s", r"no table file"),
+        ("digits-fcn8s", r"data/models/digits-fcn8s\.keras is missing; `dvc repro` makes it"),
+    ],
+)
+def test_a_name_of_nothing_is_refused_with_what_is_allowed(
+    name: str, said: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(trained, "MODELS", tmp_path / "data/models")
+    with pytest.raises(ValueError, match=said) as refused, trained.find(name):
+        pass
+    assert "models:/NAME@ALIAS" in str(refused.value)
+
+
+def test_what_is_no_model_is_refused(tmp_path: Path, lonely: None) -> None:
+    (tmp_path / "a.keras").write_text("weights")
+    with (
+        pytest.raises(ValueError, match="is no model, or damaged"),
+        trained.find(str(tmp_path / "a.keras")),
+    ):
+        pass
+
+
+def test_without_a_name_it_is_the_last_row_of_the_first_table(
+    model: Path, lonely: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(trained, "MODELS", tmp_path)
+    shutil.copy(model, tmp_path / "digits-fcn8s.keras")
+    with trained.find(None) as found:
+        assert found.name == "digits-fcn8s"
+
+
+def test_a_model_is_found_by_its_alias_and_its_run_is_known(
+    model: Path, mlflow: Any, new_store: Callable[..., Any]
+) -> None:
+    with runs.run("train", "toy-fcn32s", "toy", {}) as run:
+        run.model(model, 1, "tensorflow")
+        made = run.id
+    (logged,) = mlflow.get_run(made).outputs.model_outputs
+    mlflow.register_model(f"models:/{logged.model_id}", "fcn-toy")
+    with (
+        pytest.raises(ValueError, match=r"fcn-toy@champion is not in MLflow's registry"),
+        trained.find("models:/fcn-toy@champion"),
+    ):
+        pass
+    mlflow.MlflowClient().set_registered_model_alias("fcn-toy", "champion", 1)
+    with trained.find("models:/fcn-toy@champion") as found:
+        brought = found.path
+        assert found.labels == LABELS
+        assert found.facts["MLflow run"] == made
+        assert brought.read_bytes() == model.read_bytes()
+    assert not brought.exists()
+    with trained.find(str(model)) as found:
+        assert found.facts["MLflow run"] == made
+    with trained.find(str(model), tracked=False) as found:
+        assert "MLflow run" not in found.facts

@@ -1,0 +1,195 @@
+"""Jobs in processes and on a real Dask cluster of two worker processes."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from fcn.runtime import workers
+
+ROOT = Path(__file__).parents[3]
+Job = tuple[Path, int]
+PLACES = ["processes", "cluster"]
+
+
+def square(number: int) -> tuple[int, int]:
+    time.sleep(0.05 if number == 0 else 0)  # the first job is not done first
+    return number * number, os.getpid()
+
+
+def refuse(number: int) -> int:
+    if number == 1:
+        raise ValueError("b.png: no picture")
+    return number
+
+
+def fill_the_disk(number: int) -> None:
+    raise OSError(28, os.strerror(28))
+
+
+def leave(job: Job) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def wait(job: Job) -> None:
+    """Say which process this is, then work for longer than any test."""
+    folder, number = job
+    if number == 1:
+        deadline = time.monotonic() + 300
+        while not list(folder.glob("pid-*")) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        raise ValueError("b.png: no picture")
+    (folder / f"pid-{os.getpid()}").touch()
+    time.sleep(600)
+
+
+def waiting(folder: Path, count: int) -> list[int]:
+    """Return the processes that have said who they are, once there are so many."""
+    until(lambda: len(list(folder.glob("pid-*"))) >= count)
+    return [int(path.name.removeprefix("pid-")) for path in folder.glob("pid-*")]
+
+
+def until(true: Callable[[], bool], seconds: float = 300) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, "nothing happened"
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def place(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Where the jobs are done."""
+    if request.param == "cluster":
+        monkeypatch.setenv(workers.SCHEDULER, request.getfixturevalue("cluster"))
+    return request.param
+
+
+@pytest.mark.parametrize("place", PLACES, indirect=True)
+def test_results_come_in_the_order_of_the_jobs_from_other_processes(place: str) -> None:
+    found = list(workers.each(square, range(40), 2))
+    assert [value for value, _ in found] == [number**2 for number in range(40)]
+    processes = {process for _, process in found}
+    assert len(processes) in (1, 2)
+    assert os.getpid() not in processes
+
+
+@pytest.mark.parametrize(("jobs", "count"), [(3, 1), (1, 2), (1, 0), (0, 2)])
+def test_a_single_worker_or_job_is_this_process(jobs: int, count: int) -> None:
+    found = list(workers.each(square, range(jobs), count))
+    assert found == [(number**2, os.getpid()) for number in range(jobs)]
+
+
+@pytest.mark.parametrize("place", PLACES, indirect=True)
+def test_an_error_comes_through_as_it_is_after_the_results_before_it(place: str) -> None:
+    found = workers.each(refuse, range(3), 2)
+    assert next(found) == 0
+    with pytest.raises(ValueError, match=r"^b\.png: no picture$"):
+        next(found)
+
+
+@pytest.mark.parametrize("place", PLACES, indirect=True)
+def test_a_full_disk_keeps_its_number(place: str) -> None:
+    with pytest.raises(OSError, match="No space left") as caught:
+        list(workers.each(fill_the_disk, range(2), 2))
+    assert caught.value.errno == 28
+
+
+def test_an_error_ends_the_other_workers(tmp_path: Path) -> None:
+    found = workers.each(wait, [(tmp_path, 1), (tmp_path, 0)], 2)
+    with pytest.raises(ValueError, match="no picture"):
+        next(found)
+    (other,) = waiting(tmp_path, 1)
+    until(lambda: gone(other))
+
+
+def gone(process: int) -> bool:
+    """Ended, whether or not somebody has asked how."""
+    try:
+        return psutil.Process(process).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+def fail_or_finish(job: Job) -> None:
+    folder, number = job
+    if number == 0:
+        until(lambda: (folder / "began").exists())
+        raise ValueError("b.png: no picture")
+    (folder / "began").touch()
+    time.sleep(0.5)
+    (folder / "done").touch()
+
+
+def test_an_error_on_a_cluster_waits_for_jobs_that_have_begun(
+    cluster: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(workers.SCHEDULER, cluster)
+    with pytest.raises(ValueError, match="no picture"):
+        list(workers.each(fail_or_finish, [(tmp_path, 0), (tmp_path, 1)], 2))
+    assert (tmp_path / "done").exists()
+
+
+def test_a_reader_that_stops_early_ends_the_workers(tmp_path: Path) -> None:
+    found: Any = workers.each(first_then_wait, [(tmp_path, 0), (tmp_path, 2)], 2)
+    assert next(found) == "first"
+    (other,) = waiting(tmp_path, 1)
+    found.close()
+    until(lambda: gone(other))
+
+
+def first_then_wait(job: Job) -> str:
+    if job[1] == 0:
+        return "first"
+    wait(job)
+    return "never"
+
+
+def test_a_killed_worker_is_one_message(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="a worker process was ended from outside"):
+        list(workers.each(leave, [(tmp_path, 0), (tmp_path, 1)], 2))
+
+
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_workers_end_with_their_parent(end: signal.Signals, tmp_path: Path) -> None:
+    code = (
+        "import signal, sys; from pathlib import Path; from fcn import workers;"
+        # As at a terminal: what starts in a shell's background inherits that Ctrl-C is ignored.
+        "signal.signal(signal.SIGINT, signal.default_int_handler);"
+        "from tests.fcn.test_workers import wait;"
+        "list(workers.each(wait, [(Path(sys.argv[1]), number) for number in (0, 2)], 2))"
+    )
+    parent = subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path)], cwd=ROOT, stderr=subprocess.DEVNULL
+    )
+    try:
+        alive = waiting(tmp_path, 2)
+        parent.send_signal(end)
+        parent.wait(300)
+        until(lambda: all(map(gone, alive)))
+    finally:
+        parent.kill()
+
+
+def test_a_cluster_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "PATIENCE_SECONDS", 0.1)
+    monkeypatch.setenv(workers.SCHEDULER, "tcp://127.0.0.1:1")
+    with pytest.raises(ValueError, match=r"DASK_SCHEDULER_ADDRESS=tcp://127\.0\.0\.1:1: .*unset"):
+        list(workers.each(refuse, range(2), 2))
+
+
+def test_without_dask_its_address_is_answered_with_what_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "distributed", None)  # what the import system makes of absence
+    monkeypatch.setenv(workers.SCHEDULER, "tcp://127.0.0.1:1")
+    with pytest.raises(
+        ValueError, match=r"Dask is not installed; .*uv sync --inexact --extra dask"
+    ):
+        list(workers.each(refuse, range(2), 2))

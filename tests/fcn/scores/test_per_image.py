@@ -1,0 +1,105 @@
+"""What is kept of each image: files that round-trip, units that are drawn together."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from fcn.scores import per_image
+from fcn.scores.per_image import ARRAYS, Tallies
+
+SHAPES = {
+    "counts": (4, 4),
+    "ignored": (4,),
+    "bands": (7, 3, 4),
+    "boundary": (3, 4),
+    "likely": (2,),
+    "confidence": (3, 15),
+}
+
+
+@pytest.fixture
+def images(rng: np.random.Generator) -> Tallies:
+    arrays = {name: rng.integers(0, 50, (30, *shape)) for name, shape in SHAPES.items()}
+    arrays["confidence"] = arrays["confidence"] / 7
+    return Tallies([f"image-{n}" for n in range(30)], [(f"own-{n}",) for n in range(30)], **arrays)
+
+
+def test_tallies_come_back_as_they_were(images: Tallies, tmp_path: Path) -> None:
+    per_image.write(tmp_path / "t.parquet", images)
+    read = per_image.read(tmp_path / "t.parquet")
+    assert (read.ids, read.groups) == (images.ids, images.groups)
+    assert set(SHAPES) == set(ARRAYS)
+    for name in ARRAYS:
+        ours, theirs = getattr(read, name), getattr(images, name)
+        assert ours.dtype == theirs.dtype
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_rows_and_counts_become_tallies(images: Tallies) -> None:
+    rows = [{"id": images.ids[n], "group": list(images.groups[n])} for n in range(30)]
+    counted = [{name: getattr(images, name)[n] for name in ARRAYS} for n in range(30)]
+    made = per_image.together(rows, counted)
+    assert (made.ids, made.groups) == (images.ids, images.groups)
+    np.testing.assert_array_equal(made.total, images.counts.sum(axis=0))
+
+
+def test_the_same_tallies_are_the_same_bytes(images: Tallies, tmp_path: Path) -> None:
+    """Whatever the order of the arrays in memory."""
+    turned = replace(images, counts=np.asfortranarray(images.counts))
+    for name, one in (("first", images), ("second", turned)):
+        per_image.write(tmp_path / name, one)
+    assert (tmp_path / "first").read_bytes() == (tmp_path / "second").read_bytes()
+
+
+def test_any_reader_of_parquet_sees_flat_counts(images: Tallies, tmp_path: Path) -> None:
+    per_image.write(tmp_path / "t.parquet", images)
+    row = pq.read_table(tmp_path / "t.parquet").to_pylist()[3]
+    np.testing.assert_array_equal(row["counts"], images.counts[3].ravel())
+
+
+def test_missing_and_damaged_files_are_named(images: Tallies, tmp_path: Path) -> None:
+    path = tmp_path / "t.parquet"
+    with pytest.raises(ValueError, match=r"t\.parquet is missing; run `dvc repro evaluate`"):
+        per_image.read(path)
+    per_image.write(path, images)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-20])
+    with pytest.raises(ValueError, match=r"t\.parquet is damaged"):
+        per_image.read(path)
+    middle = len(whole) // 2
+    path.write_bytes(whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :])
+    with pytest.raises(ValueError, match=r"t\.parquet is damaged"):
+        per_image.read(path)
+
+
+def test_a_file_of_another_version_is_told_what_it_lacks(images: Tallies, tmp_path: Path) -> None:
+    path = tmp_path / "t.parquet"
+    per_image.write(path, images)
+    pq.write_table(pq.read_table(path).drop_columns(["likely", "bands"]), path)
+    with pytest.raises(ValueError, match=r"t\.parquet has no bands, likely; run"):
+        per_image.read(path)
+
+
+def test_frames_of_one_video_are_one_unit(images: Tallies) -> None:
+    films = replace(images, groups=[("b",), ("a",), ("b",)] * 10)
+    assert films.units().tolist() == [0, 1, 0] * 10
+    grouped = films.by_group()
+    assert {name: len(numbers) for name, numbers in grouped.items()} == {"b": 20, "a": 10}
+    assert grouped["a"].tolist() == list(range(1, 30, 3))
+
+
+@pytest.mark.parametrize("groups", [[("digit-1", "digit-2")] * 30, [("digit-1",), ()] * 15])
+def test_what_is_composed_of_many_sources_is_drawn_by_image(
+    images: Tallies, groups: list[tuple[str, ...]]
+) -> None:
+    composed = replace(images, groups=groups)
+    assert composed.units().tolist() == list(range(30))
+    assert composed.by_group() == {}
+
+
+def test_images_with_a_group_of_their_own_have_no_groups_to_tell_of(images: Tallies) -> None:
+    assert images.units().tolist() == list(range(30))
+    assert images.by_group() == {}

@@ -1,0 +1,56 @@
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from fcn.serving import formats
+from fcn.settings.table import Network
+from tests import toy
+
+pytestmark = pytest.mark.usefixtures("seeded")
+SIZES = ((2, 40, 52, 3), (1, 33, 65, 3), (3, 40, 52, 3))
+
+
+@pytest.fixture(scope="module", params=[1.0, 0.5])
+def network(request: pytest.FixtureRequest, keras_ready: None, tiny: Network) -> keras.Model:
+    return toy.network(tiny.model_copy(update={"resize": request.param}), 3, 5)
+
+
+@pytest.mark.parametrize("name", formats.FORMATS)
+def test_a_written_network_says_the_same_at_every_size(
+    name: str, network: keras.Model, tmp_path: Path, rng: np.random.Generator
+) -> None:
+    chosen = formats.FORMATS[name]
+    chosen.write(formats.precise(network), tmp_path / chosen.file)
+    opened = chosen.open(tmp_path / chosen.file)
+    for size in SIZES:
+        images = rng.integers(256, size=size, dtype=np.uint8)
+        expected = np.asarray(network(images, training=False))
+        answer = opened(images)
+        assert answer.dtype == np.float32
+        np.testing.assert_allclose(answer, expected, atol=1e-5 * np.abs(expected).max())
+    if name == "onnx":  # which also names what it takes and gives
+        session = formats.needed("onnxruntime").InferenceSession(tmp_path / chosen.file)
+        (taken,), (given,) = session.get_inputs(), session.get_outputs()
+        assert (taken.name, taken.shape) == ("images", [*formats.AXES, 3])
+        assert (given.name, given.shape) == ("logits", [*formats.AXES, 5])
+
+
+def test_a_network_trained_in_half_precision_is_written_in_whole(
+    half_precision: None, tiny: Network, rng: np.random.Generator
+) -> None:
+    half = toy.network(tiny, 3, 5)
+    whole = formats.precise(half)
+    assert {layer.compute_dtype for layer in whole.layers[1:]} == {"float32"}
+    for ours, theirs in zip(whole.get_weights(), half.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    images = rng.integers(256, size=(1, 40, 52, 3), dtype=np.uint8)
+    expected = half.predict_on_batch(images)
+    difference = np.abs(whole.predict_on_batch(images) - expected)
+    assert 0 < difference.max() < 0.05 * np.abs(expected).max()
+
+
+def test_a_missing_package_is_named_with_what_to_do() -> None:
+    with pytest.raises(ValueError, match=r"no_such_package is not installed; `make setup`"):
+        formats.needed("no_such_package")

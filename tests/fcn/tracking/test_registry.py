@@ -1,0 +1,179 @@
+"""Two runs of a pipeline over a project of two trained models, told from MLflow's side."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from mlflow.entities import LoggedModelOutput, LoggedModelStatus
+
+from fcn.network import models
+from fcn.settings.network import Network
+from fcn.tracking import registry
+from fcn.tracking import runs as tracking
+
+pytestmark = pytest.mark.usefixtures("seeded")
+ROOT = Path(__file__).parents[3]
+SCORES = {"digits-fcn16s": 0.75, "digits-fcn32s": 0.25}
+ENTRY = {
+    "cmd": "python -m stages.train digits-fcn16s",
+    "outs": [{"path": "data/models/digits-fcn16s.keras", "md5": "0" * 32, "size": 7}],
+}
+
+
+@dataclass(frozen=True)
+class Project:
+    """A copy of what MLflow reads of the project, and its store."""
+
+    folder: Path
+    mlflow: Any
+
+    def child(
+        self, parent: str, key: str, monkeypatch: pytest.MonkeyPatch, *, broken: bool = False
+    ) -> None:
+        """Train `key` as a stage of the pipeline run `parent` would."""
+        with monkeypatch.context() as patch:
+            patch.setenv(tracking.PARENTS, parent)
+            patch.setenv("DVC_STAGE", f"train@{key}")
+            with tracking.run("train", key, "digits", {}) as run:
+                run.metrics({"val_mean_iou": SCORES[key] / 2}, step=1)
+                run.metrics({"val_mean_iou": SCORES[key]}, step=2)
+                if broken:
+                    self.leave_half_a_model(run.id or "")
+                run.model(self.folder / "data" / "models" / f"{key}.keras", 1, "tensorflow")
+
+    def leave_half_a_model(self, run: str) -> None:
+        """What MLflow keeps of an upload that broke off."""
+        client = self.mlflow.MlflowClient()
+        half = client.create_logged_model(
+            tracking.experiment(self.mlflow, "digits"), name="model", source_run_id=run
+        )
+        client.log_outputs(run, [LoggedModelOutput(half.model_id, 0)])
+        client.finalize_logged_model(half.model_id, LoggedModelStatus.FAILED)
+
+    def runs(self, query: str = "") -> list[Any]:
+        """The digits' runs, the oldest first."""
+        client = self.mlflow.MlflowClient()
+        experiment = tracking.experiment(self.mlflow, "digits")
+        return client.search_runs([experiment], query, order_by=["attribute.start_time"])
+
+    def versions(self) -> list[Any]:
+        return self.mlflow.MlflowClient().search_model_versions("name = 'fcn-digits'")
+
+
+@pytest.fixture(scope="module")
+def patch() -> Iterator[pytest.MonkeyPatch]:
+    with pytest.MonkeyPatch.context() as patch:
+        yield patch
+
+
+@pytest.fixture(scope="module")
+def project(
+    keras_ready: None,
+    tiny: Network,
+    new_store: Callable[..., Any],
+    tmp_path_factory: pytest.TempPathFactory,
+    patch: pytest.MonkeyPatch,
+) -> Project:
+    folder = tmp_path_factory.mktemp("project")
+    for name in ("fcn", "tables", "params.yaml"):
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+        copy(ROOT / name, folder / name)
+    patch.setattr(tracking, "HERE", folder)
+    patch.setenv("GIT_CEILING_DIRECTORIES", str(folder.parent))
+    made = Project(folder, new_store(folder, patch))
+    for key in SCORES:
+        head = key.removeprefix("digits-")
+        network = models.network(head, "vgg16", tiny, 1, 11)
+        models.save(network, folder / "data" / "models" / f"{key}.keras")
+    (folder / "dvc.lock").write_text(json.dumps({"stages": {"train@digits-fcn16s": ENTRY}}))
+    (folder / "data" / "tables").mkdir()
+    return made
+
+
+@pytest.fixture(scope="module")
+def env(project: Project, patch: pytest.MonkeyPatch) -> dict[str, str]:
+    """What the stages of a finished pipeline run were given."""
+    with registry.pipeline(["digits"]) as env:
+        for key in SCORES:
+            project.child(env[tracking.PARENTS], key, patch)
+        (tracking.HERE / "data" / "tables" / "digits.md").write_text("the table")
+    return env
+
+
+@pytest.fixture
+def parent(env: dict[str, str]) -> str:
+    return env[tracking.PARENTS].removeprefix("digits:")
+
+
+def test_the_stages_are_told_their_tables_parent(parent: str, project: Project) -> None:
+    first, *children = project.runs()
+    assert first.info.run_id == parent
+    assert first.info.run_name == "reproduce"
+    assert first.info.status == "FINISHED"
+    assert [child.data.tags["fcn.key"] for child in children] == list(SCORES)
+    assert {child.data.tags["mlflow.parentRunId"] for child in children} == {parent}
+
+
+@pytest.mark.usefixtures("env")
+def test_children_carry_their_stages_entry_of_dvc_lock(project: Project) -> None:
+    known, unknown = project.runs("tags.`fcn.kind` = 'train'")[:2]
+    whole = hashlib.sha256(json.dumps(ENTRY, sort_keys=True).encode()).hexdigest()
+    assert known.data.tags["dvc.lock.sha256"] == whole
+    assert json.loads(known.data.tags["dvc.lock.outs"]) == {
+        "data/models/digits-fcn16s.keras": "0" * 32
+    }
+    assert not any(name.startswith("dvc.lock") for name in unknown.data.tags)
+
+
+def test_the_parent_keeps_the_table(parent: str, project: Project) -> None:
+    folder = project.mlflow.artifacts.download_artifacts(run_id=parent)
+    assert (Path(folder) / "digits.md").read_text() == "the table"
+
+
+@pytest.mark.usefixtures("env")
+def test_the_model_with_the_best_validation_is_registered(project: Project) -> None:
+    (version,) = project.versions()
+    path = project.folder / "data" / "models" / "digits-fcn16s.keras"
+    assert version.tags == {"model.md5": tracking.md5(path), "fcn.key": "digits-fcn16s"}
+    served = project.mlflow.pyfunc.load_model("models:/fcn-digits/1")
+    image = np.zeros((1, 20, 30, 1), np.uint8)
+    np.testing.assert_array_equal(served.predict(image), np.zeros((1, 20, 30)))
+
+
+@pytest.mark.usefixtures("env")
+def test_the_same_file_is_registered_once(project: Project) -> None:
+    for _ in range(2):
+        with registry.pipeline(["digits"]):
+            pass
+    assert len(project.versions()) == 1
+
+
+@pytest.mark.usefixtures("env")
+def test_a_failed_pipeline_marks_its_parent_and_registers_nothing(
+    project: Project, tiny: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = project.folder / "data" / "models" / "digits-fcn32s.keras"
+    models.save(models.network("fcn32s", "vgg16", tiny, 1, 11), path)
+    monkeypatch.setitem(SCORES, "digits-fcn32s", 0.9)
+
+    def failing() -> None:
+        with registry.pipeline(["digits"]) as env:
+            project.child(env[tracking.PARENTS], "digits-fcn32s", monkeypatch, broken=True)
+            raise InterruptedError
+
+    before = len(project.versions())
+    with pytest.raises(InterruptedError):
+        failing()
+    assert project.runs("tags.mlflow.runName = 'reproduce'")[-1].info.status == "FAILED"
+    assert len(project.versions()) == before
+
+    with registry.pipeline(["digits"]):
+        pass
+    newest = max(project.versions(), key=lambda version: int(version.version))
+    assert newest.tags == {"model.md5": tracking.md5(path), "fcn.key": "digits-fcn32s"}

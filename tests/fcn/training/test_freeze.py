@@ -1,0 +1,68 @@
+"""Layers that stay as they are, and names in the settings that no layer has."""
+
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from fcn.network import models
+from fcn.settings.network import Network
+from fcn.training import losses
+
+pytestmark = pytest.mark.usefixtures("seeded")
+CLASSES = 3
+
+
+@pytest.mark.parametrize(
+    ("freeze", "frozen"),
+    [
+        (["upscore2"], {"upscore2"}),
+        (["conv1*", "score_fr"], {"conv1_1", "conv1_2", "score_fr"}),
+    ],
+    ids=str,
+)
+def test_frozen_layers_stay_as_they_are_and_all_others_learn(
+    freeze: list[str], frozen: set[str], tiny: Network, tmp_path: Path
+) -> None:
+    model = models.network("fcn16s", "vgg16", tiny, 1, CLASSES, freeze=freeze)
+    score = model.get_layer("score_fr")
+    score.set_weights([weight + 0.1 for weight in score.get_weights()])
+    models.save(model, tmp_path / "model.keras")
+    for one in (model, models.load(tmp_path / "model.keras")):
+        assert {x.name for x in one.layers if x.weights and not x.trainable} == frozen
+    learned = {x.name: x for x in model.layers if x.weights}
+    before = {name: layer.get_weights() for name, layer in learned.items()}
+    model.compile(keras.optimizers.SGD(1e-3), losses.pixel_cross_entropy)
+    rng = np.random.default_rng(1)
+    labels = rng.integers(CLASSES, size=(1, 64, 64)).astype(np.uint8)
+    for _ in range(2):  # the score that starts at zero hands nothing down before its first step
+        model.train_on_batch(rng.integers(256, size=(1, 64, 64, 1)), labels)
+    still = {
+        name
+        for name, layer in learned.items()
+        if all(map(np.array_equal, layer.get_weights(), before[name]))
+    }
+    assert still == frozen
+
+
+@pytest.mark.parametrize(
+    ("told", "message"),
+    [
+        ({"freeze": ["upscor2"]}, r"freeze: no layer 'upscor2' learns; did you mean 'upscore2'"),
+        ({"freeze": ["pool*"]}, r"freeze: no layer 'pool\*' learns"),
+        ({"freeze": ["*"]}, r"freeze: \* leaves nothing to learn"),
+        (
+            {"upsampling": {"upscore": "random"}},
+            r"upsampling: no layer 'upscore' upsamples; did you mean 'upscore2'",
+        ),
+        (
+            {"upsampling": {"conv1_1": "random"}},
+            r"upsampling: no layer 'conv1_1' upsamples; known: upscore16, upscore2",
+        ),
+    ],
+    ids=str,
+)
+def test_names_that_no_layer_has_are_refused(told: dict, message: str, tiny: Network) -> None:
+    with pytest.raises(ValueError, match=message):
+        models.network("fcn16s", "vgg16", tiny, 1, CLASSES, **told)

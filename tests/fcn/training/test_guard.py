@@ -1,0 +1,171 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from keras import layers, ops
+from tests.fcn.test_jax import QUICK
+
+from fcn.settings.training import Training
+from fcn.training import guard, optimizers
+
+pytestmark = pytest.mark.usefixtures("seeded")
+ROOT = Path(__file__).parents[3]
+SETTINGS = Training(epochs=1, batch=4, learning_rate=1e-2, warmup=0.0, shift=0)
+IMAGES = np.linspace(-1, 1, 12, dtype=np.float32).reshape(4, 3)
+
+
+def compiled(loss: object, optimizer: keras.optimizers.Optimizer) -> keras.Model:
+    keras.utils.set_random_seed(3)
+    model = keras.Sequential([keras.Input((3,)), layers.Dense(5, "relu"), layers.Dense(2)])
+    model.compile(optimizer, loss, jit_compile=keras.backend.backend() == "jax")
+    return model
+
+
+def step(model: keras.Model, labels: np.ndarray) -> float:
+    return guard.step(model, IMAGES, labels, SETTINGS, lambda: "step 7; nothing was saved")
+
+
+def square(labels: keras.KerasTensor, outputs: keras.KerasTensor) -> keras.KerasTensor:
+    return ops.mean(ops.square(outputs - labels))
+
+
+KINDS = {
+    "adam": (optimizers.Adam, keras.optimizers.Adam, {}),
+    "heavy momentum": (optimizers.SGD, keras.optimizers.SGD, {"momentum": 0.99}),
+    "nesterov": (optimizers.SGD, keras.optimizers.SGD, {"momentum": 0.9, "nesterov": True}),
+    "accumulating with momentum": (
+        optimizers.SGD,
+        keras.optimizers.SGD,
+        {"momentum": 0.9, "gradient_accumulation_steps": 2},
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_with_finite_numbers_the_bits_are_those_of_keras(kind: str) -> None:
+    guarded, plain, options = KINDS[kind]
+    ours = compiled(square, guarded(1e-2, **options))
+    theirs = compiled(square, plain(1e-2, **options))
+    for _ in range(5):
+        assert step(ours, IMAGES[:, :2]) == float(theirs.train_on_batch(IMAGES, IMAGES[:, :2]))
+    for one, other in zip(ours.get_weights(), theirs.get_weights(), strict=True):
+        assert one.tobytes() == other.tobytes()
+
+
+def not_a_number(labels: keras.KerasTensor, outputs: keras.KerasTensor) -> keras.KerasTensor:
+    return square(labels, outputs) * ops.where(ops.all(labels == 0), np.nan, 1.0)
+
+
+def infinite(labels: keras.KerasTensor, outputs: keras.KerasTensor) -> keras.KerasTensor:
+    """Its gradients are those of `square`: only the loss itself says that something is wrong."""
+    return square(labels, outputs) + ops.where(ops.all(labels == 0), np.inf, 0.0)
+
+
+def steep(labels: keras.KerasTensor, outputs: keras.KerasTensor) -> keras.KerasTensor:
+    """Where all labels are 0, a finite loss with an infinite gradient: that of a root at 0."""
+    return square(labels, outputs) + ops.mean(
+        ops.sqrt(ops.abs(outputs * ops.mean(ops.abs(labels))))
+    )
+
+
+BROKEN = [
+    (not_a_number, "the loss is nan"),
+    (infinite, "the loss is inf"),
+    (steep, "a gradient is not a finite number"),
+]
+
+
+def state(model: keras.Model) -> list[np.ndarray]:
+    """All that a step changes, but whether it was taken."""
+    moving = [*model.variables, *model.optimizer.variables]
+    return [ops.convert_to_numpy(v) for v in moving if v is not model.optimizer.finite]
+
+
+@pytest.mark.parametrize(
+    ("loss", "said", "kind"),
+    [*((*broken, "accumulating with momentum") for broken in BROKEN), (*BROKEN[0], "adam")],
+)
+def test_what_is_not_finite_stops_before_anything_moves(loss: object, said: str, kind: str) -> None:
+    """Weights, momentum, gradients so far and the count of steps."""
+    guarded, _, options = KINDS[kind]
+    model = compiled(loss, guarded(1e-2, **options))
+    for _ in range(3):
+        step(model, IMAGES[:, :2])
+    before = state(model)
+    with pytest.raises(ValueError, match=rf"^{said}, training .* at step 7; nothing was saved; "):
+        step(model, np.zeros((4, 2), np.float32))
+    for value, old in zip(state(model), before, strict=True):
+        np.testing.assert_array_equal(value, old)
+    step(model, IMAGES[:, :2])
+    assert any((value != old).any() for value, old in zip(state(model), before, strict=True))
+
+
+def test_too_little_memory_says_what_was_asked_for_and_what_takes_less() -> None:
+    def huge(labels: keras.KerasTensor, outputs: keras.KerasTensor) -> keras.KerasTensor:
+        wide = ops.broadcast_to(ops.sum(outputs), (2**22, 2**21))  # 32 TiB
+        return ops.sum(ops.square(wide)) + ops.sum(labels)
+
+    model = compiled(huge, optimizers.Adam(1e-2))
+    with pytest.raises(
+        ValueError, match=r"^no memory to train sequential.* on a batch of 4 x 3 "
+    ) as caught:
+        step(model, IMAGES[:, :2])
+    for setting in ("training.batch (it is 4)", "network.width", "precision: mixed_bfloat16"):
+        assert setting in str(caught.value)
+    assert "at step 7" in str(caught.value)
+
+
+def test_other_errors_are_passed_on() -> None:
+    model = compiled(square, optimizers.Adam(1e-2))
+    with pytest.raises(ValueError, match="input shape"):
+        guard.step(model, IMAGES[:, :2], IMAGES[:, :2], SETTINGS, lambda: "")
+
+
+@pytest.mark.parametrize(
+    ("error", "memory"),
+    [
+        (MemoryError(), True),
+        (RuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 9 bytes"), True),
+        (RuntimeError("INVALID_ARGUMENT: shapes"), False),
+    ],
+)
+def test_memory_is_told_from_other_errors(error: Exception, memory: bool) -> None:
+    assert guard.out_of_memory(error) == memory
+
+
+ON_JAX = """
+import sys
+from pathlib import Path
+import keras
+from tests.fcn import test_guard, test_optimizers, test_training
+assert keras.config.backend() == "jax"
+for kind in test_guard.KINDS:
+    test_guard.test_with_finite_numbers_the_bits_are_those_of_keras(kind)
+for loss, said in test_guard.BROKEN:
+    kind = "accumulating with momentum"
+    test_guard.test_what_is_not_finite_stops_before_anything_moves(loss, said, kind)
+for name in ("adam, bias rate and decay", "sgd, four steps to a move"):
+    test_optimizers.test_weights_move_as_in_numpy(name)
+test_training.test_killed_and_started_again_it_ends_with_the_same_bits(
+    5, 3, "best", Path(sys.argv[1])
+)
+test_training.test_killed_between_two_moves_it_ends_with_the_same_bits(
+    3, test_training.HEAVY, Path(sys.argv[1]) / "moves"
+)
+"""
+
+
+def test_on_jax_a_step_is_guarded_and_a_killed_training_goes_on(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", ON_JAX, tmp_path],
+        cwd=ROOT,
+        env=os.environ | {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu", "XLA_FLAGS": QUICK},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
