@@ -32,7 +32,7 @@ def main(key: str, epochs: int) -> None:
     source = inputs.FromRecords(inputs.kept(split))
     shape, names = loaded.table.network(key), split.labels
     model = models.network(wanted.head, wanted.backbone, shape, names.channels, len(names.classes))
-    transfer.transplant(models.load(Path(f"data/models/{wanted.start}.keras")), model)
+    transfer.transplant(models.load(Path(f"data/models/{wanted.init_from}.keras")), model)
     saved: list[float] = []
 
     class Timed(checkpoints.Place):

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from sklearn.metrics import confusion_matrix as theirs
 
-from fcn.datasets.shared.dataset import IGNORE
+from fcn.datasets.shared.dataset import IGNORE_INDEX
 from fcn.scores.intervals import resampled_mean_iou
 from fcn.scores.metrics import confusion_matrix as ours
 
@@ -28,7 +28,7 @@ VOC, RESAMPLES = (1449, 21, 21), 2000
 def maps(rng: np.random.Generator, void: float) -> np.ndarray:
     """Return label maps uint8 N H W; the share `void` of the blobs is ignored."""
     coarse = rng.integers(CLASSES, size=(IMAGES, HEIGHT // 24, WIDTH // 24)).astype(np.uint8)
-    coarse[rng.random(coarse.shape) < void] = IGNORE
+    coarse[rng.random(coarse.shape) < void] = IGNORE_INDEX
     size = (WIDTH, HEIGHT)
     return np.stack([cv2.resize(one, size, interpolation=cv2.INTER_NEAREST) for one in coarse])
 
@@ -49,7 +49,7 @@ def main() -> None:
     """Print medians of both sides, the bootstrap's, and the ratio."""
     rng = np.random.default_rng(0)
     truth, prediction = maps(rng, 0.05), maps(rng, 0)
-    known = truth != IGNORE
+    known = truth != IGNORE_INDEX
     pairs = [*zip(truth, prediction, strict=True)]
     # scikit-learn has no ignored pixels: they are cut out for it, outside of its time.
     cut = [(t[k], p[k]) for t, p, k in zip(truth, prediction, known, strict=True)]

@@ -29,7 +29,7 @@ def tf_data(folder: Path, training: Training) -> Iterator[Any]:
     features = {
         name: tf.io.FixedLenFeature((), tf.string) for name in ("image/encoded", "label/encoded")
     }
-    most = training.shift
+    most = training.translate
 
     def decode(record: Any) -> tuple[Any, Any]:
         example = tf.io.parse_single_example(record, features)
@@ -71,7 +71,7 @@ def data_loader(folder: Path, training: Training, workers: int = 2) -> Iterator[
 
         def __getitem__(self, number: int) -> tuple[np.ndarray, np.ndarray]:
             image, label = self.pairs[number]
-            down, right = self.random.integers(-training.shift, training.shift + 1, size=2)
+            down, right = self.random.integers(-training.translate, training.translate + 1, size=2)
             return shifted(image, down, right, 0), shifted(label, down, right, 255)
 
     def _open(encoded: bytes) -> np.ndarray:

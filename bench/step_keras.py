@@ -6,7 +6,7 @@ from fcn.network.backend import use
 from fcn.settings import reader
 from fcn.settings.network import Network
 
-VGG = Network(width=1.0, fc6_kernel=7, dropout=0.5, mean=114.0, scale=1.0)
+VGG = Network(width=1.0, fc6_kernel=7, dropout=0.5, mean=114.0, std=1.0)
 
 
 def work(

@@ -2,7 +2,7 @@
 
 Run:
     python -m stages.train digits-fcn16s --records data/records/digits \
-        --valid data/reports/digits/valid.json --start data/models/digits-fcn32s.keras \
+        --valid data/reports/digits/valid.json --init-from data/models/digits-fcn32s.keras \
         --out data/models/digits-fcn16s.keras --curve data/plots/digits/digits-fcn16s/loss.csv
 
 `--no-tracking` leaves MLflow out, as where it is not installed.
@@ -32,12 +32,12 @@ def train(
     key: str,
     records: Path,
     valid: Path,
-    start: Path,
+    init_from: Path,
     out: Path,
     curve: Path,
     no_tracking: bool = False,
 ) -> None:
-    """Build the network, take over the weights of `start`, train, save model and loss curve."""
+    """Build the network, take over the weights of `init_from`, train, save model and loss curve."""
     loaded = reader.load(key)
     wanted = reader.entry(loaded.table.models, key, "models")
     common = reader.seeded(loaded.common, wanted.seed)
@@ -67,15 +67,15 @@ def train(
         wanted.upsampling,
         wanted.freeze,
     )
-    new = transfer.transplant(models.load(start), model)
-    messages.say(f"{key}: starts from {start}; new layers: {', '.join(new) or 'none'}")
+    new = transfer.transplant(models.load(init_from), model)
+    messages.say(f"{key}: starts from {init_from}; new layers: {', '.join(new) or 'none'}")
     shown = wanted.model_dump() | {"network": shape.model_dump(), **common.model_dump()}
     determined = checkpoints.digest(
         common,
         settings=wanted.model_dump(mode="json"),
         network=shape.model_dump(),
         records=fingerprint,
-        start=files.sha256(start),
+        init_from=files.sha256(init_from),
     )
     place = checkpoints.Place(key, determined, common.checkpoints)
     epochs = wanted.training.epochs
@@ -117,7 +117,7 @@ if __name__ == "__main__":
         key=str,
         records=Path,
         valid=Path,
-        start=Path,
+        init_from=Path,
         out=Path,
         curve=Path,
         no_tracking=bool,

@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fcn.datasets.shared.dataset import IGNORE
+from fcn.datasets.shared.dataset import IGNORE_INDEX
 from fcn.scores import averaging, boundaries, calibration, counting
-from fcn.scores.averaging import LIKELY, POLICIES
+from fcn.scores.averaging import CONVENTIONS, LIKELY
 from fcn.scores.metrics import SCORES
-from fcn.scores.per_image import ARRAYS, Tallies, together
+from fcn.scores.per_image import ARRAYS, PerImageCounts, together
 from fcn.scores.summary import summary
 
 PAGE = (Path(__file__).parents[1] / "docs/metrics.md").read_text("utf-8")
@@ -18,7 +18,7 @@ CLASSES = 5
 
 
 @pytest.fixture(scope="module")
-def images() -> Tallies:
+def images() -> PerImageCounts:
     """The five images drawn on the page, of a network that is sure of every pixel."""
     pictures = re.findall(r"```\n(.*?)```", PAGE, re.DOTALL)[0].strip().split("\n\n")
     counted = []
@@ -27,7 +27,7 @@ def images() -> Tallies:
         truth, mask = np.array(
             [[list(row) for row in side] for side in zip(*sides, strict=True)]
         ).astype(np.uint8)
-        truth[truth == 9] = IGNORE
+        truth[truth == 9] = IGNORE_INDEX
         sure = np.ones(mask.shape, np.float32)
         likely = mask[..., None] == np.arange(1, CLASSES)
         counted.append(counting.count(truth, mask, sure, likely, CLASSES))
@@ -41,27 +41,29 @@ def between(name: str) -> list[str]:
     return found.group(1).splitlines()
 
 
-def test_every_policy_stands_on_the_page_with_the_number_it_computes(images: Tallies) -> None:
+def test_every_policy_stands_on_the_page_with_the_number_it_computes(
+    images: PerImageCounts,
+) -> None:
     rows = [
-        "| policy | an absent class | added up | void | mean IoU | used by |",
+        "| convention | an absent class | added up | void | mean IoU | used by |",
         "| --- | --- | --- | --- | ---: | --- |",
     ]
     for name, value in averaging.every(images.counts, images.ignored).items():
-        policy = POLICIES[name]
+        convention = CONVENTIONS[name]
         added = {None: "all images", 1: "each image"}.get(
-            policy.together, f"{policy.together} images"
+            convention.together, f"{convention.together} images"
         )
         number = "NaN" if np.isnan(value) else f"{100 * value:.2f}"
-        cells = name, policy.absent, added, policy.void, number, policy.used_by
+        cells = name, convention.absent, added, convention.void, number, convention.used_by
         rows.append(f"| {' | '.join(cells)} |")
-    assert between("policies") == rows
+    assert between("conventions") == rows
 
 
-def test_so_do_the_other_aggregates(images: Tallies) -> None:
+def test_so_do_the_other_aggregates(images: PerImageCounts) -> None:
     numbers = {
         "pixel accuracy, void left out": averaging.pixel_accuracy(images.counts, images.ignored),
         "pixel accuracy, void as background (Apiquet/Segmentation)": averaging.pixel_accuracy(
-            images.counts, images.ignored, POLICIES["void as background"]
+            images.counts, images.ignored, CONVENTIONS["void as background"]
         ),
         f"foreground IoU of every softmax above {LIKELY}, per batch of 4 (farhanhubble/"
         "udacity-connect), of a network that is sure of every pixel": averaging.likely_iou(
@@ -72,13 +74,13 @@ def test_so_do_the_other_aggregates(images: Tallies) -> None:
     assert between("others") == rows + [f"| {n} | {100 * v:.2f} |" for n, v in numbers.items()]
 
 
-def test_all_policies_that_can_differ_do_on_the_page(images: Tallies) -> None:
+def test_all_policies_that_can_differ_do_on_the_page(images: PerImageCounts) -> None:
     values = averaging.every(images.counts, images.ignored).values()
-    assert len({round(value, 4) for value in values}) == len(POLICIES)
+    assert len({round(value, 4) for value in values}) == len(CONVENTIONS)
 
 
-def test_the_page_names_every_measure_and_every_column(images: Tallies) -> None:
-    films = Tallies(images.ids, [("one",)] * 5, *(getattr(images, name) for name in ARRAYS))
+def test_the_page_names_every_measure_and_every_column(images: PerImageCounts) -> None:
+    films = PerImageCounts(images.ids, [("one",)] * 5, *(getattr(images, name) for name in ARRAYS))
     measures = {*summary(films, [str(number) for number in range(CLASSES)])}
     assert measures >= {*SCORES}
     assert [name for name in sorted(measures | {*ARRAYS}) if f"`{name}`" not in PAGE] == []
@@ -90,7 +92,7 @@ def test_the_page_names_every_measure_and_every_column(images: Tallies) -> None:
 
 def test_the_code_on_the_page_runs(
     tmp_path: Path,
-    images: Tallies,
+    images: PerImageCounts,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -27,14 +27,14 @@ HIDDEN = {
 }
 """What the drawings leave out: of several convolutions in a row all, or all but the last."""
 PADDED = ("fcn32s", "fcn16s", "fcn8s", "fcn8s_at_once")
-"""Published with `align: pad100`."""
+"""Published with `padding: pad100`."""
 
 
 def names(folder: str) -> list[str]:
     return sorted(path.stem for path in (ROOT / "fcn" / folder).glob("[!_]*.py"))
 
 
-def drawing(head: str, align: str = "same") -> str:
+def drawing(head: str, padding: str = "same") -> str:
     """Return a Mermaid flowchart of the network; VGG-16 shows its pooling and fc6, fc7 only."""
     import keras
 
@@ -47,8 +47,8 @@ def drawing(head: str, align: str = "same") -> str:
         fc6_kernel=1 if head.startswith("m2nist") else 7,
         dropout=0.0,
         mean=0.0,
-        scale=1.0,
-        align=align,
+        std=1.0,
+        padding=padding,
     )
     with keras.StatelessScope(initialize_variables=False):  # shapes only
         model = models.network(head, ELSEWHERE.get(head, "vgg16"), shape, channels, classes)
@@ -94,9 +94,9 @@ DRAWINGS += [(head, "pad100") for head in PADDED]
 
 
 @pytest.mark.usefixtures("keras_ready")
-@pytest.mark.parametrize(("head", "align"), DRAWINGS)
-def test_every_head_is_drawn_as_it_is_built(head: str, align: str) -> None:
-    assert between(f"{head} {align}") == drawing(head, align)
+@pytest.mark.parametrize(("head", "padding"), DRAWINGS)
+def test_every_head_is_drawn_as_it_is_built(head: str, padding: str) -> None:
+    assert between(f"{head} {padding}") == drawing(head, padding)
 
 
 def between(name: str) -> str:
@@ -114,11 +114,11 @@ def test_the_page_explains_every_setting_head_and_backbone() -> None:
 def write() -> None:
     """Draw every network anew in the page."""
     page = PAGE
-    for head, align in DRAWINGS:
-        mark = f"<!-- {head} {align} -->\n"
+    for head, padding in DRAWINGS:
+        mark = f"<!-- {head} {padding} -->\n"
         begin = page.index(mark) + len(mark)
         end = page.index("<!-- end -->", begin)
-        page = page[:begin] + drawing(head, align) + "\n" + page[end:]
+        page = page[:begin] + drawing(head, padding) + "\n" + page[end:]
     (ROOT / "docs/networks.md").write_text(page, "utf-8")
 
 

@@ -2,7 +2,7 @@
 
     pip install torch torchmetrics && python -m tests.torchmetrics_scores
 
-writes `tests/recorded/torchmetrics.json`; `tests/fcn/test_torchmetrics.py` compares.
+writes `tests/recorded/torchmetrics.json`; `tests/fcn/scores/test_torchmetrics.py` compares.
 """
 
 import json
@@ -11,14 +11,14 @@ from pathlib import Path
 import numpy as np
 
 RECORDED = Path(__file__).parent / "recorded/torchmetrics.json"
-CLASSES, IGNORE = 5, 255
+CLASSES, IGNORE_INDEX = 5, 255
 VALUES = {
     "all classes": [0, 1, 2, 3, 4],
-    "void among them": [0, 1, 2, 3, 4, IGNORE],
-    "two classes absent": [0, 2, 4, IGNORE],
+    "void among them": [0, 1, 2, 3, 4, IGNORE_INDEX],
+    "two classes absent": [0, 2, 4, IGNORE_INDEX],
     "one class": [3],
-    "one class and void": [3, IGNORE],
-    "all void": [IGNORE],
+    "one class and void": [3, IGNORE_INDEX],
+    "all void": [IGNORE_INDEX],
 }
 """Which values stand in the truth; the prediction has these, but for void."""
 
@@ -28,9 +28,9 @@ def case(name: str) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(sorted(VALUES).index(name))
     allowed = np.array(VALUES[name], np.uint8)
     truth = allowed[rng.integers(len(allowed), size=(3, 17, 23))]
-    guess = [value for value in VALUES[name] if value != IGNORE] or [0]
+    guess = [value for value in VALUES[name] if value != IGNORE_INDEX] or [0]
     wrong = np.array(guess, np.uint8)[rng.integers(len(guess), size=truth.shape)]
-    right = (rng.random(truth.shape) < 0.6) & (truth != IGNORE)
+    right = (rng.random(truth.shape) < 0.6) & (truth != IGNORE_INDEX)
     return truth, np.where(right, truth, wrong).astype(np.uint8)
 
 
@@ -40,7 +40,7 @@ def main() -> None:
     import torchmetrics
     from torchmetrics import classification as of
 
-    said = {"num_classes": CLASSES, "ignore_index": IGNORE}
+    said = {"num_classes": CLASSES, "ignore_index": IGNORE_INDEX}
     scores = {}
     for name in VALUES:
         truth, prediction = (torch.from_numpy(one).long() for one in case(name))

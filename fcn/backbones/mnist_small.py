@@ -26,9 +26,9 @@ def dense(network: Network) -> dict[str, int]:
     return {"dense32": _last(network)} if network.fc else {}
 
 
-def taps(images: KerasTensor, network: Network) -> dict[str, KerasTensor]:
+def features(images: KerasTensor, network: Network) -> dict[str, KerasTensor]:
     """Return the named maps pool1, pool2, fc3 if there is one, and `last` over `images`."""
-    only_same(network.align, "the backbone mnist_small")
+    only_same(network.padding, "the backbone mnist_small")
     x = PadTo(4, 12, name="pad")(normalise(images, network))
     found = {}
     for block, kernel in enumerate((5, 3), start=1):

@@ -25,9 +25,9 @@ def dense(network: Network) -> dict[str, int]:
     return {}
 
 
-def taps(images: KerasTensor, network: Network) -> dict[str, KerasTensor]:
+def features(images: KerasTensor, network: Network) -> dict[str, KerasTensor]:
     """Return the named maps block1 … block4 before their pooling, pool1 … pool4, and `last`."""
-    only_same(network.align, "the backbone unet")
+    only_same(network.padding, "the backbone unet")
     x = normalise(images, network)
     found = {}
     for block, published in enumerate(CHANNELS, start=1):

@@ -5,7 +5,7 @@ Darrell, "Fully Convolutional Networks for Semantic Segmentation", arXiv 1411.40
 Layer names are the paper's code's (shelhamer/fcn.berkeleyvision.org).
 
 Shapes: images B H W C in 0..255, any H and W; pool`n` is B ceil(H/2^n) ceil(W/2^n) K_n, and with
-`align: pad100` B ceil((H+198)/2^n) ceil((W+198)/2^n) K_n.
+`padding: pad100` B ceil((H+198)/2^n) ceil((W+198)/2^n) K_n.
 """
 
 import keras
@@ -28,13 +28,13 @@ def dense(network: Network) -> dict[str, int]:
     return {"fc6": width, "fc7": width} if network.fc else {}
 
 
-def taps(images: KerasTensor, network: Network) -> dict[str, KerasTensor]:
+def features(images: KerasTensor, network: Network) -> dict[str, KerasTensor]:
     """Return the named maps over `images`.
 
     block1 … block5 before their pooling, pool1 … pool5, fc7 if there is one, and `last`.
     """
     x = normalise(images, network)
-    padded = network.align == "pad100"
+    padded = network.padding == "pad100"
     if padded:
         x = layers.ZeroPadding2D(100, name="pad100")(x)
     found = {}

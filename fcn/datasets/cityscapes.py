@@ -13,7 +13,7 @@ import numpy as np
 
 from fcn.common.text import nearest
 from fcn.datasets.shared import masks
-from fcn.datasets.shared.dataset import IGNORE, Dataset, Pair, Pairs
+from fcn.datasets.shared.dataset import IGNORE_INDEX, Dataset, Pair, Pairs
 from fcn.download.archive import Archive
 
 IMAGE_END = "_leftImg8bit.png"
@@ -82,8 +82,8 @@ def _files(folder: Path, end: str) -> dict[str, Path]:
 def trained(path: Path) -> masks.Mask:
     """Read a labelIds mask as the 19 classes; numbers that are none of the 34 stay, to be found."""
     mask, notes = masks.index(path)
-    numbers = np.arange(IGNORE + 1, dtype=np.uint8)
-    numbers[:IDS] = IGNORE
+    numbers = np.arange(IGNORE_INDEX + 1, dtype=np.uint8)
+    numbers[:IDS] = IGNORE_INDEX
     numbers[[number for _, number, _ in TRAINED]] = np.arange(len(TRAINED))
     return numbers[mask], notes
 

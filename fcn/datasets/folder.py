@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 
 from fcn.datasets.shared import masks
-from fcn.datasets.shared.dataset import IGNORE, Dataset, Pair
+from fcn.datasets.shared.dataset import IGNORE_INDEX, Dataset, Pair
 from fcn.settings.data import Folder
 
 IMAGE_ENDS, MASK_ENDS = (".jpg", ".jpeg", ".png"), (".png",)
@@ -68,7 +68,7 @@ def _read(folder: Folder, path: Path) -> masks.Mask:
         return masks.index(path, folder.ignore)
     table = {colour: number for number, colour in enumerate(folder.classes.values())}
     if isinstance(folder.ignore, tuple):
-        table[folder.ignore] = IGNORE
+        table[folder.ignore] = IGNORE_INDEX
     return masks.colours(path, table)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from fcn.common.text import nearest
 from fcn.datasets.shared import masks
-from fcn.datasets.shared.dataset import IGNORE, Dataset, Overlap, Pair, Pairs
+from fcn.datasets.shared.dataset import IGNORE_INDEX, Dataset, Overlap, Pair, Pairs
 from fcn.download.archive import Archive
 
 HOME = Path("data_road/training")
@@ -92,7 +92,7 @@ DATASET = Dataset(
         "J. Fritsch, T. Kühnl, A. Geiger. A New Performance Measure and Evaluation Benchmark for "
         "Road Detection Algorithms. ITSC 2013."
     ),
-    pairs=reading({RED: BACKGROUND, MAGENTA: ROAD, BLACK: IGNORE}),
+    pairs=reading({RED: BACKGROUND, MAGENTA: ROAD, BLACK: IGNORE_INDEX}),
     overlaps=(
         Overlap(
             "same_group",

@@ -2,12 +2,12 @@
 
 from keras import KerasTensor
 
-from fcn.network.decoder import Decoder, Taps
+from fcn.network.decoder import Decoder, Features
 
 STRIDE = 32
 
 
-def logits(images: KerasTensor, taps: Taps, make: Decoder) -> KerasTensor:
-    """Return logits B H W K from the backbone's taps."""
-    score_fr = make.score(taps["last"], "score_fr")
+def logits(images: KerasTensor, features: Features, make: Decoder) -> KerasTensor:
+    """Return logits B H W K from the backbone's features."""
+    score_fr = make.score(features["last"], "score_fr")
     return make.crop(make.upsample(score_fr, 32, "upscore32"), images)

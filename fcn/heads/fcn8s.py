@@ -2,16 +2,16 @@
 
 from keras import KerasTensor
 
-from fcn.network.decoder import Decoder, Taps
+from fcn.network.decoder import Decoder, Features
 
 STRIDE = 8
 
 
-def logits(images: KerasTensor, taps: Taps, make: Decoder) -> KerasTensor:
-    """Return logits B H W K from the backbone's taps."""
-    score_fr = make.score(taps["last"], "score_fr")
-    score_pool4 = make.score(taps["pool4"], "score_pool4")
-    score_pool3 = make.score(taps["pool3"], "score_pool3")
+def logits(images: KerasTensor, features: Features, make: Decoder) -> KerasTensor:
+    """Return logits B H W K from the backbone's features."""
+    score_fr = make.score(features["last"], "score_fr")
+    score_pool4 = make.score(features["pool4"], "score_pool4")
+    score_pool3 = make.score(features["pool3"], "score_pool3")
     upscore2 = make.upsample(score_fr, 2, "upscore2")
     fuse_pool4 = make.fuse(upscore2, score_pool4, "fuse_pool4")
     upscore_pool4 = make.upsample(fuse_pool4, 2, "upscore_pool4")

@@ -6,16 +6,16 @@ voc-fcn8s-atonce in shelhamer/fcn.berkeleyvision.org. Apart from the factors it 
 
 from keras import KerasTensor, layers
 
-from fcn.network.decoder import Decoder, Taps
+from fcn.network.decoder import Decoder, Features
 
 STRIDE = 8
 
 
-def logits(images: KerasTensor, taps: Taps, make: Decoder) -> KerasTensor:
-    """Return logits B H W K from the backbone's taps."""
-    scale_pool4 = layers.Rescaling(0.01, name="scale_pool4")(taps["pool4"])
-    scale_pool3 = layers.Rescaling(0.0001, name="scale_pool3")(taps["pool3"])
-    score_fr = make.score(taps["last"], "score_fr")
+def logits(images: KerasTensor, features: Features, make: Decoder) -> KerasTensor:
+    """Return logits B H W K from the backbone's features."""
+    scale_pool4 = layers.Rescaling(0.01, name="scale_pool4")(features["pool4"])
+    scale_pool3 = layers.Rescaling(0.0001, name="scale_pool3")(features["pool3"])
+    score_fr = make.score(features["last"], "score_fr")
     score_pool4 = make.score(scale_pool4, "score_pool4")
     score_pool3 = make.score(scale_pool3, "score_pool3")
     upscore2 = make.upsample(score_fr, 2, "upscore2")

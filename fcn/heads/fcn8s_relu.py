@@ -7,16 +7,16 @@ false`). The last kernel does not overlap itself. Everything starts at random. T
 
 from keras import KerasTensor
 
-from fcn.network.decoder import Decoder, Taps
+from fcn.network.decoder import Decoder, Features
 
 STRIDE = 8
 
 
-def logits(images: KerasTensor, taps: Taps, make: Decoder) -> KerasTensor:
-    """Return logits B H W K from the backbone's taps."""
-    score_pool4 = make.relu_score(taps["pool4"], "score_pool4")
-    score_pool3 = make.relu_score(taps["pool3"], "score_pool3")
-    upscore2 = make.upsample(taps["last"], 2, "upscore2", "random")
+def logits(images: KerasTensor, features: Features, make: Decoder) -> KerasTensor:
+    """Return logits B H W K from the backbone's features."""
+    score_pool4 = make.relu_score(features["pool4"], "score_pool4")
+    score_pool3 = make.relu_score(features["pool3"], "score_pool3")
+    upscore2 = make.upsample(features["last"], 2, "upscore2", "random")
     fuse_pool4 = make.fuse(upscore2, score_pool4, "fuse_pool4")
     upscore_pool4 = make.upsample(fuse_pool4, 2, "upscore_pool4", "random")
     fuse_pool3 = make.fuse(upscore_pool4, score_pool3, "fuse_pool3")

@@ -7,14 +7,14 @@ multiples of 4; what lies beyond the image is cropped at the bottom and right.
 
 from keras import KerasTensor
 
-from fcn.network.decoder import Decoder, Taps
+from fcn.network.decoder import Decoder, Features
 
 STRIDE = 4
 
 
-def logits(images: KerasTensor, taps: Taps, make: Decoder) -> KerasTensor:
-    """Return logits B H W K from the backbone's taps."""
-    x = make.relu_score(taps["last"], "score_fr")
+def logits(images: KerasTensor, features: Features, make: Decoder) -> KerasTensor:
+    """Return logits B H W K from the backbone's features."""
+    x = make.relu_score(features["last"], "score_fr")
     for name, kernel in (("upscore2", 4), ("upscore4", 6)):
         x = make.upsample(x, 2, name, "random", kernel, valid=True, bias=True)
     return make.crop(x, images)

@@ -8,16 +8,16 @@ to multiples of 4; what lies beyond the image is cropped at the bottom and right
 
 from keras import KerasTensor, layers
 
-from fcn.network.decoder import Decoder, Taps
+from fcn.network.decoder import Decoder, Features
 
 STRIDE = 1
 LAYERS = ((1, 128), (1, 128), (2, 64), (2, 32))
 """Stride and channels."""
 
 
-def logits(images: KerasTensor, taps: Taps, make: Decoder) -> KerasTensor:
-    """Return logits B H W K from the backbone's taps."""
-    x = taps["last"]
+def logits(images: KerasTensor, features: Features, make: Decoder) -> KerasTensor:
+    """Return logits B H W K from the backbone's features."""
+    x = features["last"]
     for number, (stride, channels) in enumerate(LAYERS, start=1):
         name = f"upconv{number}"
         x = layers.Conv2DTranspose(

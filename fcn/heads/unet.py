@@ -8,7 +8,7 @@ other that names its blocks; every block has as many channels as the backbone's.
 import keras
 from keras import KerasTensor, layers
 
-from fcn.network.decoder import Decoder, Taps, only_same
+from fcn.network.decoder import Decoder, Features, only_same
 from fcn.network.layers import CropLike
 
 STRIDE = 1
@@ -16,13 +16,13 @@ DROPOUT = 0.3
 """After each concatenation, as in the source."""
 
 
-def logits(images: KerasTensor, taps: Taps, make: Decoder) -> KerasTensor:
-    """Return logits B H W K from the backbone's taps."""
-    only_same(make.align, "the head unet")
-    x = taps["last"]
-    blocks = sorted((name for name in taps if name.startswith("block")), reverse=True)
+def logits(images: KerasTensor, features: Features, make: Decoder) -> KerasTensor:
+    """Return logits B H W K from the backbone's features."""
+    only_same(make.padding, "the head unet")
+    x = features["last"]
+    blocks = sorted((name for name in features if name.startswith("block")), reverse=True)
     for name in blocks or ["block1"]:
-        beside, number = taps[name], name[-1]
+        beside, number = features[name], name[-1]
         channels = beside.shape[-1]
         up = f"upscore_block{number}"
         x = layers.Conv2DTranspose(

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from fcn.datasets.shared.dataset import IGNORE
+from fcn.datasets.shared.dataset import IGNORE_INDEX
 from fcn.labels.check import Checked, Finding
 from fcn.labels.rules import no_class, no_row
 from fcn.pictures.overlay import (
@@ -136,7 +136,7 @@ def _wrong(example: Decoded, rules: set[str], classes: int) -> np.ndarray:
     if example.one_hot is not None:
         wrong.append(no_row(example.one_hot))
     if "unknown_colours" in rules:
-        wrong.append(example.label == IGNORE)  # what they became
+        wrong.append(example.label == IGNORE_INDEX)  # what they became
     return np.logical_or.reduce([where for where in wrong if where is not None])
 
 

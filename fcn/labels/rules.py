@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from fcn.datasets.shared.dataset import IGNORE
+from fcn.datasets.shared.dataset import IGNORE_INDEX
 from fcn.records.record import Decoded, Labels
 
 Severity = Literal["error", "warning", "off"]
@@ -25,8 +25,8 @@ VOID = 0.5
 
 
 def no_class(mask: np.ndarray, classes: int) -> np.ndarray | None:
-    """Return where a mask uint8 H W holds neither a class nor `IGNORE`, None if nowhere."""
-    # One more wraps 255 round to 0: the classes and `IGNORE` become 0..K.
+    """Return where a mask uint8 H W holds neither a class nor `IGNORE_INDEX`, None if nowhere."""
+    # One more wraps 255 round to 0: the classes and `IGNORE_INDEX` become 0..K.
     raised = mask + np.uint8(1)
     return raised > classes if raised.max(initial=0) > classes else None
 
@@ -55,7 +55,7 @@ def values(example: Decoded, row: Row, labels: Labels) -> Iterator[tuple[int, st
         yield (
             int(wrong.sum()),
             f"{_pixels(wrong)} with {found}, {_first(wrong)}; "
-            f"allowed: 0..{classes - 1} and {IGNORE} (ignored)",
+            f"allowed: 0..{classes - 1} and {IGNORE_INDEX} (ignored)",
         )
 
 
@@ -78,7 +78,7 @@ def one_hot_rows(example: Decoded, row: Row, labels: Labels) -> Iterator[tuple[i
             int(several.sum()),
             f"{_pixels(several)} with a one-hot row that is not a single 1, {_first(several)}",
         )
-    zero = example.label == IGNORE
+    zero = example.label == IGNORE_INDEX
     more = int(np.count_nonzero(zero)) - row["ignored"]
     if more:
         yield (
@@ -90,20 +90,20 @@ def one_hot_rows(example: Decoded, row: Row, labels: Labels) -> Iterator[tuple[i
 
 def nothing_known(example: Decoded, row: Row, labels: Labels) -> Iterator[tuple[int, str]]:
     """At least one pixel is not ignored."""
-    if (example.label == IGNORE).all():
+    if (example.label == IGNORE_INDEX).all():
         yield example.label.size, "every pixel is ignored"
 
 
 def empty(example: Decoded, row: Row, labels: Labels) -> Iterator[tuple[int, str]]:
     """Some pixel is something else than the first class."""
-    known = example.label != IGNORE
+    known = example.label != IGNORE_INDEX
     if known.any() and not example.label[known].any():
         yield int(known.sum()), f"the mask is empty: every known pixel is {labels.classes[0]!r}"
 
 
 def void_share(example: Decoded, row: Row, labels: Labels) -> Iterator[tuple[int, str]]:
     """At most `VOID` of the pixels are ignored."""
-    ignored = int(np.count_nonzero(example.label == IGNORE))
+    ignored = int(np.count_nonzero(example.label == IGNORE_INDEX))
     if VOID * example.label.size < ignored < example.label.size:
         yield ignored, f"{ignored / example.label.size:.0%} of the pixels are ignored"
 

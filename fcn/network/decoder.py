@@ -11,13 +11,13 @@ from keras import KerasTensor, layers
 
 from fcn.network import alignment
 from fcn.network.layers import Bilinear, CropInside, CropLike
-from fcn.settings.network import Align, Start
+from fcn.settings.network import Padding, Start
 
 SCORES = "float32"
 """Scores are summed and compared: in bfloat16 classes would tie."""
 
 
-class Taps(dict[str, KerasTensor]):
+class Features(dict[str, KerasTensor]):
     """The named maps of a backbone: a head says which of them it stands on."""
 
     def __missing__(self, name: str) -> KerasTensor:
@@ -30,7 +30,7 @@ class Decoder:
     """Makes the layers of one head."""
 
     classes: int
-    align: Align = "same"
+    padding: Padding = "same"
     upsampling: Start | Mapping[str, Start] | None = None
     """How upsampling starts, for all layers or by name; where not said, as in the head's source."""
 
@@ -67,7 +67,7 @@ class Decoder:
             self.classes,
             kernel,
             strides=stride,
-            padding="valid" if valid or self.align == "pad100" else "same",
+            padding="valid" if valid or self.padding == "pad100" else "same",
             use_bias=bias,
             kernel_initializer=self.start(name, start),
             dtype=SCORES,
@@ -95,10 +95,10 @@ class Decoder:
         return _crop(x, images, -ahead)
 
 
-def only_same(align: Align, what: str) -> None:
+def only_same(padding: Padding, what: str) -> None:
     """Refuse `pad100` where it has no meaning."""
-    if align != "same":
-        raise ValueError(f"align: got {align}, allowed with {what}: same")
+    if padding != "same":
+        raise ValueError(f"padding: got {padding}, allowed with {what}: same")
 
 
 def _crop(x: KerasTensor, like: KerasTensor, offset: int) -> KerasTensor:

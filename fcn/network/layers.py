@@ -88,7 +88,7 @@ class ResizeLike(Like):
 
 
 @keras.saving.register_keras_serializable(package="fcn")
-class Shrink(layers.Layer):
+class AreaResize(layers.Layer):
     """Resize images by a factor: each new pixel is the mean over the area that it covers.
 
     Above 1 it covers a part of one or two old pixels, and at 2 each is repeated four times.
@@ -108,19 +108,21 @@ class Shrink(layers.Layer):
     def _areas(self, size: int) -> KerasTensor:
         """Return the share of each new pixel that each old one covers: new, old."""
         old = ops.cast(ops.arange(size), self.compute_dtype)
-        new = ops.cast(ops.arange(self._shrunk(size)), self.compute_dtype)[:, None]
-        side = ops.cast(size, self.compute_dtype) / ops.cast(self._shrunk(size), self.compute_dtype)
+        new = ops.cast(ops.arange(self._resized(size)), self.compute_dtype)[:, None]
+        side = ops.cast(size, self.compute_dtype) / ops.cast(
+            self._resized(size), self.compute_dtype
+        )
         ends = ops.minimum((new + 1) * side, old + 1) - ops.maximum(new * side, old)
         return ops.maximum(ends, 0) / side
 
-    def _shrunk(self, size: int) -> int:
+    def _resized(self, size: int) -> int:
         share = Fraction(self.factor).limit_denominator(1000)
         return -(-size * share.numerator // share.denominator)
 
     def compute_output_shape(self, images_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """Return B ⌈fH⌉ ⌈fW⌉ C."""
         batch, *sides, channels = images_shape
-        return (batch, *(side and self._shrunk(side) for side in sides), channels)
+        return (batch, *(side and self._resized(side) for side in sides), channels)
 
     def get_config(self) -> dict[str, Any]:
         """Return how to make it again."""
@@ -175,13 +177,13 @@ def normalise(images: KerasTensor, network: Network) -> KerasTensor:
     Raises:
         ValueError: there are three means but not three channels.
     """
-    if network.order == "bgr":
+    if network.channel_order == "bgr":
         images = ReverseChannels(name="bgr")(images)
     offset: float | list[float]
     if isinstance(network.mean, tuple):
         if images.shape[-1] != len(network.mean):
             raise ValueError(f"mean: got 3 numbers, but images have {images.shape[-1]} channels")
-        offset = [-mean / network.scale for mean in network.mean]
+        offset = [-mean / network.std for mean in network.mean]
     else:
-        offset = -network.mean / network.scale
-    return layers.Rescaling(1 / network.scale, offset, name="normalise")(images)
+        offset = -network.mean / network.std
+    return layers.Rescaling(1 / network.std, offset, name="normalise")(images)

@@ -18,8 +18,8 @@ import keras
 
 from fcn.common import files
 from fcn.common.text import nearest
-from fcn.network.decoder import SCORES, Decoder, Taps
-from fcn.network.layers import ResizeLike, Shrink
+from fcn.network.decoder import SCORES, Decoder, Features
+from fcn.network.layers import AreaResize, ResizeLike
 from fcn.settings.network import Network, Start
 
 EPOCH = "2000-01-01@00:00:00"
@@ -45,8 +45,8 @@ def module(package: Literal["backbones", "heads"], name: str) -> ModuleType:
 def backbone(name: str, network: Network, channels: int) -> keras.Model:
     """Return the fully convolutional backbone: images B H W C -> its last map, at full size."""
     images = keras.Input((None, None, channels), name="images")
-    taps = module("backbones", name).taps(images, network)
-    return keras.Model(images, taps["last"], name=name)
+    features = module("backbones", name).features(images, network)
+    return keras.Model(images, features["last"], name=name)
 
 
 def network(
@@ -65,13 +65,15 @@ def network(
     """
     images = keras.Input((None, None, channels), name="images")
     seen = (
-        images if shape.resize == 1 else Shrink(shape.resize, dtype=SCORES, name="shrink")(images)
+        images
+        if shape.resize == 1
+        else AreaResize(shape.resize, dtype=SCORES, name="resize")(images)
     )
-    taps = Taps(module("backbones", backbone_name).taps(seen, shape))
-    make = Decoder(classes, shape.align, upsampling)
-    logits = module("heads", head).logits(seen, taps, make)
+    features = Features(module("backbones", backbone_name).features(seen, shape))
+    make = Decoder(classes, shape.padding, upsampling)
+    logits = module("heads", head).logits(seen, features, make)
     if seen is not images:
-        logits = ResizeLike(dtype=SCORES, name="enlarge")([logits, images])
+        logits = ResizeLike(dtype=SCORES, name="resize_logits")([logits, images])
     model = keras.Model(images, logits, name=head)
     if isinstance(upsampling, Mapping):
         known = [x.name for x in model.layers if isinstance(x, keras.layers.Conv2DTranspose)]

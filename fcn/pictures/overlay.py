@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from fcn.datasets.shared.dataset import IGNORE
+from fcn.datasets.shared.dataset import IGNORE_INDEX
 from fcn.records.record import Decoded, Labels
 
 IGNORED = (224, 224, 192)
@@ -30,9 +30,9 @@ Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 def colour(mask: np.ndarray, labels: Labels) -> np.ndarray:
     """Return the mask H W in the classes' colours, uint8 H W 3; what is no class in magenta."""
-    palette = np.full((IGNORE + 1, 3), MARK, np.uint8)
+    palette = np.full((IGNORE_INDEX + 1, 3), MARK, np.uint8)
     palette[: len(labels.colours)] = labels.colours
-    palette[IGNORE] = IGNORED
+    palette[IGNORE_INDEX] = IGNORED
     return palette[mask]
 
 
@@ -90,7 +90,7 @@ def file_name(name: str) -> str:
 
 def compared(example: Decoded, mask: np.ndarray, labels: Labels) -> Image.Image:
     """Return input, truth, the predicted mask H W and where the two differ side by side."""
-    wrong = (example.label != mask) & (example.label != IGNORE)
+    wrong = (example.label != mask) & (example.label != IGNORE_INDEX)
     panels = [
         ("input", rgb(example.image)),
         ("truth", colour(example.label, labels)),
@@ -134,7 +134,7 @@ def row(
 def legend(present: np.ndarray, labels: Labels, width: int) -> Image.Image:
     """Return names and colours of the classes that are `present`, in lines of `width` pixels."""
     entries = [(labels.classes[k], labels.colours[k]) for k in present if k < len(labels.classes)]
-    if IGNORE in present:
+    if IGNORE_INDEX in present:
         entries.append(("ignored", IGNORED))
     font = ImageFont.load_default(size=12)
     lines = _wrap(entries, width, font)

@@ -17,7 +17,7 @@ import h5py
 import numpy as np
 
 from fcn.pretrained.layer import Layer
-from fcn.settings.backbone import Pictures
+from fcn.settings.backbone import Preprocessing
 
 INSIDE = "model.weights.h5"
 """The member of a `.keras` file that holds the weights."""
@@ -49,7 +49,7 @@ def read(path: Path) -> dict[str, Layer]:
     return layers
 
 
-def pictures(path: Path) -> Pictures | None:
+def pictures(path: Path) -> Preprocessing | None:
     """Return what a `.keras` file of this project shows its first layer; None if it is another.
 
     Raises:
@@ -68,7 +68,7 @@ def pictures(path: Path) -> Pictures | None:
         mean = tuple(-float(one) * scale for one in offsets)
     except (KeyError, TypeError, ZeroDivisionError) as error:
         raise ValueError(f"{path}: its layer `normalise` is not ours ({error!r})") from None
-    return Pictures("bgr" if "bgr" in layers else "rgb", mean, scale)
+    return Preprocessing("bgr" if "bgr" in layers else "rgb", mean, scale)
 
 
 def paper(name: str) -> str:

@@ -4,7 +4,7 @@ import zlib
 
 import numpy as np
 
-from fcn.datasets.shared.dataset import IGNORE
+from fcn.datasets.shared.dataset import IGNORE_INDEX
 
 
 def rows(mask: np.ndarray, classes: int) -> np.ndarray:
@@ -13,8 +13,8 @@ def rows(mask: np.ndarray, classes: int) -> np.ndarray:
 
 
 def mask(rows: np.ndarray) -> np.ndarray:
-    """Return the mask uint8 H W of rows H W K: the first class that is not 0, else `IGNORE`."""
-    found = np.full(rows.shape[:2], IGNORE, np.uint8)
+    """Return the mask uint8 H W of rows H W K: the first class that is not 0, else `IGNORE_INDEX`."""
+    found = np.full(rows.shape[:2], IGNORE_INDEX, np.uint8)
     for number in reversed(range(rows.shape[-1])):
         np.copyto(found, number, where=rows[..., number] != 0)
     return found
@@ -32,9 +32,9 @@ def encode(mask: np.ndarray, height: int, width: int, classes: int) -> bytes:
         raise ValueError(
             f"its size is {size}, its image's {height}x{width}; one-hot needs the same"
         )
-    unknown = np.setdiff1d(mask, [*range(classes), IGNORE])
+    unknown = np.setdiff1d(mask, [*range(classes), IGNORE_INDEX])
     if unknown.size:
-        allowed = f"0..{classes - 1} and {IGNORE}"
+        allowed = f"0..{classes - 1} and {IGNORE_INDEX}"
         raise ValueError(f"no one-hot row can hold {unknown.tolist()}; allowed: {allowed}")
     return zlib.compress(rows(mask, classes).data)
 
@@ -49,7 +49,7 @@ def decode(stream: bytes, height: int, width: int) -> np.ndarray:
     inflating = zlib.decompressobj()
     try:
         # One more than 255 classes have: a stream that goes on and on ends here.
-        found = inflating.decompress(stream, pixels * IGNORE + 1)
+        found = inflating.decompress(stream, pixels * IGNORE_INDEX + 1)
     except zlib.error as error:
         raise ValueError(f"{len(stream)} bytes that are no zlib stream ({error})") from None
     if not inflating.eof or not found or len(found) % pixels:

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 
 from fcn.common import files
 from fcn.datasets.shared import catalogue
-from fcn.datasets.shared.dataset import IGNORE, Dataset, Pair
+from fcn.datasets.shared.dataset import IGNORE_INDEX, Dataset, Pair
 from fcn.records import record
 from fcn.records.record import Labels
 from fcn.runtime import workers
@@ -167,7 +167,7 @@ def _write_one(file: BinaryIO, job: Job, pair: Pair) -> dict[str, Any]:
         "image_sha256": hashlib.sha256(example.image).hexdigest(),
         "label_sha256": hashlib.sha256(pair.mask.tobytes()).hexdigest(),
         "pixels": counts[: job.classes],
-        "ignored": counts[IGNORE],
+        "ignored": counts[IGNORE_INDEX],
         "notes": [asdict(note) for note in pair.notes],
     }
 

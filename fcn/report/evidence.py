@@ -130,7 +130,7 @@ def _behind(
 
 def _chain(key: str, loaded: TableFile) -> list[str]:
     """Return a model and those it started from, the last one first."""
-    start = loaded.models[key].start
+    start = loaded.models[key].init_from
     return [key, *(_chain(start, loaded) if start in loaded.models else [])]
 
 

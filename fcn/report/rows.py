@@ -12,7 +12,7 @@ from fcn.report.table import Row
 from fcn.report.verdicts import Cell, Measured
 from fcn.scores import intervals, metrics, per_image
 from fcn.scores.intervals import Interval
-from fcn.scores.per_image import Tallies
+from fcn.scores.per_image import PerImageCounts
 from fcn.scores.statistic import statistic
 from fcn.settings.common import Intervals
 from fcn.settings.published import Published
@@ -25,7 +25,7 @@ class Evaluated:
     def __init__(self, folder: Path, details: Path, told: Intervals, seed: int) -> None:
         """Take the folders of metrics and of per-image counts."""
         self._folder, self._details, self._told, self._seed = folder, details, told, seed
-        self._read: dict[str, tuple[dict[str, Any], Tallies]] = {}
+        self._read: dict[str, tuple[dict[str, Any], PerImageCounts]] = {}
 
     def ceilings(self) -> dict[str, Any]:
         """Return the metrics of the masks themselves (`fcn.scores.ceiling`)."""
@@ -35,7 +35,7 @@ class Evaluated:
         """Return the metrics of a model; see `images`."""
         return self._of(key)[0]
 
-    def images(self, key: str) -> Tallies:
+    def images(self, key: str) -> PerImageCounts:
         """Return the counts of a model's images.
 
         Raises:
@@ -44,7 +44,7 @@ class Evaluated:
         """
         return self._of(key)[1]
 
-    def _of(self, key: str) -> tuple[dict[str, Any], Tallies]:
+    def _of(self, key: str) -> tuple[dict[str, Any], PerImageCounts]:
         if key in self._read:
             return self._read[key]
         path = self._folder / f"{key}.json"
@@ -62,19 +62,21 @@ class Evaluated:
         self._read[key] = said, images
         return self._read[key]
 
-    def resampled(self, key: str, metric: str = "mean_iou", policy: str = "berkeley") -> np.ndarray:
+    def resampled(
+        self, key: str, metric: str = "mean_iou", convention: str = "berkeley"
+    ) -> np.ndarray:
         """Return a score of each bootstrap resample; the same images are drawn for every model."""
-        of = statistic(self.images(key), metric, policy)
+        of = statistic(self.images(key), metric, convention)
         return of.resampled(self._told.resamples, self._seed)
 
     def interval(self, values: np.ndarray) -> Interval:
         """Return the interval of resampled values at the level that the settings ask for."""
         return intervals.interval(values, self._told.level)
 
-    def measured(self, keys: tuple[str, ...], metric: str, policy: str) -> Measured:
+    def measured(self, keys: tuple[str, ...], metric: str, convention: str) -> Measured:
         """Return a score of one row over its trainings, with the noise of both."""
-        values = [statistic(self.images(key), metric, policy).value for key in keys]
-        images = self.interval(self.resampled(keys[0], metric, policy))
+        values = [statistic(self.images(key), metric, convention).value for key in keys]
+        images = self.interval(self.resampled(keys[0], metric, convention))
         return verdicts.measured(values, images, self._told.level)
 
 
@@ -104,7 +106,8 @@ def rows(table: Table, evaluated: Evaluated) -> list[Row]:
                 units=int(images.units().max()) + 1,
                 gain=gain,
                 trainings=tuple(
-                    evaluated.metrics(one)["mean_iou"] for one in (key, *table.seeds.get(key, ()))
+                    evaluated.metrics(one)["mean_iou"]
+                    for one in (key, *table.replicas.get(key, ()))
                 ),
             )
         )
@@ -125,8 +128,8 @@ def _cell(one: Published, metric: str, value: float, table: Table, evaluated: Ev
     here, verdict, reason = None, "not run here", one.not_run or ""
     if one.row is not None:
         if metric != "milliseconds":
-            keys = (one.row, *table.seeds.get(one.row, ()))
-            here = evaluated.measured(keys, metric, one.policy)
+            keys = (one.row, *table.replicas.get(one.row, ()))
+            here = evaluated.measured(keys, metric, one.convention)
         if one.differs is not None or here is None:
             verdict, reason = "not comparable", one.differs or ""
         else:
@@ -135,7 +138,7 @@ def _cell(one: Published, metric: str, value: float, table: Table, evaluated: Ev
         network=one.name,
         row=one.row,
         metric=metric,
-        policy=one.policy,
+        convention=one.convention,
         published=value,
         measured=here,
         verdict=verdict,

@@ -70,7 +70,7 @@ Grid = tuple[list[str], list[list[str]]]
 
 
 def markdown(report: Report) -> str:
-    """Return the table in percent, its policy and its sources."""
+    """Return the table in percent, its convention and its sources."""
     return "\n".join(
         [
             f"# {report.title}",
@@ -187,8 +187,8 @@ def noise(report: Report) -> str:
 
 
 def _metric(cell: Cell) -> str:
-    policy = "" if cell.policy == "berkeley" else f", {cell.policy}"
-    return (TITLES | ALSO_PUBLISHED)[cell.metric] + policy
+    convention = "" if cell.convention == "berkeley" else f", {cell.convention}"
+    return (TITLES | ALSO_PUBLISHED)[cell.metric] + convention
 
 
 def _here(cell: Cell) -> str:

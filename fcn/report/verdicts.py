@@ -34,7 +34,7 @@ class Cell:
     """As the source calls it."""
     row: str | None
     metric: str
-    policy: str
+    convention: str
     published: float
     """As printed: percent, or milliseconds."""
     measured: Measured | None
@@ -53,7 +53,7 @@ class Cell:
             "network": self.network,
             "row": self.row,
             "metric": self.metric,
-            "policy": self.policy,
+            "convention": self.convention,
             "published": self.published,
             "value": None if here is None else round(100 * here.value, 2),
             "low": None if here is None else round(100 * here.noise.low, 2),

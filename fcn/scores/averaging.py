@@ -1,8 +1,8 @@
-"""One set of predictions, scored as each tool of the field would: mean IoU by named policies.
+"""One set of predictions, scored as each tool of the field would: mean IoU by named conventions.
 
 Tools differ in what they do with a class that is absent, in what they add up before they divide,
 and in what void pixels are. All of it follows from the per-image matrices in `fcn.scores.per_image`. What a
-tool does was read in its code, named beside its policy; `docs/metrics.md` shows one prediction
+tool does was read in its code, named beside its convention; `docs/metrics.md` shows one prediction
 scored by all of them.
 """
 
@@ -18,7 +18,7 @@ LIKELY = 0.1
 
 
 @dataclass(frozen=True)
-class Policy:
+class Convention:
     """How per-image confusion matrices become one number."""
 
     used_by: str
@@ -33,36 +33,36 @@ class Policy:
     """What ignored pixels are; `background` takes their truth for class 0."""
 
 
-BERKELEY = Policy(
+BERKELEY = Convention(
     "this project's tables; FCN (shelhamer/fcn.berkeleyvision.org score.py: nanmean), "
     "mmsegmentation (iou_metric.py: nanmean), Keras 3 (iou_metrics.py: the sum over classes by the "
     "number of those with a union)",
     absent="left out",
 )
 
-POLICIES = {
+CONVENTIONS = {
     "berkeley": BERKELEY,
-    "detectron2": Policy(
+    "detectron2": Convention(
         "detectron2 (sem_seg_evaluation.py: `iou_valid` asks for pixels in the truth)",
         absent="left out unless in the truth",
     ),
-    "zero": Policy(
+    "zero": Convention(
         "keras-segmentation (predict.py: tp / (tp + fp + fn + 1e-12), mean over all classes), "
         "SegNet-Tutorial (compute_test_results.m: sum over classes / numClasses)",
         absent="counts 0",
     ),
-    "one": Policy(
+    "one": Convention(
         "segmentation_models.pytorch (metrics/functional.py: `zero_division=1.0`, "
         '`reduction="macro"`)',
         absent="counts 1",
     ),
-    "torchvision": Policy(
+    "torchvision": Convention(
         "torchvision (references/segmentation/utils.py: 0 / 0, then `iu.mean()`)", absent="is NaN"
     ),
     "per image": replace(
         BERKELEY, used_by="mean over images of each image's own mean IoU", together=1
     ),
-    "per image, one": Policy(
+    "per image, one": Convention(
         'segmentation_models.pytorch (`reduction="macro-imagewise"`)',
         absent="counts 1",
         together=1,
@@ -83,49 +83,53 @@ POLICIES = {
 
 
 def every(matrices: np.ndarray, ignored: np.ndarray) -> dict[str, float]:
-    """Return mean IoU under each of `POLICIES`, by name. See `mean_iou`."""
-    return {name: mean_iou(matrices, ignored, policy) for name, policy in POLICIES.items()}
+    """Return mean IoU under each of `CONVENTIONS`, by name. See `mean_iou`."""
+    return {
+        name: mean_iou(matrices, ignored, convention) for name, convention in CONVENTIONS.items()
+    }
 
 
-def mean_iou(matrices: np.ndarray, ignored: np.ndarray, policy: Policy) -> float:
-    """Return mean IoU under a policy; NaN where the policy says so, or where nothing is left.
+def mean_iou(matrices: np.ndarray, ignored: np.ndarray, convention: Convention) -> float:
+    """Return mean IoU under a convention; NaN where the convention says so, or where nothing is left.
 
     Args:
         matrices: confusion matrices N K K of images, ignored pixels left out.
         ignored: what was predicted on ignored pixels, N K.
-        policy: one of `POLICIES`, or any other.
+        convention: one of `CONVENTIONS`, or any other.
     """
-    values = mean_iou_by_batch(with_void(matrices, ignored, policy), policy)
-    known = values if policy.absent == "is NaN" else values[~np.isnan(values)]
+    values = mean_iou_by_batch(with_void(matrices, ignored, convention), convention)
+    known = values if convention.absent == "is NaN" else values[~np.isnan(values)]
     return float(known.mean()) if known.size else float("nan")
 
 
-def mean_iou_by_batch(matrices: np.ndarray, policy: Policy) -> np.ndarray:
-    """Return the mean IoU of each batch that the policy scores on its own, of matrices N K K."""
-    return mean_over_classes(areas(_together(matrices, policy.together)), policy)
+def mean_iou_by_batch(matrices: np.ndarray, convention: Convention) -> np.ndarray:
+    """Return the mean IoU of each batch that the convention scores on its own, of matrices N K K."""
+    return mean_over_classes(areas(_together(matrices, convention.together)), convention)
 
 
-def mean_over_classes(counted: np.ndarray, policy: Policy) -> np.ndarray:
-    """Return mean IoU ... of areas ... 3 K; NaN where the policy says so, or nothing is left."""
+def mean_over_classes(counted: np.ndarray, convention: Convention) -> np.ndarray:
+    """Return mean IoU ... of areas ... 3 K; NaN where the convention says so, or nothing is left."""
     values = iou(counted)
-    if policy.absent == "left out unless in the truth":
+    if convention.absent == "left out unless in the truth":
         values = np.where(counted[..., 1, :] > 0, values, np.nan)
-    if policy.absent in ("counts 0", "counts 1"):
-        values = np.nan_to_num(values, nan=float(policy.absent == "counts 1"))
-    if policy.absent == "is NaN":
+    if convention.absent in ("counts 0", "counts 1"):
+        values = np.nan_to_num(values, nan=float(convention.absent == "counts 1"))
+    if convention.absent == "is NaN":
         return values.mean(axis=-1)
     # A batch without a pixel has no class left: NaN, without NumPy's warning.
     kept = ~np.isnan(values)
     return share(np.where(kept, values, 0).sum(axis=-1), kept.sum(axis=-1))
 
 
-def pixel_accuracy(matrices: np.ndarray, ignored: np.ndarray, policy: Policy = BERKELEY) -> float:
-    """Return the share of right pixels over all images; a policy counts here by its `void` only.
+def pixel_accuracy(
+    matrices: np.ndarray, ignored: np.ndarray, convention: Convention = BERKELEY
+) -> float:
+    """Return the share of right pixels over all images; a convention counts here by its `void` only.
 
     With void as background it is the accuracy of Apiquet/Segmentation and of any Keras model
     compiled with `metrics=["accuracy"]` on masks whose 255 was turned into 0.
     """
-    total = with_void(matrices, ignored, policy).sum(axis=0)
+    total = with_void(matrices, ignored, convention).sum(axis=0)
     return float(share(np.trace(total), total.sum()))
 
 
@@ -150,9 +154,9 @@ def likely_by_batch(likely: np.ndarray, batch: int = 4) -> np.ndarray:
     return share(both[:, 0], both[:, 1])
 
 
-def with_void(matrices: np.ndarray, ignored: np.ndarray, policy: Policy) -> np.ndarray:
-    """Return matrices N K K in which void pixels are what the policy takes them for."""
-    if policy.void == "left out":
+def with_void(matrices: np.ndarray, ignored: np.ndarray, convention: Convention) -> np.ndarray:
+    """Return matrices N K K in which void pixels are what the convention takes them for."""
+    if convention.void == "left out":
         return matrices
     matrices = matrices.copy()
     matrices[:, 0] += ignored

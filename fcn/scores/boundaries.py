@@ -6,7 +6,7 @@ Both count areas (`fcn.scores.metrics`) of each image, so that they add up over 
 import cv2
 import numpy as np
 
-from fcn.datasets.shared.dataset import IGNORE
+from fcn.datasets.shared.dataset import IGNORE_INDEX
 from fcn.scores.metrics import VALUES, iou, share
 
 WIDTHS = (1, 2, 3, 5, 10, 20, 40)
@@ -20,13 +20,13 @@ NEIGHBOURS = np.ones((3, 3), np.uint8)
 def bands(truth: np.ndarray, prediction: np.ndarray, classes: int) -> np.ndarray:
     """Return areas W 3 K int64 of the pixels within each of `WIDTHS` of an edge of the truth.
 
-    An edge runs between neighbours (8) of different value. `IGNORE` is a value of its own here, as
+    An edge runs between neighbours (8) of different value. `IGNORE_INDEX` is a value of its own here, as
     VOC's void strip is where its objects end; its pixels themselves are not counted. Kohli et al.
     2009, Krähenbühl and Koltun 2011 (section 5), Chen et al. 2015 (DeepLab, section 5) call such a
     band a trimap and draw pixel accuracy or mean IoU over its width.
 
     Args:
-        truth: class indices uint8 H W, `IGNORE` where not counted.
+        truth: class indices uint8 H W, `IGNORE_INDEX` where not counted.
         prediction: class indices uint8 H W.
         classes: K.
     """
@@ -89,7 +89,7 @@ def _mean(values: np.ndarray) -> float | None:
 
 
 def _right_and_counted(truth: np.ndarray, prediction: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    counted = (truth != IGNORE).view(np.uint8)
+    counted = (truth != IGNORE_INDEX).view(np.uint8)
     return (truth == prediction).view(np.uint8) & counted, counted
 
 
@@ -105,7 +105,7 @@ def _inner(labels: np.ndarray, depth: int) -> np.ndarray:
     The nearest edge pixel is one less away than the nearest pixel of another value, and of the same
     class as the pixel it is measured from: one growth of all edges does for all classes.
     """
-    rimmed = cv2.copyMakeBorder(labels, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=[IGNORE])
+    rimmed = cv2.copyMakeBorder(labels, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=[IGNORE_INDEX])
     edges = _edges(rimmed)[1:-1, 1:-1].view(np.uint8)
     size = 2 * depth - 1
     grown: np.ndarray = cv2.dilate(edges, np.ones((size, size), np.uint8))

@@ -13,7 +13,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from fcn.datasets.shared.dataset import IGNORE
+from fcn.datasets.shared.dataset import IGNORE_INDEX
 from fcn.records.record import Records
 from fcn.runtime import workers
 from fcn.scores.metrics import confusion_matrix
@@ -29,7 +29,7 @@ def nearest(label: np.ndarray, stride: int, classes: int) -> np.ndarray:
     outside, the pixel at the edge is nearest to it.
     """
     cells = _middles(label, stride)
-    return _spread(np.where(cells == IGNORE, 0, cells), stride, label)
+    return _spread(np.where(cells == IGNORE_INDEX, 0, cells), stride, label)
 
 
 def area(label: np.ndarray, stride: int, classes: int) -> np.ndarray:
@@ -38,7 +38,7 @@ def area(label: np.ndarray, stride: int, classes: int) -> np.ndarray:
     Ignored pixels count for no class.
     """
     bottom, right = (-size % stride for size in label.shape)
-    padded = np.pad(label, ((0, bottom), (0, right)), constant_values=IGNORE)
+    padded = np.pad(label, ((0, bottom), (0, right)), constant_values=IGNORE_INDEX)
     rows, columns = padded.shape[0] // stride, padded.shape[1] // stride
     cells = padded.reshape(rows, stride, columns, stride)
     frequent = _largest(
@@ -125,7 +125,7 @@ def _middles(label: np.ndarray, stride: int) -> np.ndarray:
 
 def _present(label: np.ndarray, classes: int) -> list[int]:
     """Return the classes that have pixels: most masks hold few of all."""
-    found = cv2.calcHist([label], [0], None, [IGNORE + 1], [0, IGNORE + 1])
+    found = cv2.calcHist([label], [0], None, [IGNORE_INDEX + 1], [0, IGNORE_INDEX + 1])
     return np.flatnonzero(found[:classes]).tolist()
 
 

@@ -4,15 +4,15 @@ import numpy as np
 
 from fcn.scores.averaging import BERKELEY, mean_over_classes
 from fcn.scores.metrics import areas
-from fcn.scores.per_image import Tallies
+from fcn.scores.per_image import PerImageCounts
 
 
-def mean_iou(images: Tallies) -> np.ndarray:
+def mean_iou(images: PerImageCounts) -> np.ndarray:
     """Return each image's own mean IoU, N float64; NaN where nothing was counted."""
     return mean_over_classes(areas(images.counts), BERKELEY)
 
 
-def chosen(images: Tallies, count: int) -> dict[str, list[int]]:
+def chosen(images: PerImageCounts, count: int) -> dict[str, list[int]]:
     """Return the numbers of `count` images, or of all where there are fewer, by what they are.
 
     A third each, no image twice; the best begin with the best, the worst with the worst, those in

@@ -12,13 +12,13 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from fcn.datasets.shared.dataset import IGNORE
+from fcn.datasets.shared.dataset import IGNORE_INDEX
 
 ABSENT = "classes that neither truth nor prediction holds are left out of means"
-"""The policy for absent classes: the paper's own code's (a mean over what is not NaN). The other
+"""The convention for absent classes: the paper's own code's (a mean over what is not NaN). The other
 tools' stand in `fcn.scores.averaging`."""
 
-VALUES = IGNORE + 1
+VALUES = IGNORE_INDEX + 1
 EXACT = 2**24
 """OpenCV's histograms hold float32: whole numbers are exact up to here."""
 
@@ -29,7 +29,7 @@ def counts(
     """Return the confusion matrix K K and what was predicted on ignored pixels K, both int64.
 
     Args:
-        truth: class indices of any shape, `IGNORE` where not counted.
+        truth: class indices of any shape, `IGNORE_INDEX` where not counted.
         prediction: class indices of the same shape; where ignored, what is no class is passed over.
         classes: K.
 
@@ -43,14 +43,14 @@ def counts(
     for start in range(0, truth.size, EXACT):
         part = [values[:, start : start + EXACT] for values in flat]
         found = cv2.calcHist(part, [0, 1], None, [VALUES, VALUES], [0, VALUES, 0, VALUES])
-        # Rows are the truth. All pixels stand here or under IGNORE, or some value is no class.
+        # Rows are the truth. All pixels stand here or under IGNORE_INDEX, or some value is no class.
         inside = found[:classes, :classes].astype(np.int64)
-        if inside.sum() + found[IGNORE].sum(dtype=np.int64) != part[0].size:
-            found[IGNORE] = 0
+        if inside.sum() + found[IGNORE_INDEX].sum(dtype=np.int64) != part[0].size:
+            found[IGNORE_INDEX] = 0
             _refuse("truth", np.flatnonzero(found.any(axis=1)), classes)
             _refuse("prediction", np.flatnonzero(found.any(axis=0)), classes)
         matrix += inside
-        ignored += found[IGNORE, :classes].astype(np.int64)
+        ignored += found[IGNORE_INDEX, :classes].astype(np.int64)
     return matrix, ignored
 
 
@@ -58,9 +58,9 @@ def _bytes(truth: np.ndarray, prediction: np.ndarray, classes: int) -> list[np.n
     """Return both as uint8, or refuse values that are none."""
     if truth.dtype == prediction.dtype == np.uint8:
         return [truth, prediction]
-    prediction = np.where(truth == IGNORE, 0, prediction)
+    prediction = np.where(truth == IGNORE_INDEX, 0, prediction)
     for name, values in (("truth", truth), ("prediction", prediction)):
-        if values.size and not 0 <= values.min() <= values.max() <= IGNORE:
+        if values.size and not 0 <= values.min() <= values.max() <= IGNORE_INDEX:
             _refuse(name, np.unique(values), classes)
     return [truth.astype(np.uint8), prediction.astype(np.uint8)]
 
@@ -68,7 +68,7 @@ def _bytes(truth: np.ndarray, prediction: np.ndarray, classes: int) -> list[np.n
 def _refuse(name: str, values: np.ndarray, classes: int) -> None:
     allowed, also = set(range(classes)), ""
     if name == "truth":
-        allowed, also = allowed | {IGNORE}, f" and {IGNORE}"
+        allowed, also = allowed | {IGNORE_INDEX}, f" and {IGNORE_INDEX}"
     wrong = sorted(set(values.tolist()) - allowed)
     if wrong:
         raise ValueError(f"{name} holds {wrong}; allowed: 0..{classes - 1}{also}")

@@ -15,14 +15,14 @@ import pyarrow.parquet as pq
 
 from fcn.common import files
 
-FILE = "tallies.parquet"
+FILE = "per_image_counts.parquet"
 """Its name beside the pictures of a row."""
 AGAIN = "run `dvc repro evaluate`"
 GROUPS = pa.list_(pa.string())
 
 
 @dataclass(frozen=True)
-class Tallies:
+class PerImageCounts:
     """Counts of N images, int64 unless said otherwise; `fcn.scores.counting` makes them."""
 
     ids: list[str]
@@ -73,29 +73,31 @@ def units(groups: Sequence[tuple[str, ...]]) -> np.ndarray:
     return np.array([numbers.setdefault(group, len(numbers)) for group in groups])
 
 
-ARRAYS = [field.name for field in fields(Tallies)][2:]
+ARRAYS = [field.name for field in fields(PerImageCounts)][2:]
 
 
 def together(
     rows: Sequence[Mapping[str, Any]], counted: Sequence[Mapping[str, np.ndarray]]
-) -> Tallies:
-    """Return the tallies of images from their rows in the index and what was counted of each."""
+) -> PerImageCounts:
+    """Return the counts of images from their rows in the index and what was counted of each."""
     arrays = {name: np.stack([one[name] for one in counted]) for name in ARRAYS}
-    return Tallies([row["id"] for row in rows], [tuple(row["group"]) for row in rows], **arrays)
+    return PerImageCounts(
+        [row["id"] for row in rows], [tuple(row["group"]) for row in rows], **arrays
+    )
 
 
-def write(path: Path, tallies: Tallies) -> None:
+def write(path: Path, counts: PerImageCounts) -> None:
     """Write a row per image; arrays are Arrow's fixed-shape tensors, flat lists to who asks not."""
-    columns = {"id": pa.array(tallies.ids), "group": pa.array(tallies.groups, GROUPS)}
+    columns = {"id": pa.array(counts.ids), "group": pa.array(counts.groups, GROUPS)}
     for name in ARRAYS:
         # C order is part of the file: Arrow writes down any other.
-        values = np.ascontiguousarray(getattr(tallies, name))
+        values = np.ascontiguousarray(getattr(counts, name))
         columns[name] = pa.FixedShapeTensorArray.from_numpy_ndarray(values)
     with files.writing(path) as aside:
         pq.write_table(pa.table(columns), aside, write_page_checksum=True)
 
 
-def read(path: Path) -> Tallies:
+def read(path: Path) -> PerImageCounts:
     """Return what `write` wrote.
 
     Raises:
@@ -114,4 +116,4 @@ def read(path: Path) -> Tallies:
         raise ValueError(f"{path} has no {', '.join(sorted(missing))}; {AGAIN}")
     arrays = {name: table[name].combine_chunks().to_numpy_ndarray() for name in ARRAYS}
     groups = [tuple(group) for group in table["group"].to_pylist()]
-    return Tallies(table["id"].to_pylist(), groups, **arrays)
+    return PerImageCounts(table["id"].to_pylist(), groups, **arrays)

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from fcn.scores import averaging, intervals
-from fcn.scores.averaging import POLICIES, Policy
+from fcn.scores.averaging import CONVENTIONS, Convention
 from fcn.scores.intervals import by_unit
 from fcn.scores.metrics import areas, iou, share
-from fcn.scores.per_image import Tallies
+from fcn.scores.per_image import PerImageCounts
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Statistic:
     """A score that follows from what is counted of units, added up."""
 
     counted: np.ndarray
-    """Of each unit, U ...: images, or what must be drawn together (`fcn.scores.per_image.Tallies.units`)."""
+    """Of each unit, U ...: images, or what must be drawn together (`fcn.scores.per_image.PerImageCounts.units`)."""
     score: Callable[[np.ndarray], np.ndarray]
     """Of sums R ..., R scores as fractions."""
 
@@ -31,13 +31,13 @@ class Statistic:
         return intervals.resampled(self.counted, self.score, resamples, seed)
 
 
-def statistic(images: Tallies, metric: str, policy: str = "berkeley") -> Statistic:
-    """Return a score of `fcn.settings.published` under one of `fcn.scores.averaging.POLICIES`, by name.
+def statistic(images: PerImageCounts, metric: str, convention: str = "berkeley") -> Statistic:
+    """Return a score of `fcn.settings.published` under one of `fcn.scores.averaging.CONVENTIONS`, by name.
 
     A score that is a mean over batches is computed from the batches' own scores: then batches are
     the units.
     """
-    rule = POLICIES[policy]
+    rule = CONVENTIONS[convention]
     if metric == "foreground_iou":
         return _mean_of(averaging.likely_by_batch(images.likely))
     matrices = averaging.with_void(images.counts, images.ignored, rule)
@@ -55,7 +55,7 @@ def _mean_of(values: np.ndarray) -> Statistic:
     return Statistic(counted, lambda sums: share(sums[:, 0], sums[:, 1]))
 
 
-def _score(metric: str, sums: np.ndarray, rule: Policy) -> np.ndarray:
+def _score(metric: str, sums: np.ndarray, rule: Convention) -> np.ndarray:
     """Return R scores of areas R 3 K: Long et al., section 5."""
     right, truth, _ = np.moveaxis(sums, 1, 0)
     pixels = truth.sum(axis=1)

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from fcn.scores import boundaries, calibration, metrics
-from fcn.scores.per_image import Tallies
+from fcn.scores.per_image import PerImageCounts
 
 
-def summary(images: Tallies, classes: Sequence[str]) -> dict[str, Any]:
+def summary(images: PerImageCounts, classes: Sequence[str]) -> dict[str, Any]:
     """Return the scores and the other measures as fractions, None for what is nowhere.
 
     `groups` is there where several images share one (the frames of a video): each group's scores.

@@ -21,7 +21,7 @@ import numpy as np
 
 from fcn.common.text import nearest
 from fcn.network import models
-from fcn.network.layers import Shrink
+from fcn.network.layers import AreaResize
 from fcn.serving import formats
 from fcn.serving.formats import Forward
 
@@ -77,7 +77,7 @@ def of(name: str, model: keras.Model) -> Engine:
             f"{keras.backend.backend()}; take the engine keras"
         )
     channels, classes = model.inputs[0].shape[-1], model.outputs[0].shape[-1]
-    scale = next((one.factor for one in model.layers if isinstance(one, Shrink)), 1.0)
+    scale = next((one.factor for one in model.layers if isinstance(one, AreaResize)), 1.0)
     return Engine(name, channels, classes, ENGINES[name](model), scale)
 
 
@@ -129,7 +129,7 @@ def halved(classes: int) -> Callable[[keras.Layer], str]:
     """
 
     def precision(layer: keras.Layer) -> str:
-        whole = isinstance(layer, Shrink) or layer.output.shape[-1] == classes
+        whole = isinstance(layer, AreaResize) or layer.output.shape[-1] == classes
         return "float32" if whole else "mixed_bfloat16"
 
     return precision

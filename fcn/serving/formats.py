@@ -16,7 +16,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from fcn.network.layers import ResizeLike, Shrink
+from fcn.network.layers import AreaResize, ResizeLike
 
 Forward = Callable[[np.ndarray], np.ndarray]
 """Images B H W C -> logits B H W K."""
@@ -76,14 +76,14 @@ class _ResizeLike(ResizeLike):
         return tf.cast(tf.image.resize(x, tf.shape(like)[1:3], "bilinear"), x.dtype)
 
 
-class _Shrink(Shrink):
-    def _shrunk(self, size: int) -> int:
+class _Shrink(AreaResize):
+    def _resized(self, size: int) -> int:
         share = Fraction(self.factor).limit_denominator(1000)
         # Of numbers above 0: ONNX rounds what is below it upwards, Python and TensorFlow downwards.
         return (size * share.numerator + share.denominator - 1) // share.denominator
 
 
-OPEN: dict[Any, Any] = {ResizeLike: _ResizeLike, Shrink: _Shrink}
+OPEN: dict[Any, Any] = {ResizeLike: _ResizeLike, AreaResize: _Shrink}
 """What stands for a layer where sizes are open."""
 
 

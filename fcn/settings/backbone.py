@@ -26,13 +26,13 @@ class Classifier(Settings):
     training: Training
 
 
-class Pictures(NamedTuple):
+class Preprocessing(NamedTuple):
     """What weights were trained to see; a network that shows them something else is refused."""
 
-    order: str
+    channel_order: str
     mean: tuple[float, ...]
     """Of 0..255, in this order; one number for grey pictures."""
-    scale: float = 1.0
+    std: float = 1.0
 
     def problem(self, network: Network) -> str | None:
         """Return what of `network` differs, naming both sides; None if nothing does."""
@@ -40,13 +40,13 @@ class Pictures(NamedTuple):
         count = max(len(mean), len(self.mean))
         pairs = zip(_stretched(mean, count), _stretched(self.mean, count), strict=True)
         near = all(abs(one - other) < GREY_LEVELS for one, other in pairs)
-        scaled = math.isclose(network.scale, self.scale, rel_tol=1e-3)
-        if near and scaled and network.order == self.order:
+        scaled = math.isclose(network.std, self.std, rel_tol=1e-3)
+        if near and scaled and network.channel_order == self.channel_order:
             return None
         return (
-            f"`order: {self.order}, mean: {list(self.mean)}, scale: {self.scale}`, which these "
-            f"weights were trained with; got order {network.order}, mean {list(mean)}, scale "
-            f"{network.scale}"
+            f"`channel_order: {self.channel_order}, mean: {list(self.mean)}, std: {self.std}`, which these "
+            f"weights were trained with; got channel_order {network.channel_order}, mean {list(mean)}, std "
+            f"{network.std}"
         )
 
 
@@ -57,11 +57,11 @@ def _stretched(mean: tuple[float, ...], count: int) -> tuple[float, ...]:
 VGG_MEAN = (103.939, 116.779, 123.68)
 """B, G, R: K. Simonyan's gist ksimonyan/211839e770f7b538e2d8, which published the weights."""
 PUBLISHED = {
-    "caffe": Pictures("bgr", VGG_MEAN),
-    "keras": Pictures("bgr", VGG_MEAN),
-    "savedmodel": Pictures("bgr", VGG_MEAN),
-    "slim": Pictures("rgb", VGG_MEAN[::-1]),
-    "torchvision": Pictures("rgb", (123.675, 116.28, 103.53)),
+    "caffe": Preprocessing("bgr", VGG_MEAN),
+    "keras": Preprocessing("bgr", VGG_MEAN),
+    "savedmodel": Preprocessing("bgr", VGG_MEAN),
+    "slim": Preprocessing("rgb", VGG_MEAN[::-1]),
+    "torchvision": Preprocessing("rgb", (123.675, 116.28, 103.53)),
 }
 """Formats of one publisher each, all of VGG-16: `preprocess_input` of keras.applications.vgg16; the
 graph of Udacity's SavedModel (`Processing`); TF-Slim's preprocessing/vgg_preprocessing.py; the

@@ -76,15 +76,17 @@ def problems(file: TableFile, name: str) -> Iterator[str]:
 def _seeds(file: TableFile, name: str) -> Iterator[str]:
     """Yield what keeps another training of a row from being the same but for its seed."""
     table = file.tables[name]
-    for row, others in table.seeds.items():
-        where = f"tables.{name}.seeds.{row}"
+    for row, others in table.replicas.items():
+        where = f"tables.{name}.replicas.{row}"
         if row not in table.rows:
             yield f"{where}: {_unknown(row, table.rows)}"
         known = [key for key in (row, *others) if key in file.models]
         for key in others:
             if key not in file.models:
                 yield f"{where}: {_unknown(key, file.models)}"
-        same = [file.models[key].model_copy(update={"seed": None, "start": ""}) for key in known]
+        same = [
+            file.models[key].model_copy(update={"seed": None, "init_from": ""}) for key in known
+        ]
         for key, other in zip(known, same, strict=True):
             if other != same[0]:
                 yield f"{where}: {key} differs from {row} in more than its seed and its start"
@@ -107,15 +109,15 @@ def uneven_batches(file: TableFile, devices: int) -> Iterator[str]:
 def _broken_starts(file: TableFile) -> Iterator[str]:
     known = {**file.backbones, **file.models}
     for key, model in file.models.items():
-        if model.start not in known:
-            yield f"models.{key}.start: {_unknown(model.start, known)}"
+        if model.init_from not in known:
+            yield f"models.{key}.init_from: {_unknown(model.init_from, known)}"
             continue
         chain = [key]
-        while chain[-1] in file.models and file.models[chain[-1]].start not in chain:
-            chain.append(file.models[chain[-1]].start)
+        while chain[-1] in file.models and file.models[chain[-1]].init_from not in chain:
+            chain.append(file.models[chain[-1]].init_from)
         if chain[-1] in file.models:
-            circle = " <- ".join([*chain, file.models[chain[-1]].start])
-            yield f"models.{key}.start: goes in a circle: {circle}"
+            circle = " <- ".join([*chain, file.models[chain[-1]].init_from])
+            yield f"models.{key}.init_from: goes in a circle: {circle}"
         elif chain[-1] in file.backbones and file.backbones[chain[-1]].module != model.backbone:
             other = file.backbones[chain[-1]].module
             yield f"models.{key}.backbone: got {model.backbone!r}, but it starts from {other!r}"
@@ -142,7 +144,7 @@ def _pixels_of_classifiers(file: TableFile) -> Iterator[str]:
     """Yield what a classifier is told though it has one label for an image, and one size."""
     for key, backbone in file.backbones.items():
         training = backbone.classifier.training if backbone.classifier else None
-        for name in ("normalise", "class_weights", "crop"):
+        for name in ("reduction", "class_weights", "crop"):
             if training and getattr(training, name) != type(training).model_fields[name].default:
                 where = f"backbones.{key}.classifier.training.{name}"
                 yield f"{where}: got {getattr(training, name)!r}; only `models` may set this"

@@ -8,7 +8,7 @@ from pydantic import Field, PositiveInt
 
 from fcn.settings.values import Finite, Fraction, Positive, Settings
 
-Align = Literal["same", "pad100"]
+Padding = Literal["same", "pad100"]
 Factor = Annotated[float, Field(gt=0, le=4)]
 Means = Annotated[tuple[Finite, Finite, Finite], Field(strict=False)]
 Start = Literal["bilinear", "random"]
@@ -29,13 +29,13 @@ class Network(Settings):
     """Side of fc6's kernel at stride 32; 7 as published."""
     dropout: Fraction
     """After fc6 and fc7; 0.5 as published."""
-    order: Literal["rgb", "bgr"] = "rgb"
+    channel_order: Literal["rgb", "bgr"] = "rgb"
     """Channels as the weights know them; images come as RGB, and the model turns them."""
     mean: Finite | Means
-    """Subtracted from pixel values 0..255: one number, or one per channel, in this `order`."""
-    scale: Positive
+    """Subtracted from pixel values 0..255: one number, or one per channel, in this `channel_order`."""
+    std: Positive
     """Divides pixel values after that."""
-    align: Align = "same"
+    padding: Padding = "same"
     """`same`: every layer keeps its map over the image; `pad100`: as the paper's code, which pads
     the image by 100 pixels and cuts the scores out of the middle."""
     resize: Factor = 1.0
@@ -52,8 +52,8 @@ class Network(Settings):
 
     @pydantic.model_validator(mode="after")
     def _fc6_fits_into_the_padding(self) -> Self:
-        if self.align == "pad100" and (self.fc6_kernel > PAD100_MOST or not self.fc6_kernel % 2):
+        if self.padding == "pad100" and (self.fc6_kernel > PAD100_MOST or not self.fc6_kernel % 2):
             raise ValueError(
-                f"fc6_kernel: got {self.fc6_kernel}, allowed with `align: pad100`: 1, 3, 5, 7"
+                f"fc6_kernel: got {self.fc6_kernel}, allowed with `padding: pad100`: 1, 3, 5, 7"
             )
         return self

@@ -17,7 +17,7 @@ Metric = Literal[
     "milliseconds",
 ]
 """Scores in percent (`foreground_iou`: `fcn.scores.averaging.likely_iou`), or milliseconds per image."""
-PolicyName = Literal[
+ConventionName = Literal[
     "berkeley",
     "detectron2",
     "zero",
@@ -28,7 +28,7 @@ PolicyName = Literal[
     "per batch of 4",
     "void as background",
 ]
-"""The names in `fcn.scores.averaging.POLICIES`; a test holds the two lists together."""
+"""The names in `fcn.scores.averaging.CONVENTIONS`; a test holds the two lists together."""
 
 
 class Published(Settings):
@@ -47,7 +47,7 @@ class Published(Settings):
     """What the source measured on."""
     conditions: Text
     """How it trained: data, weights, optimizer, as far as the source says."""
-    policy: PolicyName = "berkeley"
+    convention: ConventionName = "berkeley"
     """How the source makes one number of all images and classes (`fcn.scores.averaging`)."""
     values: Annotated[dict[Metric, Annotated[float, Field(gt=0)]], Field(min_length=1)]
     """Metric: the number as printed there."""

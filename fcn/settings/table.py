@@ -22,7 +22,7 @@ class Model(Settings):
     """The network: `fcn/backbones/<backbone>.py`, the same as where it starts."""
     head: str
     """The head: `fcn/heads/<head>.py`."""
-    start: str
+    init_from: str
     """The key in `backbones` or `models` whose weights it starts from."""
     upsampling: Start | dict[str, Start] | None = None
     """How upsampling starts, for all layers or by name; where not said, as in the head's source."""
@@ -30,7 +30,7 @@ class Model(Settings):
     """Layers that stay as they start, by name or pattern: `upscore2`, `conv1*`."""
     training: Training
     seed: Annotated[int, Field(ge=0, lt=2**32)] | None = None
-    """In place of params.yaml's, for one more training of a row (`tables.*.seeds`)."""
+    """In place of params.yaml's, for one more training of a row (`tables.*.replicas`)."""
 
 
 class Evaluation(Settings):
@@ -61,7 +61,7 @@ class Table(Settings):
     evaluation: Evaluation
     rows: Annotated[dict[str, str], Field(min_length=1)]
     """Model key: name as printed, from top to bottom."""
-    seeds: dict[str, Annotated[tuple[str, ...], Field(strict=False, min_length=1)]] = Field(
+    replicas: dict[str, Annotated[tuple[str, ...], Field(strict=False, min_length=1)]] = Field(
         default_factory=dict
     )
     """Row: other models that are the same but for their seed; the spread between them counts."""
@@ -81,5 +81,5 @@ class TableFile(Settings):
 
     def network(self, model: str) -> Network:
         """Return the shape of the backbone at the end of the chain that `model` starts from."""
-        start = self.models[model].start
+        start = self.models[model].init_from
         return self.backbones[start].network if start in self.backbones else self.network(start)

@@ -47,23 +47,23 @@ class Training(Settings):
     """Share of all steps over which the learning rate rises from 0."""
     schedule: Literal["cosine", "constant", "poly", "steps"] = "cosine"
     """After the warm-up: `cosine` and `poly` fall to 0 (`poly` as (1 - share) ** power), `steps`
-    is multiplied by `factor` at each of `drops`."""
+    is multiplied by `gamma` at each of `milestones`."""
     power: Positive | None = None
     """Of `poly`, and only there; 0.9 is usual."""
-    drops: Shares | None = None
+    milestones: Shares | None = None
     """Of `steps`, and only there: shares of the steps after the warm-up, rising."""
-    factor: Positive = 0.1
+    gamma: Positive = 0.1
     """Of `steps`."""
 
-    normalise: Literal["mean", "sum"] = "mean"
+    reduction: Literal["mean", "sum"] = "mean"
     """The loss of a step: the mean over its pixels that are not ignored, or their sum. Long et al.
     summed (`normalize: false`); Caffe then divides by the batch, which was 1."""
     class_weights: ClassWeights | None = None
     """What a pixel counts, by its true class: a weight for each class in their order; some by name,
     while the others count 1; or `median-frequency`, from the training split (`fcn.training.class_weights`)."""
 
-    shift: NonNegativeInt
-    """Largest random shift in pixels, each way; image and mask move together."""
+    translate: NonNegativeInt
+    """Largest random translation in pixels, each way; image and mask move together."""
     flip: bool = False
     """Left and right change places in half of the examples."""
     scale: Factors | None = None
@@ -107,25 +107,25 @@ class Training(Settings):
             raise ValueError("the lowest factor, then the highest")
         return scale
 
-    @pydantic.field_validator("drops")
+    @pydantic.field_validator("milestones")
     @classmethod
-    def _drops_rise(cls, drops: tuple[float, ...] | None) -> tuple[float, ...] | None:
-        if drops and list(drops) != sorted(set(drops)):
+    def _milestones_rise(cls, milestones: tuple[float, ...] | None) -> tuple[float, ...] | None:
+        if milestones and list(milestones) != sorted(set(milestones)):
             raise ValueError("shares that rise")
-        return drops
+        return milestones
 
     @pydantic.model_validator(mode="after")
     def _settings_of_one_choice_stand_with_it(self) -> Self:
         pairs = (
             ("momentum", self.momentum is not None, "optimizer", self.optimizer, "sgd"),
             ("power", self.power is not None, "schedule", self.schedule, "poly"),
-            ("drops", self.drops is not None, "schedule", self.schedule, "steps"),
+            ("milestones", self.milestones is not None, "schedule", self.schedule, "steps"),
         )
         for name, stands, of, chosen, choice in pairs:
             if stands != (chosen == choice):
                 raise ValueError(f"`{name}:` stands there exactly when `{of}: {choice}`")
         if self.nesterov and not self.momentum:
             raise ValueError("`nesterov: true` needs a `momentum:` above 0")
-        if "factor" in self.model_fields_set and self.drops is None:
-            raise ValueError("`factor:` stands there only with `schedule: steps`")
+        if "gamma" in self.model_fields_set and self.milestones is None:
+            raise ValueError("`gamma:` stands there only with `schedule: steps`")
         return self

@@ -8,7 +8,7 @@ import cv2
 import grain
 import numpy as np
 
-from fcn.datasets.shared.dataset import IGNORE
+from fcn.datasets.shared.dataset import IGNORE_INDEX
 from fcn.settings.training import Training
 
 Example = dict[str, np.ndarray]
@@ -18,7 +18,7 @@ GREY = np.array([0.299, 0.587, 0.114])
 
 
 class Augment(grain.transforms.RandomMap):
-    """What the settings ask for: flip, scale, shift, crop, colours, in this order.
+    """What the settings ask for: flip, scale, translation, crop, colours, in this order.
 
     Black from outside comes in after the image is resized: it mixes with no colour.
     """
@@ -36,8 +36,8 @@ class Augment(grain.transforms.RandomMap):
         size = wanted.crop or image.shape[:2]
         if wanted.scale:
             image, label = scaled(image, label, rng.uniform(*wanted.scale))
-        if wanted.shift:
-            down, right = rng.integers(-wanted.shift, wanted.shift + 1, size=2)
+        if wanted.translate:
+            down, right = rng.integers(-wanted.translate, wanted.translate + 1, size=2)
             image, label = _windows(image, label, -down, -right, *image.shape[:2])
         if size != image.shape[:2]:
             # Anywhere that wastes no place: inside the image, or with all of the image inside.
@@ -54,7 +54,7 @@ class Augment(grain.transforms.RandomMap):
 
 def asked(training: Training) -> bool:
     """Return whether the settings ask for anything that is done here."""
-    moves = training.shift or training.flip or training.scale or training.crop
+    moves = training.translate or training.flip or training.scale or training.crop
     return bool(moves or training.brightness or training.contrast or training.saturation)
 
 
@@ -75,7 +75,7 @@ def _windows(
     image: np.ndarray, label: np.ndarray, top: int, left: int, height: int, width: int
 ) -> tuple[np.ndarray, np.ndarray]:
     image = window(image, top, left, height, width, 0)
-    return image, window(label, top, left, height, width, IGNORE) if label.ndim else label
+    return image, window(label, top, left, height, width, IGNORE_INDEX) if label.ndim else label
 
 
 def scaled(image: np.ndarray, label: np.ndarray, factor: float) -> tuple[np.ndarray, np.ndarray]:

@@ -26,7 +26,7 @@ def build(settings: Backbone, classifier: Classifier, channels: int, classes: in
     """
     images = keras.Input((classifier.side, classifier.side, channels), name="images")
     module = models.module("backbones", settings.module)
-    x = module.taps(images, settings.network)[module.FLATTENED]
+    x = module.features(images, settings.network)[module.FLATTENED]
     x = layers.Flatten(name="flatten")(x)
     for name, width in module.dense(settings.network).items():
         start = keras.initializers.HeNormal()

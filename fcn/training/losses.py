@@ -7,7 +7,7 @@ from typing import Any, Literal
 import keras
 from keras import KerasTensor, ops
 
-from fcn.datasets.shared.dataset import IGNORE
+from fcn.datasets.shared.dataset import IGNORE_INDEX
 from fcn.settings.training import Training
 
 Loss = Any
@@ -18,7 +18,7 @@ Loss = Any
 def pixel_cross_entropy(
     labels: KerasTensor,
     logits: KerasTensor,
-    normalise: Literal["mean", "sum"] = "mean",
+    reduction: Literal["mean", "sum"] = "mean",
     weights: Sequence[float] | None = None,
 ) -> KerasTensor:
     """Return the cross-entropy (nats) over all pixels of the batch that are not ignored.
@@ -29,25 +29,25 @@ def pixel_cross_entropy(
     Args:
         labels: B H W of class indices, or one-hot rows B H W K, all 0 where ignored.
         logits: B H W K, of any precision; the loss is float32.
-        normalise: `mean` divides by the number of valid pixels, whatever their weights; `sum` by
+        reduction: `mean` divides by the number of valid pixels, whatever their weights; `sum` by
             nothing, as Long et al. trained with a batch of 1.
         weights: K; each pixel's loss is multiplied by that of its true class.
     """
     if len(labels.shape) == len(logits.shape):
         known_rows = ops.any(labels > 0, axis=-1)
-        labels = ops.where(known_rows, ops.argmax(labels, axis=-1), IGNORE)
+        labels = ops.where(known_rows, ops.argmax(labels, axis=-1), IGNORE_INDEX)
     labels = ops.cast(labels, "int32")
-    valid = ops.cast(labels != IGNORE, "float32")
-    known = ops.where(labels == IGNORE, 0, labels)
+    valid = ops.cast(labels != IGNORE_INDEX, "float32")
+    known = ops.where(labels == IGNORE_INDEX, 0, labels)
     losses = ops.sparse_categorical_crossentropy(
         known, ops.cast(logits, "float32"), from_logits=True
     )
     if weights is not None:
         losses = losses * ops.take(ops.convert_to_tensor(weights, "float32"), known)
     total = ops.sum(losses * valid)
-    return total if normalise == "sum" else total / ops.maximum(ops.sum(valid), 1.0)
+    return total if reduction == "sum" else total / ops.maximum(ops.sum(valid), 1.0)
 
 
 def wanted(training: Training, weights: Sequence[float] | None) -> Loss:
     """Return the loss that the settings ask for, given the classes' weights (`fcn.training.class_weights`)."""
-    return partial(pixel_cross_entropy, normalise=training.normalise, weights=weights)
+    return partial(pixel_cross_entropy, reduction=training.reduction, weights=weights)

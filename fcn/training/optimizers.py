@@ -56,9 +56,11 @@ class Rate(keras.optimizers.schedules.LearningRateSchedule):
         height: KerasTensor | float = 1.0
         if training.power is not None:
             height = (1 - ops.clip(since / self.left, 0, 1)) ** training.power
-        if training.drops is not None:
-            passed = [ops.cast(since >= round(d * self.left), "float32") for d in training.drops]
-            height = training.factor ** sum(passed)
+        if training.milestones is not None:
+            passed = [
+                ops.cast(since >= round(d * self.left), "float32") for d in training.milestones
+            ]
+            height = training.gamma ** sum(passed)
         risen = step / max(1, self.rise)
         return training.learning_rate * ops.where(step < self.rise, risen, height)
 

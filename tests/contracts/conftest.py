@@ -41,7 +41,7 @@ def heads() -> list[str]:
 
 @pytest.fixture(scope="session")
 def tiny() -> Network:
-    return Network(width=0.0625, fc6_kernel=1, dropout=0.0, mean=0.0, scale=255.0)
+    return Network(width=0.0625, fc6_kernel=1, dropout=0.0, mean=0.0, std=255.0)
 
 
 @pytest.fixture(scope="session")

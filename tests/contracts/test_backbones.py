@@ -17,7 +17,7 @@ SIDE = 32
 
 
 def described(module: str, network: Network) -> Backbone:
-    learned = Training(epochs=1, batch=8, learning_rate=1e-3, warmup=0.1, shift=1)
+    learned = Training(epochs=1, batch=8, learning_rate=1e-3, warmup=0.1, translate=1)
     return Backbone(
         table="t",
         dataset="t",
@@ -70,7 +70,7 @@ def test_any_size_gives_maps_of_sizes_known_before(
 def test_its_pixels_are_turned_and_normalised_as_the_weights_want(
     backbone: str, tiny: Network, keras_ready: None, answer: Answer
 ) -> None:
-    told = {"order": "bgr", "mean": (10.0, 20.0, 30.0), "scale": 5.0}
+    told = {"channel_order": "bgr", "mean": (10.0, 20.0, 30.0), "std": 5.0}
     model = models.backbone(backbone, tiny.model_copy(update=told), 3)
     first = keras.Model(model.input, model.get_layer("normalise").output)
     got = answer(first, np.array([[[[30, 40, 50]]]]))
@@ -107,7 +107,7 @@ def test_a_head_that_does_not_fit_is_refused(
 def test_what_it_names_is_there(backbone: str, tiny: Network, keras_ready: None) -> None:
     module = models.module("backbones", backbone)
     images = keras.Input((None, None, 3))
-    taps = module.taps(images, tiny)
-    assert module.FLATTENED in taps
-    names = {layer.name for layer in keras.Model(images, taps["last"]).layers}
-    assert {tap for tap in taps if tap.startswith("pool")} <= names
+    features = module.features(images, tiny)
+    assert module.FLATTENED in features
+    names = {layer.name for layer in keras.Model(images, features["last"]).layers}
+    assert {feature for feature in features if feature.startswith("pool")} <= names

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from fcn.datasets.shared import catalogue
-from fcn.datasets.shared.dataset import IGNORE, Dataset, Pair
+from fcn.datasets.shared.dataset import IGNORE_INDEX, Dataset, Pair
 from fcn.records import record
 from fcn.settings import reader
 from tests import fabricated
@@ -101,7 +101,7 @@ def test_masks_hold_classes_and_ignored_pixels_only(
 ) -> None:
     for pair in (pair for split in pairs.values() for pair in split):
         assert pair.mask.dtype == np.uint8
-        assert np.isin(pair.mask, [*range(len(one.classes)), IGNORE]).all()
+        assert np.isin(pair.mask, [*range(len(one.classes)), IGNORE_INDEX]).all()
         assert pair.notes == ()
 
 

@@ -20,18 +20,18 @@ Build = Callable[..., keras.Model]
 Answer = Callable[[keras.Model, np.ndarray], np.ndarray]
 
 
-def fits(head: str, align: str) -> bool:
-    return align == "same" or head not in ("m2nist", "m2nist_wide", "unet")
+def fits(head: str, padding: str) -> bool:
+    return padding == "same" or head not in ("m2nist", "m2nist_wide", "unet")
 
 
 @pytest.mark.parametrize(
-    "changed", [{}, {"align": "pad100"}, {"resize": 0.3}, {"resize": 2.0}], ids=str
+    "changed", [{}, {"padding": "pad100"}, {"resize": 0.3}, {"resize": 2.0}], ids=str
 )
 def test_any_size_gives_scores_of_its_own_size(
     head: str, changed: dict, built: Build, answer: Answer, rng: np.random.Generator
 ) -> None:
-    if not fits(head, changed.get("align", "same")):
-        with pytest.raises(ValueError, match=r"align: got pad100, allowed with the .*: same"):
+    if not fits(head, changed.get("padding", "same")):
+        with pytest.raises(ValueError, match=r"padding: got pad100, allowed with the .*: same"):
             built(head, **changed)
         return
     model = built(head, **changed)
@@ -117,7 +117,7 @@ def test_tensorflow_and_jax_agree_on_every_head(
     heads: list[str], built: Build, tmp_path: Path
 ) -> None:
     kinds = [(head, {}) for head in heads]
-    kinds += [("fcn8s", {"align": "pad100"}), ("fcn8s", {"resize": 0.3})]
+    kinds += [("fcn8s", {"padding": "pad100"}), ("fcn8s", {"resize": 0.3})]
     for number, (head, changed) in enumerate(kinds):
         models.save(built(head, **changed), tmp_path / f"{number}-{head}.keras")
     subprocess.run(

@@ -103,7 +103,7 @@ def trained(uncompiled: None, records_of: Callable[[Data], Path]) -> Callable[[s
             wanted.upsampling,
             wanted.freeze,
         )
-        start = wanted.start
+        start = wanted.init_from
         source = (
             train(start).model
             if start in table.models
@@ -142,7 +142,7 @@ def shortened(recipe: Training, examples: int) -> Training:
             "accumulate": min(recipe.accumulate, EPOCH),
             "epochs": STEPS // EPOCH,
             "crop": recipe.crop and (SIDE, SIDE),
-            "shift": min(recipe.shift, 2),
+            "translate": min(recipe.shift, 2),
         }
     )
 

@@ -26,7 +26,7 @@ os.environ["KERAS_BACKEND"] = reader.load("digits", ROOT).common.backend
 @pytest.fixture(scope="session")
 def tiny() -> Network:
     """VGG-16 with 4 to 32 channels, 256 in fc6 and fc7."""
-    return Network(width=0.0625, fc6_kernel=1, dropout=0.0, mean=0.0, scale=255.0)
+    return Network(width=0.0625, fc6_kernel=1, dropout=0.0, mean=0.0, std=255.0)
 
 
 @pytest.fixture(scope="session")

@@ -22,7 +22,7 @@ SAVE = """
 import sys
 from pathlib import Path
 import keras, numpy as np
-from fcn import models
+from fcn.network import models
 
 def save(number, weight, bias):
     images = keras.Input((None, None, 1))

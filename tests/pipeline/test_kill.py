@@ -25,7 +25,7 @@ def longer(by_flow: Project, server: str, tmp_path_factory: pytest.TempPathFacto
     project = Project(tmp_path_factory.mktemp("longer") / "project", server)
     shutil.copytree(by_flow.root, project.root)
     (project.root / "mlflow.db").unlink()  # it names the folder it was made in
-    short = "start: digits-fcn16s\n    training: {epochs: 2,"
+    short = "init_from: digits-fcn16s\n    training: {epochs: 2,"
     project.edit("tables/digits.yaml", short, short.replace("2,", f"{LONG},"))
     project.edit("params.yaml", "{minutes: 0.1}", "{steps: 5}")
     return project
@@ -51,7 +51,7 @@ def train(out: Path) -> list[str]:
     return [
         *(sys.executable, "-m", "stages.train", KEY),
         *("--records", "data/records/digits", "--valid", "data/reports/digits/valid.json"),
-        *("--start", "data/models/digits-fcn16s.keras"),
+        *("--init-from", "data/models/digits-fcn16s.keras"),
         *("--out", str(out / "model.keras"), "--curve", str(out / "loss.csv")),
     ]
 

@@ -79,7 +79,7 @@ for run in children:
         assert run.inputs.dataset_inputs[0].dataset.name == "digits"
 os.environ["KERAS_BACKEND"] = "tensorflow"
 served = mlflow.pyfunc.load_model(f"models:/fcn-digits/{versions[0].version}")
-from fcn import models
+from fcn.network import models
 model = models.load(Path("data/models") / (versions[0].tags["fcn.key"] + ".keras"))
 image = np.random.default_rng(0).integers(0, 255, (1, 64, 84, 1), np.uint8)
 masks = np.asarray(model.predict_on_batch(image)).argmax(-1)
@@ -88,7 +88,7 @@ print("same masks", bool((served.predict(image) == masks).all()))
 
 
 def test_a_setting_reruns_what_it_changes_and_nothing_before(by_dvc: Project) -> None:
-    trained = "start: digits-fcn32s\n    training: {epochs: 2, batch: 8, learning_rate: "
+    trained = "init_from: digits-fcn32s\n    training: {epochs: 2, batch: 8, learning_rate: "
     by_dvc.edit("tables/digits.yaml", f"{trained}3.0e-3", f"{trained}2.0e-3")
     ran = {
         line.split("'")[1]
@@ -104,7 +104,9 @@ def test_a_setting_reruns_what_it_changes_and_nothing_before(by_dvc: Project) ->
     }
 
 
-RATE = "head: fcn8s\n    start: digits-fcn16s\n    training: {epochs: 2, batch: 8, learning_rate: "
+RATE = (
+    "head: fcn8s\n    init_from: digits-fcn16s\n    training: {epochs: 2, batch: 8, learning_rate: "
+)
 WRONG = {
     "a mistyped key": ("head: fcn16s", "haed: fcn16s", "did you mean 'head'", "'item.head'"),
     "another mistyped key": ("seed: 1337", "sede: 1337", "did you mean 'seed'", "'seed'"),
@@ -181,7 +183,7 @@ def test_a_damaged_record_stops_training(by_flow: Project, tmp_path: Path) -> No
         str(folder),
         "--valid",
         str(valid),
-        "--start",
+        "--init-from",
         "data/models/digits-fcn16s.keras",
         "--out",
         str(tmp_path / "model.keras"),

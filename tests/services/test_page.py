@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tests.fcn.test_page import SECTIONS, content
 
 from fcn.report.page import page
+from tests.fcn.report.test_page import SECTIONS, content
 
 pytestmark = pytest.mark.services
 CHROMIUM = [

@@ -9,8 +9,8 @@ from importlib import resources
 from pathlib import Path
 
 import pytest
-from tests.fcn.test_door import can_mount, mount
 
+from tests.fcn.common.test_messages import can_mount, mount
 from tests.publisher import Publisher, publisher, status
 from tests.services.conftest import KEY, Served, shrunk
 

@@ -182,7 +182,7 @@ def stall(job: shards.Job) -> None:
 
 STALLED = """
 import runpy, sys
-from fcn import shards
+from fcn.records import shards
 from tests.stages.test_convert import stall
 shards.write_shard = stall
 runpy.run_module("stages.convert", run_name="__main__")

@@ -25,7 +25,8 @@ from tests.publisher import (
 NAME = "digits.csv.gz"
 STAGE = """
 import resource, runpy, sys
-from fcn import catalogue, web
+from fcn.datasets.shared import catalogue
+from fcn.download import web
 from fcn.download.archive import Archive
 from dataclasses import replace
 url, most, *sys.argv[1:] = sys.argv[1:]

@@ -30,7 +30,7 @@ def network(classes: int, path: Path) -> Path:
     from fcn.network import models
 
     keras.utils.set_random_seed(3)
-    shape = Network(width=0.0625, fc6_kernel=1, dropout=0.0, mean=0.0, scale=255.0)
+    shape = Network(width=0.0625, fc6_kernel=1, dropout=0.0, mean=0.0, std=255.0)
     made = models.network("fcn8s", "vgg16", shape, 1, classes)
     for layer in made.layers:  # new score layers start at zero: every pixel would be the same
         if layer.name.startswith("score_"):

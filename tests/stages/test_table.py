@@ -11,17 +11,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tests.fcn.test_consistency import CELL
-from tests.fcn.test_statistics import images
 
 from fcn.common import files
 from fcn.datasets import digits
 from fcn.pictures.overlay import file_name
 from fcn.scores import extremes, metrics, per_image
-from fcn.scores.per_image import Tallies
+from fcn.scores.per_image import PerImageCounts
 from fcn.settings import reader
 from stages.table import table
 from tests.conftest import ROOT
+from tests.fcn.scores.test_statistic import images
+from tests.fcn.settings.test_consistency import CELL
 
 ROWS = tuple(reader.load("digits", ROOT).table.tables["digits"].rows)
 MORE = {"mean_dice": 0.5, "boundary_iou": 0.4, "calibration_error": 0.1, "trimap_iou": {"1": 0.3}}
@@ -37,7 +37,7 @@ ELSEWHERE = """  digits-elsewhere:
 """
 
 
-def better(counted: Tallies, step: int) -> Tallies:
+def better(counted: PerImageCounts, step: int) -> PerImageCounts:
     more = counted.counts + 40 * step * np.eye(counted.counts.shape[1], dtype=np.int64)
     return replace(counted, counts=more)
 
@@ -69,7 +69,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def left(project: Path, key: str, counted: Tallies) -> None:
+def left(project: Path, key: str, counted: PerImageCounts) -> None:
     """What `evaluate` leaves of a model."""
     by_class = metrics.per_class(counted.total, digits.DATASET.classes)
     said = {"split": "test", "images": len(counted.ids), "stride": 8, "class_iou": by_class}
@@ -117,7 +117,11 @@ def test_a_published_number_gets_a_verdict(project: Path) -> None:
 
 def ours(project: Path) -> float:
     return round(
-        100 * metrics.mean_iou(per_image.read(project / "d/digits-fcn8s/tallies.parquet").total), 1
+        100
+        * metrics.mean_iou(
+            per_image.read(project / "d/digits-fcn8s/per_image_counts.parquet").total
+        ),
+        1,
     )
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from fcn.download.archive import Archive
 
-IGNORE = 255
+IGNORE_INDEX = 255
 """The label of pixels that no loss and no metric counts (PASCAL VOC's void)."""
 
 
@@ -40,7 +40,7 @@ class Pair:
     """One example: an image and the class of each of its pixels.
 
     `image` is a file's encoded bytes (passed through untouched) or a uint8 array H W or H W 3;
-    `mask` a uint8 array H W of class indices, `IGNORE` where nobody knows. `group` names what
+    `mask` a uint8 array H W of class indices, `IGNORE_INDEX` where nobody knows. `group` names what
     must not stand in two splits at once: the video sequence, the source digits.
     """
 
@@ -134,5 +134,7 @@ class Dataset:
     def __post_init__(self) -> None:
         """Hold the parts of the value against each other."""
         assert len(self.colours) == len(self.classes), f"{self.name}: one colour per class"
-        assert len(set(self.classes)) == len(self.classes) < IGNORE, f"{self.name}: class names"
+        assert len(set(self.classes)) == len(self.classes) < IGNORE_INDEX, (
+            f"{self.name}: class names"
+        )
         assert self.channels in (1, 3), f"{self.name}: channels"

@@ -1,6 +1,6 @@
 """Read a publisher's pictures: images as they are, masks as class indices.
 
-A mask becomes uint8 H W of class indices, `IGNORE` where nobody knows, together with notes on what
+A mask becomes uint8 H W of class indices, `IGNORE_INDEX` where nobody knows, together with notes on what
 was odd in its file. Masks are PNGs: other formats blur them or hold no 8-bit numbers.
 """
 
@@ -14,12 +14,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from fcn.datasets.shared.dataset import IGNORE, Lazy, Note, Pair
+from fcn.datasets.shared.dataset import IGNORE_INDEX, Lazy, Note, Pair
 
 Colour = tuple[int, int, int]
 Mask = tuple[np.ndarray, tuple[Note, ...]]
 
-UNKNOWN = IGNORE - 1
+UNKNOWN = IGNORE_INDEX - 1
 """No class has this index: a data set has fewer than 255 classes."""
 MARKS = {b"\xff\xd8\xff": b"\xff\xd9", b"\x89PNG\r\n\x1a\n": b"IEND"}
 """How JPEGs and PNGs begin, and what stands near their end."""
@@ -110,7 +110,7 @@ def image(path: Path) -> bytes:
     return encoded
 
 
-def index(path: Path, ignore: int | None = IGNORE) -> Mask:
+def index(path: Path, ignore: int | None = IGNORE_INDEX) -> Mask:
     """Read a mask of class indices: 8-bit grey, or a palette's numbers, not its colours.
 
     `ignore` is the file's number for what nobody knows; None: it has no such number. RGB with three
@@ -134,14 +134,14 @@ def index(path: Path, ignore: int | None = IGNORE) -> Mask:
             )
         pixels = np.ascontiguousarray(pixels[..., 0])
         notes = (Note("rgb_mask", f"{path.name} is RGB with equal channels, read as grey"),)
-    if ignore != IGNORE and (pixels == IGNORE).any():
-        row, column = _first(pixels == IGNORE)
+    if ignore != IGNORE_INDEX and (pixels == IGNORE_INDEX).any():
+        row, column = _first(pixels == IGNORE_INDEX)
         raise ValueError(
-            f"{path}: {IGNORE} at row {row}, column {column}, which is no class; allowed: the "
-            f"classes' indices, or `ignore: {IGNORE}` where nobody knows"
+            f"{path}: {IGNORE_INDEX} at row {row}, column {column}, which is no class; allowed: the "
+            f"classes' indices, or `ignore: {IGNORE_INDEX}` where nobody knows"
         )
     if ignore is not None:
-        pixels[pixels == ignore] = IGNORE
+        pixels[pixels == ignore] = IGNORE_INDEX
     return pixels, notes
 
 
@@ -159,7 +159,7 @@ def colours(path: Path, table: Mapping[Colour, int], other: int = UNKNOWN) -> Ma
     unknown = mask == UNKNOWN
     if not unknown.any():
         return mask, ()
-    mask[unknown] = IGNORE
+    mask[unknown] = IGNORE_INDEX
     found = np.concatenate([strip[numbers[strip] == UNKNOWN] for strip in _packed(picture)])
     values, counts = np.unique(found, return_counts=True)
     most = np.argsort(-counts, kind="stable")[:3]

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from fcn.common.text import nearest
-from fcn.datasets.shared.dataset import IGNORE, Dataset, Lazy, Pair
+from fcn.datasets.shared.dataset import IGNORE_INDEX, Dataset, Lazy, Pair
 
 BACKGROUND = "background"
 
@@ -34,7 +34,7 @@ def keep(dataset: Dataset, classes: Sequence[str]) -> Dataset:
     colour = {BACKGROUND: (0, 0, 0), **dict(zip(dataset.classes, dataset.colours, strict=True))}
     kept = (BACKGROUND, *classes)
     old = [dataset.classes.index(name) for name in classes]
-    number = np.arange(IGNORE + 1, dtype=np.uint8)
+    number = np.arange(IGNORE_INDEX + 1, dtype=np.uint8)
     number[: len(dataset.classes)] = 0
     number[old] = np.arange(1, len(kept))
 

@@ -37,7 +37,7 @@ def read(path):
 KILLED = """
 import json, os, sys
 from pathlib import Path
-from fcn import files
+from fcn.common import files
 from tests.killing import before_each_call
 {functions}
 path = Path(sys.argv[1])

@@ -20,16 +20,17 @@ DOOR = """
 '''What this command does.'''
 import os, subprocess, sys, time
 from pathlib import Path
-from fcn import door, files
+from fcn.common import messages
+from fcn.common import files
 
 def run(key, out_here):
     {body}
 
-door.main(__doc__, run, key=str, out_here=Path)
+messages.main(__doc__, run, key=str, out_here=Path)
 """
 FLAG = """
-from fcn import door
-door.main("", lambda key, no_tracking: print(no_tracking), key=str, no_tracking=bool)
+from fcn.common import messages
+messages.main("", lambda key, no_tracking: print(no_tracking), key=str, no_tracking=bool)
 """
 FILL = """
     with files.writing_folder(out_here) as folder:

@@ -5,7 +5,7 @@ import pytest
 
 from fcn.datasets import camvid
 from fcn.datasets.shared import masks
-from fcn.datasets.shared.dataset import IGNORE
+from fcn.datasets.shared.dataset import IGNORE_INDEX
 from tests import fabricated
 
 
@@ -18,7 +18,7 @@ def raw(tmp_path: Path) -> Path:
 def test_void_is_ignored_and_all_else_is_the_files_number(raw: Path) -> None:
     for pair in camvid.pairs(raw, "test", 3, 1):
         own, _ = masks.index(raw / camvid.HOME / "testannot" / f"{pair.id}.png")
-        assert np.array_equal(pair.mask, np.where(own == camvid.VOID, IGNORE, own))
+        assert np.array_equal(pair.mask, np.where(own == camvid.VOID, IGNORE_INDEX, own))
 
 
 def test_groups_are_the_video_sequences(raw: Path) -> None:

@@ -5,7 +5,7 @@ import pytest
 
 from fcn.datasets import cityscapes
 from fcn.datasets.shared import masks
-from fcn.datasets.shared.dataset import IGNORE
+from fcn.datasets.shared.dataset import IGNORE_INDEX
 from tests import fabricated
 
 
@@ -19,7 +19,7 @@ def test_numbers_that_are_not_trained_are_ignored_and_unknown_ones_stay(tmp_path
     numbers = np.array([[0, 7, 33, 10, 34, 255]], np.uint8)
     mask, _ = cityscapes.trained(fabricated.save(tmp_path / "a.png", numbers))
     # 34 is none of the publisher's: no class has it, so validation finds it.
-    assert mask.tolist() == [[IGNORE, 0, 18, IGNORE, 34, IGNORE]]
+    assert mask.tolist() == [[IGNORE_INDEX, 0, 18, IGNORE_INDEX, 34, IGNORE_INDEX]]
 
 
 def test_both_conventions_see_the_same_objects(tmp_path: Path) -> None:
@@ -51,5 +51,5 @@ def test_an_image_without_its_mask_is_named(tmp_path: Path) -> None:
 def test_a_colour_that_is_none_of_the_29_is_noted(tmp_path: Path) -> None:
     path = fabricated.save(tmp_path / "a.png", np.full((2, 2, 3), 77, np.uint8))
     mask, (note,) = cityscapes.coloured(path)
-    assert (mask == masks.IGNORE).all()
+    assert (mask == masks.IGNORE_INDEX).all()
     assert note.rule == "unknown_colours"

@@ -10,7 +10,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from fcn.datasets import folder
-from fcn.datasets.shared.dataset import IGNORE, Dataset
+from fcn.datasets.shared.dataset import IGNORE_INDEX, Dataset
 from fcn.settings import reader
 from fcn.settings.data import Convert, Folder
 from tests import fabricated
@@ -66,7 +66,7 @@ def test_the_colour_of_what_nobody_knows_is_ignored_without_a_note(tmp_path: Pat
     fabricated.save(tmp_path / "masks/a.png", shown)
     one = described(masks="colour", ignore=(255, 0, 255), shares={"train": 1.0})
     (pair,) = one.pairs(tmp_path, "train", 1, 1)
-    assert pair.mask.tolist() == [[1, IGNORE, IGNORE]]
+    assert pair.mask.tolist() == [[1, IGNORE_INDEX, IGNORE_INDEX]]
     assert "1 pixels of 1 colours" in pair.notes[0].message
 
 

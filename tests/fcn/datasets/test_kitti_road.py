@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fcn.datasets import kitti_road
-from fcn.datasets.shared.dataset import IGNORE
+from fcn.datasets.shared.dataset import IGNORE_INDEX
 from tests import fabricated
 
 
@@ -17,7 +17,7 @@ def raw(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("labels", "black"),
     [
-        ("black_ignored", IGNORE),
+        ("black_ignored", IGNORE_INDEX),
         ("black_background", kitti_road.BACKGROUND),
         ("black_road", kitti_road.ROAD),
     ],

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from fcn.datasets.shared import masks
-from fcn.datasets.shared.dataset import IGNORE
+from fcn.datasets.shared.dataset import IGNORE_INDEX
 from tests import fabricated
 
-MASK = fabricated.indices(1, [0, 1, 2, IGNORE])
+MASK = fabricated.indices(1, [0, 1, 2, IGNORE_INDEX])
 RED, GREEN = (255, 0, 0), (0, 255, 0)
 
 
@@ -46,7 +46,7 @@ def test_masks_of_few_bits_keep_their_numbers(tmp_path: Path, bits: int, palette
 
 def test_another_number_for_ignored_becomes_ours(tmp_path: Path) -> None:
     path = fabricated.save(tmp_path / "a.png", np.array([[0, 11, 10]], np.uint8))
-    assert masks.index(path, ignore=11)[0].tolist() == [[0, IGNORE, 10]]
+    assert masks.index(path, ignore=11)[0].tolist() == [[0, IGNORE_INDEX, 10]]
 
 
 @pytest.mark.parametrize("ignore", [None, 11])
@@ -77,9 +77,9 @@ def test_colours_where_indices_are_meant_are_refused_with_the_first_pixel(tmp_pa
 def test_colours_become_classes(tmp_path: Path) -> None:
     pixels = np.array([[RED, GREEN, (0, 0, 0)]], np.uint8)
     mask, notes = masks.colours(
-        fabricated.save(tmp_path / "a.png", pixels), {RED: 0, GREEN: 1, (0, 0, 0): IGNORE}
+        fabricated.save(tmp_path / "a.png", pixels), {RED: 0, GREEN: 1, (0, 0, 0): IGNORE_INDEX}
     )
-    assert mask.tolist() == [[0, 1, IGNORE]]
+    assert mask.tolist() == [[0, 1, IGNORE_INDEX]]
     assert notes == ()
 
 
@@ -95,7 +95,7 @@ def test_unknown_colours_are_ignored_counted_and_shown(tmp_path: Path) -> None:
     pixels[3, :3] = [(1, 1, 1), (2, 2, 2), (3, 3, 3)]
     path = fabricated.save(tmp_path / "blurred.png", pixels)
     mask, (note,) = masks.colours(path, {RED: 0, GREEN: 1})
-    assert (mask == IGNORE).sum() == 9
+    assert (mask == IGNORE_INDEX).sum() == 9
     assert note.rule == "unknown_colours"
     for part in ("blurred.png", "9 pixels of 5 colours", "(200, 55, 0) ×4", "(100, 155, 0) ×2"):
         assert part in note.message
@@ -120,7 +120,9 @@ def test_colours_are_looked_up_as_pixel_by_pixel(
     table = {tuple(colour): n for n, colour in enumerate(rng.integers(0, 256, (4, 3)).tolist())}
     shown = np.array([*table, (1, 2, 3)], np.uint8)[rng.integers(0, len(table) + 1, (5, 7))]
     path = fabricated.save(tmp_path_factory.mktemp("m") / "a.png", shown)
-    expected = [[table.get(tuple(colour), IGNORE) for colour in row] for row in shown.tolist()]
+    expected = [
+        [table.get(tuple(colour), IGNORE_INDEX) for colour in row] for row in shown.tolist()
+    ]
     assert masks.colours(path, table)[0].tolist() == expected
 
 
@@ -213,8 +215,8 @@ def test_large_masks_of_colours_are_read_strip_by_strip(
     shown = np.array([RED, GREEN, (1, 2, 3)], np.uint8)[fabricated.indices(5, 3)]
     path = fabricated.save(tmp_path / "a.png", shown)
     mask, (note,) = masks.colours(path, {RED: 0, GREEN: 1})
-    assert np.array_equal(mask, np.where(shown[..., 0] == 1, IGNORE, shown[..., 1] // 255))
-    assert f"{(mask == IGNORE).sum()} pixels of 1 colours" in note.message
+    assert np.array_equal(mask, np.where(shown[..., 0] == 1, IGNORE_INDEX, shown[..., 1] // 255))
+    assert f"{(mask == IGNORE_INDEX).sum()} pixels of 1 colours" in note.message
 
 
 def test_images_pass_through_untouched(tmp_path: Path) -> None:

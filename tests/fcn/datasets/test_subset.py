@@ -6,11 +6,16 @@ import pytest
 
 from fcn.datasets import camvid, voc2012
 from fcn.datasets.shared import masks, subset
-from fcn.datasets.shared.dataset import IGNORE, Dataset, Lazy, Note, Pair
+from fcn.datasets.shared.dataset import IGNORE_INDEX, Dataset, Lazy, Note, Pair
 from tests import fabricated
 
 PERSON, DOG, CAR = (voc2012.DATASET.classes.index(name) for name in ("person", "dog", "car"))
-MASKS = ([0, PERSON, CAR, IGNORE], [0, CAR, 0, 0], [DOG, DOG, PERSON, 0], [IGNORE, 0, DOG, 30])
+MASKS = (
+    [0, PERSON, CAR, IGNORE_INDEX],
+    [0, CAR, 0, 0],
+    [DOG, DOG, PERSON, 0],
+    [IGNORE_INDEX, 0, DOG, 30],
+)
 
 
 @pytest.fixture
@@ -36,9 +41,9 @@ def test_other_objects_become_background_and_images_without_any_are_left_out(voc
     assert [pair.id for pair in pairs] == ["0", "2", "3"]
     # 30 is no class of VOC's: it stays, for validation to find.
     assert [pair.mask.tolist() for pair in pairs] == [
-        [[0, 1, 0, IGNORE]],
+        [[0, 1, 0, IGNORE_INDEX]],
         [[2, 2, 1, 0]],
-        [[IGNORE, 0, 2, 30]],
+        [[IGNORE_INDEX, 0, 2, 30]],
     ]
     assert all(pair.notes for pair in pairs)
 
@@ -58,7 +63,7 @@ def test_a_data_set_without_a_background_gets_one(tmp_path: Path) -> None:
     for pair in few.pairs(tmp_path, "train", 4, 1):
         assert (pair.mask[whole[pair.id] == sky] == 0).all()
         assert np.array_equal(pair.mask == 1, whole[pair.id] == car)
-        assert np.array_equal(pair.mask == IGNORE, whole[pair.id] == IGNORE)
+        assert np.array_equal(pair.mask == IGNORE_INDEX, whole[pair.id] == IGNORE_INDEX)
 
 
 @pytest.mark.parametrize(

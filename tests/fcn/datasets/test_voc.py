@@ -7,7 +7,7 @@ from scipy.io import savemat
 
 from fcn.datasets import voc2012, voc2012_sbd
 from fcn.datasets.shared import voc
-from fcn.datasets.shared.dataset import IGNORE
+from fcn.datasets.shared.dataset import IGNORE_INDEX
 from tests import fabricated
 
 
@@ -41,12 +41,14 @@ def test_colours_are_the_official_palettes(name: str, colour: tuple[int, int, in
 
 
 def test_the_border_of_objects_is_ignored(raw: Path) -> None:
-    assert voc.colour(IGNORE) == (224, 224, 192)
+    assert voc.colour(IGNORE_INDEX) == (224, 224, 192)
     for pair in voc2012.pairs(raw, "train", 3, 1):
         file = Image.open(raw / voc.MASKS / f"{pair.id}.png")
         assert file.mode == "P"
         shown = np.asarray(file.convert("RGB"))
-        assert np.array_equal((shown == voc.colour(IGNORE)).all(axis=-1), pair.mask == IGNORE)
+        assert np.array_equal(
+            (shown == voc.colour(IGNORE_INDEX)).all(axis=-1), pair.mask == IGNORE_INDEX
+        )
 
 
 def test_any_list_in_the_folder_is_a_split(raw: Path) -> None:

@@ -324,7 +324,7 @@ def test_a_missing_package_file_is_named(url: str, message: str, raw: Path) -> N
 
 def test_the_package_is_not_imported(tmp_path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from fcn import catalogue, fetch;"
+        "import sys; from pathlib import Path; from fcn.datasets.shared import catalogue; from fcn.download import fetch;"
         f"fetch.fetch(catalogue.load('digits').archives[0], Path({str(tmp_path)!r}));"
         "assert 'sklearn' not in sys.modules"
     )

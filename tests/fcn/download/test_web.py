@@ -244,7 +244,7 @@ def test_progress_is_shown_at_a_terminal_only(
     terminal: bool, server: Publisher, partial: Path
 ) -> None:
     code = (
-        "import sys; from pathlib import Path; from fcn import web;"
+        "import sys; from pathlib import Path; from fcn.download import web;"
         "web.download(sys.argv[1], Path(sys.argv[2]))"
     )
     url = f"{server.url}/a.zip"

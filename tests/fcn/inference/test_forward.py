@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from fcn.datasets.shared.dataset import IGNORE
+from fcn.datasets.shared.dataset import IGNORE_INDEX
 from fcn.inference import forward
 from fcn.records.record import Decoded
 from fcn.scores.metrics import confusion_matrix
@@ -31,7 +31,7 @@ def examples(rng: np.random.Generator) -> list[Decoded]:
     for number, size in enumerate(SIZES):
         image = rng.integers(CLASSES, size=(*size, 1)).astype(np.uint8)
         label = rng.integers(CLASSES, size=size).astype(np.uint8)
-        label[rng.random(size) < 0.2] = IGNORE
+        label[rng.random(size) < 0.2] = IGNORE_INDEX
         made.append(Decoded(f"example-{number}", image, label))
     return made
 
@@ -54,7 +54,7 @@ def test_each_example_is_counted_for_itself(reader: keras.Model, examples: list[
     for example, matrix in zip(examples, matrices, strict=True):
         expected = confusion_matrix(example.label, example.image[..., 0], CLASSES)
         np.testing.assert_array_equal(matrix, expected)
-    valid = sum((example.label != IGNORE).sum() for example in examples)
+    valid = sum((example.label != IGNORE_INDEX).sum() for example in examples)
     assert matrices.sum() == valid
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from fcn.datasets.shared import catalogue
-from fcn.datasets.shared.dataset import IGNORE, Note, Overlap, Pair
+from fcn.datasets.shared.dataset import IGNORE_INDEX, Note, Overlap, Pair
 from fcn.labels import check as labels
 from fcn.labels.check import Checked, Finding
 from fcn.labels.leakage import LEAKAGE_RULES
@@ -73,7 +73,7 @@ def test_findings_name_split_and_example_errors_first(tmp_path: Path) -> None:
     folder = write(
         tmp_path / "r",
         {
-            "train": [pair("a", 1, "g"), pair("nothing", 2, mask=whole(IGNORE))],
+            "train": [pair("a", 1, "g"), pair("nothing", 2, mask=whole(IGNORE_INDEX))],
             "test": [
                 pair("b", 1, "g"),
                 pair("strange", 3, mask=whole(99)),
@@ -215,7 +215,7 @@ def test_records_that_cannot_be_read_are_no_finding_but_an_error(own_records: Pa
 
 
 def test_the_summary_counts_each_split(tmp_path: Path) -> None:
-    mask = np.array([[0, 0, 1], [10, IGNORE, IGNORE]], np.uint8)
+    mask = np.array([[0, 0, 1], [10, IGNORE_INDEX, IGNORE_INDEX]], np.uint8)
     small = [replace(pair(name, 1, group), mask=mask) for name, group in ("ag", "bg", "ch")]
     folder = write(tmp_path / "r", {"train": small, "test": [pair("d", 4)]})
     rows = record.read_index(folder).to_pylist()

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from fcn.datasets.shared import catalogue
-from fcn.datasets.shared.dataset import IGNORE, Note, Pair
+from fcn.datasets.shared.dataset import IGNORE_INDEX, Note, Pair
 from fcn.labels import check, gallery
 from fcn.labels.check import Finding
 from fcn.pictures.overlay import LINE, MARK, PANEL
@@ -103,7 +103,7 @@ def test_offenders_show_the_wrong_pixels_and_what_they_are_like(tmp_path: Path, 
     sound = np.arange(2000, dtype=np.uint8).reshape(40, 50) % 11
     strange, void = sound.copy(), sound.copy()
     strange[20, 30] = 77
-    void[:, 5] = IGNORE
+    void[:, 5] = IGNORE_INDEX
     note = (Note("unknown_colours", "v.png: 40 pixels of 3 colours ((1, 2, 3) ×40)"),)
     folder, checked = write(
         tmp_path / "r",

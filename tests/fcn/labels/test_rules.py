@@ -8,13 +8,13 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from fcn.datasets.shared.dataset import IGNORE
+from fcn.datasets.shared.dataset import IGNORE_INDEX
 from fcn.labels import rules
 from fcn.records import onehot
 from fcn.records.record import Decoded, Labels
 
 TWO = Labels("two", ("ground", "thing"), ((0, 0, 0), (255, 0, 0)), 1)
-MASK = np.array([[0, 1, 1], [IGNORE, 0, 1]], np.uint8)
+MASK = np.array([[0, 1, 1], [IGNORE_INDEX, 0, 1]], np.uint8)
 SOUND = Decoded("one", np.zeros((2, 3, 1), np.uint8), MASK)
 ROW = {"split": "train", "id": "one", "ignored": 1}
 SIZES = st.tuples(st.integers(1, 9), st.integers(1, 9))
@@ -42,7 +42,7 @@ BROKEN = {
             ],
         ),
         (
-            replace(SOUND, label=np.where(MASK == IGNORE, 2, MASK)),
+            replace(SOUND, label=np.where(MASK == IGNORE_INDEX, 2, MASK)),
             [
                 (
                     1,
@@ -72,7 +72,7 @@ BROKEN = {
         (hot(classes=3), [(6, "one-hot rows of 3, but there are 2 classes")]),
     ],
     "nothing_known": [
-        (replace(SOUND, label=np.full_like(MASK, IGNORE)), [(6, "every pixel is ignored")])
+        (replace(SOUND, label=np.full_like(MASK, IGNORE_INDEX)), [(6, "every pixel is ignored")])
     ],
     "empty": [
         (
@@ -82,7 +82,7 @@ BROKEN = {
     ],
     "void_share": [
         (
-            replace(SOUND, label=np.where(MASK == 1, IGNORE, MASK)),
+            replace(SOUND, label=np.where(MASK == 1, IGNORE_INDEX, MASK)),
             [(4, "67% of the pixels are ignored")],
         )
     ],
@@ -151,7 +151,7 @@ def test_a_pixel_is_wrong_exactly_when_it_is_no_class_and_not_ignored(
     mask: np.ndarray, classes: int
 ) -> None:
     wrong = rules.no_class(mask, classes)
-    expected = (mask >= classes) & (mask != IGNORE)
+    expected = (mask >= classes) & (mask != IGNORE_INDEX)
     assert (wrong is None) == (not expected.any())
     assert wrong is None or (wrong == expected).all()
 

@@ -24,7 +24,7 @@ def crops(model: keras.Model) -> dict[str, int]:
 
 
 def as_in_the_paper(tiny: Network, **changed: object) -> Network:
-    return tiny.model_copy(update={"align": "pad100", "fc6_kernel": 7, **changed})
+    return tiny.model_copy(update={"padding": "pad100", "fc6_kernel": 7, **changed})
 
 
 @pytest.mark.parametrize("head", CROPS)

@@ -14,7 +14,8 @@ pytestmark = pytest.mark.usefixtures("seeded")
 ROOT = Path(__file__).parents[3]
 USE = """
 import sys
-from fcn import backend, settings
+from fcn.network import backend
+from fcn.settings import reader
 from fcn.settings.common import Common, Intervals
 {first}
 common = Common(

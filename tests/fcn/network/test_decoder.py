@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from fcn.network.decoder import Decoder, Taps
+from fcn.network.decoder import Decoder, Features
 from fcn.network.layers import CropLike
 
 pytestmark = pytest.mark.usefixtures("seeded")
@@ -85,4 +85,4 @@ def test_upsampling_starts_as_told_or_as_in_the_heads_source(said, starts: list[
 
 def test_a_map_that_the_backbone_does_not_have_is_refused() -> None:
     with pytest.raises(ValueError, match="stands on pool4, but the backbone has pool1, last"):
-        Taps({"pool1": None, "last": None})["pool4"]
+        Features({"pool1": None, "last": None})["pool4"]

@@ -40,7 +40,7 @@ def test_shrinking_keeps_the_mean_of_every_area(
     factor: float, height: int, width: int, rng: np.random.Generator
 ) -> None:
     images = rng.uniform(0, 255, (2, height, width, 3)).astype(np.float32)
-    layer = layers.Shrink(factor)
+    layer = layers.AreaResize(factor)
     got = ops.convert_to_numpy(layer(images))
     assert got.shape == layer.compute_output_shape(images.shape)
     assert got.shape[1:3] == tuple(int(np.ceil(round(factor * n, 9))) for n in (height, width))

@@ -42,7 +42,7 @@ network = keras.models.load_model(first)
 assert "fcn.network.models" not in sys.modules
 image = np.random.default_rng(5).integers(256, size=(1, 33, 31, 1))
 np.save(logits, keras.ops.convert_to_numpy(network(image)))
-from fcn import models
+from fcn.network import models
 models.save(models.load(first), second)
 """
 
@@ -120,7 +120,7 @@ def test_fc6_and_fc7_have_a_width_of_their_own_or_are_left_out(tiny: Network) ->
 
 
 def test_an_unknown_name_is_refused_with_the_nearest() -> None:
-    with pytest.raises(ValueError, match=r"no module 'fcn16' in fcn\.heads.*fcn16s"):
+    with pytest.raises(ValueError, match=r"no file 'fcn16' in fcn/heads.*fcn16s"):
         models.module("heads", "fcn16")
 
 

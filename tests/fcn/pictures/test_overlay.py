@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fcn.datasets.shared.dataset import IGNORE
+from fcn.datasets.shared.dataset import IGNORE_INDEX
 from fcn.pictures import overlay
 from fcn.pictures.overlay import GAP, IGNORED, LARGEST, LINE, MARK, PANEL
 from fcn.records.record import Decoded, Labels
 
 RED, BLUE = (230, 25, 75), (67, 99, 216)
 THREE = Labels("three", ("ground", "red", "blue"), ((0, 0, 0), RED, BLUE), 1)
-MASK = np.array([[0, 1], [2, IGNORE]], np.uint8)
+MASK = np.array([[0, 1], [2, IGNORE_INDEX]], np.uint8)
 
 
 def panel(height: int, width: int) -> np.ndarray:
@@ -144,7 +144,7 @@ def test_a_value_that_is_no_class_is_magenta() -> None:
 def test_large_pixels_are_made_to_fit_and_masks_keep_their_values(
     size: tuple[int, int], fitted: tuple[int, int]
 ) -> None:
-    mask = np.random.default_rng(0).choice(np.array([0, 2, IGNORE], np.uint8), size)
+    mask = np.random.default_rng(0).choice(np.array([0, 2, IGNORE_INDEX], np.uint8), size)
     small = overlay.fitting(mask)
     assert small.shape == fitted
     assert set(np.unique(small)) <= set(np.unique(mask))
@@ -222,7 +222,7 @@ def test_where_truth_and_prediction_differ_is_magenta_and_nothing_else_is() -> N
     example = Decoded("one", image, truth)
     shown = np.asarray(overlay.compared(example, said, THREE))
     last = shown[LINE : LINE + 4, -PANEL:]
-    wrong = (truth != said) & (truth != IGNORE)
+    wrong = (truth != said) & (truth != IGNORE_INDEX)
     large = wrong.repeat(2, axis=0).repeat(2, axis=1)
     assert ((last == MARK).all(axis=-1) == large).all()
     assert (last[~large] == 30).all()

@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tests.fcn.test_photos import encoded, png_of_size
 
 from fcn.__main__ import main
 from fcn.network import models
 from fcn.prediction import predict
 from fcn.records.record import Labels
 from fcn.settings.network import Network
+from tests.fcn.pictures.test_photos import encoded, png_of_size
 
 pytestmark = pytest.mark.usefixtures("seeded")
 LABELS = Labels("toy", ("dark", "bright", "never"), ((9, 9, 9), (200, 0, 0), (0, 0, 9)), 1)

@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tests.fcn.test_photos import encoded
 
 from fcn.datasets import cityscapes
 from fcn.datasets.shared import catalogue
 from fcn.prediction import answering, submission
 from fcn.prediction.answering import Opened
 from fcn.records.record import Labels
+from tests.fcn.pictures.test_photos import encoded
 
 PICTURES = {
     "voc2012": "2008_000006.jpg",

@@ -49,7 +49,7 @@ def vgg() -> vgg16.Vgg:
 def shape(kind: str, **changes: Any) -> Network:
     """A network that shows the pictures as this kind of file wants them."""
     seen = PUBLISHED.get(kind, PUBLISHED["caffe"])
-    settings = {"order": seen.order, "mean": seen.mean, "scale": 1.0} | changes
+    settings = {"channel_order": seen.channel_order, "mean": seen.mean, "std": 1.0} | changes
     return Network(width=0.0625, fc_width=vgg16.FC / 4096, fc6_kernel=7, dropout=0.5, **settings)
 
 
@@ -81,7 +81,7 @@ def answers(vgg: vgg16.Vgg, images: np.ndarray) -> Callable[[str], np.ndarray]:
     known: dict[str, np.ndarray] = {}
 
     def answer(kind: str) -> np.ndarray:
-        same = kind if kind == "torchvision" else shape(kind).order
+        same = kind if kind == "torchvision" else shape(kind).channel_order
         if same not in known:
             known[same] = vgg16.fc7(trained(kind, vgg), shown(kind, images))
         return known[same]
@@ -208,8 +208,10 @@ def test_a_model_of_ours_says_which_pictures_it_was_trained_to_see(tmp_path: Pat
     start(target, "model", tmp_path / "ours.keras", bgr)
     for ours, theirs in zip(target.get_weights(), source.get_weights(), strict=True):
         np.testing.assert_array_equal(ours, theirs)
-    for changes in ({"order": "rgb"}, {"mean": 0.0}, {"scale": 255.0}):
-        with pytest.raises(ValueError, match=r"ours\.keras `network:` has `order: bgr, mean: \[10"):
+    for changes in ({"channel_order": "rgb"}, {"mean": 0.0}, {"std": 255.0}):
+        with pytest.raises(
+            ValueError, match=r"ours\.keras `network:` has `channel_order: bgr, mean: \[10"
+        ):
             start(target, "model", tmp_path / "ours.keras", shape("caffe", **changes))
 
 

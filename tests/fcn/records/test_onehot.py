@@ -7,12 +7,12 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from fcn.datasets.shared.dataset import IGNORE
+from fcn.datasets.shared.dataset import IGNORE_INDEX
 from fcn.records import onehot
 
 CLASSES = 4
 MASKS = st.tuples(st.integers(1, 9), st.integers(1, 9)).flatmap(
-    lambda shape: arrays(np.uint8, shape, elements=st.sampled_from([*range(CLASSES), IGNORE]))
+    lambda shape: arrays(np.uint8, shape, elements=st.sampled_from([*range(CLASSES), IGNORE_INDEX]))
 )
 
 
@@ -31,12 +31,12 @@ def test_a_row_holds_a_single_one_where_the_class_is_and_none_where_ignored(
 ) -> None:
     rows = onehot.rows(mask, CLASSES)
     assert (rows.shape, rows.dtype) == ((*mask.shape, CLASSES), np.uint8)
-    assert (rows.sum(axis=-1) == (mask != IGNORE)).all()
+    assert (rows.sum(axis=-1) == (mask != IGNORE_INDEX)).all()
     assert all((rows[..., k] == (mask == k)).all() for k in range(CLASSES))
 
 
 def test_a_value_that_no_row_can_hold_is_refused() -> None:
-    mask = np.array([[0, 4, 9, IGNORE]], np.uint8)
+    mask = np.array([[0, 4, 9, IGNORE_INDEX]], np.uint8)
     with pytest.raises(ValueError, match=r"can hold \[4, 9\]; allowed: 0\.\.3 and 255"):
         onehot.encode(mask, 1, 4, CLASSES)
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fcn.datasets.shared import catalogue
-from fcn.datasets.shared.dataset import IGNORE, Lazy, Note, Overlap, Pair
+from fcn.datasets.shared.dataset import IGNORE_INDEX, Lazy, Note, Overlap, Pair
 from fcn.records import record, shards
 from fcn.runtime import workers
 from fcn.settings.data import Convert
@@ -54,7 +54,7 @@ def test_shards_are_numbered_and_hold_the_pairs_in_order(
 
 
 def test_a_row_says_what_is_in_its_example(tmp_path: Path) -> None:
-    mask = np.array([[0, 0, 1], [IGNORE, IGNORE, IGNORE]], np.uint8)
+    mask = np.array([[0, 0, 1], [IGNORE_INDEX, IGNORE_INDEX, IGNORE_INDEX]], np.uint8)
     notes = (Note("unknown_colours", "a.png: 3 pixels"), Note("rgb_mask", "a.png is RGB"))
     shards.write(tmp_path, DIGITS, {"train": [Pair("a", mask, mask, ("g", "h"), notes)]}, 1)
     (row,) = record.read_index(tmp_path).to_pylist()

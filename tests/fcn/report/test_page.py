@@ -8,7 +8,6 @@ from html.parser import HTMLParser
 
 import numpy as np
 from PIL import Image
-from tests.fcn.test_report import TWO
 
 from fcn.report import table
 from fcn.report.evidence import Behind, Data, Labels, Picture, Raw
@@ -16,6 +15,7 @@ from fcn.report.page import Content, page
 from fcn.report.table import Row
 from fcn.report.verdicts import Cell, Measured
 from fcn.scores.intervals import Interval
+from tests.fcn.report.test_table import TWO
 
 HOSTILE = "<script>alert('x')</script>"
 SECTIONS = (
@@ -25,7 +25,7 @@ CELL = Cell(
     network="FCN-32s",
     row="two-fcn32s",
     metric="mean_iou",
-    policy="berkeley",
+    convention="berkeley",
     published=63.6,
     measured=Measured(0.7, Interval(0.68, 0.72), 1),
     verdict="better by 6.4",

@@ -212,7 +212,7 @@ CELL = Cell(
     network="FCN-8s",
     row="two-fcn8s",
     metric="mean_iou",
-    policy="berkeley",
+    convention="berkeley",
     published=62.7,
     measured=Measured(0.0712, Interval(-0.01, 0.11), 1),
     verdict="missed by 55.6",
@@ -224,7 +224,7 @@ CELL = Cell(
 ELSEWHERE = replace(
     CELL,
     row=None,
-    policy="zero",
+    convention="zero",
     measured=None,
     verdict="not run here",
     reason="its data cannot be had",

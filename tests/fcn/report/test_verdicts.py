@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.fcn.test_statistics import images
 
 from fcn.report import verdicts
 from fcn.report.verdicts import Cell, Measured
-from fcn.scores.averaging import POLICIES
+from fcn.scores.averaging import CONVENTIONS
 from fcn.scores.intervals import Interval
 from fcn.scores.statistic import statistic
-from fcn.settings.published import Metric, PolicyName
+from fcn.settings.published import ConventionName, Metric
+from tests.fcn.scores.test_statistic import images
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ CELL = Cell(
     network="FCN-8s",
     row="voc2012-fcn8s",
     metric="mean_iou",
-    policy="berkeley",
+    convention="berkeley",
     published=62.7,
     measured=Measured(0.627, Interval(0.61, 0.64), 1),
     verdict="reproduced",
@@ -106,10 +106,10 @@ def test_json_is_in_percent() -> None:
 
 
 @pytest.mark.parametrize("metric", set(Metric.__args__) - {"milliseconds"})
-@pytest.mark.parametrize("policy", PolicyName.__args__)
+@pytest.mark.parametrize("convention", ConventionName.__args__)
 def test_every_metric_under_every_policy_that_settings_allow_can_be_computed(
-    metric: str, policy: str
+    metric: str, convention: str
 ) -> None:
-    assert set(POLICIES) == set(PolicyName.__args__)
-    value = statistic(images(), metric, policy).value
+    assert set(CONVENTIONS) == set(ConventionName.__args__)
+    value = statistic(images(), metric, convention).value
     assert 0 <= value <= 1 or np.isnan(value)

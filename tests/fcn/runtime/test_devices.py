@@ -14,17 +14,17 @@ ROOT = Path(__file__).parents[3]
 HOLD = """
 import sys, time
 from pathlib import Path
-from fcn import device
-with device.lock(Path(sys.argv[1]), sys.argv[2], seconds=0.05):
+from fcn.runtime import devices
+with devices.lock(Path(sys.argv[1]), sys.argv[2], seconds=0.05):
     print("has it", flush=True)
     sys.stdin.read()
 """
 TRAIN = """
 import sys
 from pathlib import Path
-from fcn import device
+from fcn.runtime import devices
 from stages import train
-device.LOCKS, device.gpus = Path(sys.argv[1]), lambda: ["0"]
+devices.LOCKS, devices.gpus = Path(sys.argv[1]), lambda: ["0"]
 train.train(sys.argv[2], *map(Path, sys.argv[3:]))
 """
 

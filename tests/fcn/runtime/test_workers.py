@@ -159,10 +159,10 @@ def test_a_killed_worker_is_one_message(tmp_path: Path) -> None:
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_workers_end_with_their_parent(end: signal.Signals, tmp_path: Path) -> None:
     code = (
-        "import signal, sys; from pathlib import Path; from fcn import workers;"
+        "import signal, sys; from pathlib import Path; from fcn.runtime import workers;"
         # As at a terminal: what starts in a shell's background inherits that Ctrl-C is ignored.
         "signal.signal(signal.SIGINT, signal.default_int_handler);"
-        "from tests.fcn.test_workers import wait;"
+        "from tests.fcn.runtime.test_workers import wait;"
         "list(workers.each(wait, [(Path(sys.argv[1]), number) for number in (0, 2)], 2))"
     )
     parent = subprocess.Popen(

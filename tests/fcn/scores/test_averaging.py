@@ -10,22 +10,22 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.metrics import accuracy_score, jaccard_score
 
-from fcn.datasets.shared.dataset import IGNORE
+from fcn.datasets.shared.dataset import IGNORE_INDEX
 from fcn.scores import averaging, metrics
-from fcn.scores.averaging import BERKELEY, POLICIES, Policy
+from fcn.scores.averaging import BERKELEY, CONVENTIONS, Convention
 
 K = 4
 IMAGES = arrays(
     np.uint8,
     st.tuples(st.integers(1, 6), st.just(2), st.integers(1, 12)),
-    elements=st.sampled_from([0, 0, 1, 2, 3, IGNORE]),
+    elements=st.sampled_from([0, 0, 1, 2, 3, IGNORE_INDEX]),
 )
 """Truth and prediction of N images; often a class is in one of them only, or in neither."""
 
 
 def counted(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Matrices N K K and predictions on ignored pixels N K; void is never predicted."""
-    truth, prediction = images[:, 0], np.where(images[:, 1] == IGNORE, 0, images[:, 1])
+    truth, prediction = images[:, 0], np.where(images[:, 1] == IGNORE_INDEX, 0, images[:, 1])
     pairs = [metrics.counts(t, p, K) for t, p in zip(truth, prediction, strict=True)]
     return np.stack([n for n, _ in pairs]), np.stack([void for _, void in pairs])
 
@@ -59,14 +59,14 @@ def test_every_policy_is_as_computed_by_hand(name: str, expected: float) -> None
 
 def test_no_policy_is_missing_above() -> None:
     marks = test_every_policy_is_as_computed_by_hand.pytestmark  # type: ignore[attr-defined]
-    assert [name for name, _ in marks[0].args[1]] == list(POLICIES)
+    assert [name for name, _ in marks[0].args[1]] == list(CONVENTIONS)
 
 
 @hypothesis_settings(deadline=None)
 @given(images=IMAGES)
 def test_the_first_policy_is_the_tables_own(images: np.ndarray) -> None:
     matrices, ignored = counted(images)
-    value = averaging.mean_iou(matrices, ignored, next(iter(POLICIES.values())))
+    value = averaging.mean_iou(matrices, ignored, next(iter(CONVENTIONS.values())))
     if matrices.any():
         assert value == metrics.scores(matrices.sum(axis=0))["mean_iou"]
     else:
@@ -77,14 +77,14 @@ def test_the_first_policy_is_the_tables_own(images: np.ndarray) -> None:
 @given(images=IMAGES)
 def test_absent_classes_count_as_in_scikit_learn(images: np.ndarray) -> None:
     matrices, ignored = counted(images)
-    known = images[:, 0] != IGNORE
+    known = images[:, 0] != IGNORE_INDEX
     assume(known.any())
-    truth, prediction = images[:, 0][known], images[:, 1][known] % IGNORE
+    truth, prediction = images[:, 0][known], images[:, 1][known] % IGNORE_INDEX
     for name, value in (("zero", 0.0), ("one", 1.0)):
         expected = jaccard_score(
             truth, prediction, labels=range(K), average="macro", zero_division=value
         )
-        assert averaging.mean_iou(matrices, ignored, POLICIES[name]) == pytest.approx(expected)
+        assert averaging.mean_iou(matrices, ignored, CONVENTIONS[name]) == pytest.approx(expected)
 
 
 @hypothesis_settings(deadline=None)
@@ -92,12 +92,12 @@ def test_absent_classes_count_as_in_scikit_learn(images: np.ndarray) -> None:
 def test_void_as_background_is_scoring_masks_whose_void_is_0(images: np.ndarray) -> None:
     matrices, ignored = counted(images)
     zeroed = images.copy()
-    zeroed[:, 0] %= IGNORE
-    policy = POLICIES["void as background"]
+    zeroed[:, 0] %= IGNORE_INDEX
+    convention = CONVENTIONS["void as background"]
     expected = averaging.mean_iou(*counted(zeroed), BERKELEY)
-    assert averaging.mean_iou(matrices, ignored, policy) == expected
-    accuracy = accuracy_score(zeroed[:, 0].ravel(), zeroed[:, 1].ravel() % IGNORE)
-    assert averaging.pixel_accuracy(matrices, ignored, policy) == pytest.approx(accuracy)
+    assert averaging.mean_iou(matrices, ignored, convention) == expected
+    accuracy = accuracy_score(zeroed[:, 0].ravel(), zeroed[:, 1].ravel() % IGNORE_INDEX)
+    assert averaging.pixel_accuracy(matrices, ignored, convention) == pytest.approx(accuracy)
 
 
 @hypothesis_settings(deadline=None)
@@ -124,9 +124,9 @@ def test_counting_absent_classes_0_is_never_more_than_leaving_them_out(images: n
 
 
 def test_detectron2_passes_over_a_class_that_is_only_predicted() -> None:
-    policy = Policy("detectron2", absent="left out unless in the truth")
+    convention = Convention("detectron2", absent="left out unless in the truth")
     n = np.array([[[8, 2], [0, 0]]])
-    assert averaging.mean_iou(n, n[:, 0], policy) == pytest.approx(8 / 10)
+    assert averaging.mean_iou(n, n[:, 0], convention) == pytest.approx(8 / 10)
     assert averaging.mean_iou(n, n[:, 0], BERKELEY) == pytest.approx(4 / 10)
 
 
@@ -155,6 +155,6 @@ def test_thresholded_foreground_that_is_nowhere_is_no_number() -> None:
 
 
 def test_every_policy_says_who_uses_it_and_no_two_are_the_same() -> None:
-    assert all(policy.used_by for policy in POLICIES.values())
-    bare = [replace(policy, used_by="") for policy in POLICIES.values()]
+    assert all(convention.used_by for convention in CONVENTIONS.values())
+    bare = [replace(convention, used_by="") for convention in CONVENTIONS.values()]
     assert len(set(bare)) == len(bare)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import ndimage
 
-from fcn.datasets.shared.dataset import IGNORE
+from fcn.datasets.shared.dataset import IGNORE_INDEX
 from fcn.scores import boundaries, metrics
 from fcn.scores.boundaries import WIDTHS
 
@@ -21,7 +21,7 @@ def blobs(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
     """Truth and prediction of a few pixels each way, grown so that regions have an inside."""
     shape = draw(st.tuples(st.integers(1, 6), st.integers(1, 6)))
     grow = np.ones(draw(st.tuples(st.integers(1, 15), st.integers(1, 15))), np.uint8)
-    truth = draw(arrays(np.uint8, shape, elements=st.sampled_from([0, 1, 2, IGNORE])))
+    truth = draw(arrays(np.uint8, shape, elements=st.sampled_from([0, 1, 2, IGNORE_INDEX])))
     prediction = draw(arrays(np.uint8, shape, elements=st.sampled_from([0, 1, 2])))
     return np.kron(truth, grow), np.kron(prediction, grow)
 
@@ -45,7 +45,7 @@ def test_bands_hold_the_pixels_near_an_edge(maps: tuple[np.ndarray, np.ndarray])
     found = boundaries.bands(truth, prediction, K)
     assert found.dtype == np.int64
     for counted, width in zip(found, WIDTHS, strict=True):
-        inside = np.where(band_by_definition(truth, width), truth, IGNORE)
+        inside = np.where(band_by_definition(truth, width), truth, IGNORE_INDEX)
         expected = metrics.areas(metrics.confusion_matrix(inside, prediction, K))
         np.testing.assert_array_equal(counted, expected)
 
@@ -66,8 +66,8 @@ def test_a_straight_edge_has_a_band_of_as_many_pixels_to_either_side() -> None:
 def test_void_is_where_objects_end() -> None:
     """VOC's void strip lies between an object and its background: their band begins beside it."""
     truth = np.zeros((4, 60), np.uint8)
-    truth[:, 28:32], truth[:, 32:] = IGNORE, 1
-    right, all_pixels, _ = boundaries.bands(truth, np.where(truth == IGNORE, 0, truth), 2)[0]
+    truth[:, 28:32], truth[:, 32:] = IGNORE_INDEX, 1
+    right, all_pixels, _ = boundaries.bands(truth, np.where(truth == IGNORE_INDEX, 0, truth), 2)[0]
     assert all_pixels.tolist() == right.tolist() == [4, 4]
 
 
@@ -88,7 +88,7 @@ def test_boundaries_of_all_classes_at_once_are_those_of_each(
     right, of_truth, of_prediction = boundaries.boundary(truth, prediction, K)
     for label in range(K):
         ours, theirs = inner_by_erosion(truth == label), inner_by_erosion(prediction == label)
-        counted = truth != IGNORE
+        counted = truth != IGNORE_INDEX
         assert of_truth[label] == ours.sum()
         assert of_prediction[label] == (theirs & counted).sum()
         assert right[label] == (ours & theirs & counted).sum()
@@ -128,7 +128,7 @@ def test_where_there_is_no_edge_there_is_no_band() -> None:
 
 
 def test_an_image_without_a_known_pixel_counts_nothing() -> None:
-    truth, prediction = np.full((5, 5), IGNORE, np.uint8), np.zeros((5, 5), np.uint8)
+    truth, prediction = np.full((5, 5), IGNORE_INDEX, np.uint8), np.zeros((5, 5), np.uint8)
     assert not boundaries.bands(truth, prediction, 2).any()
     counted = boundaries.boundary(truth, prediction, 2)
     assert not counted.any()

@@ -8,7 +8,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from fcn.datasets.shared.dataset import IGNORE
+from fcn.datasets.shared.dataset import IGNORE_INDEX
 from fcn.records.record import Records
 from fcn.scores import metrics
 from fcn.scores.ceiling import METHODS, ceiling, of_split
@@ -17,7 +17,7 @@ from fcn.settings.data import Ceiling
 K = 4
 SIZES = st.tuples(st.integers(1, 41), st.integers(1, 41))
 MASKS = SIZES.flatmap(
-    lambda size: arrays(np.uint8, size, elements=st.sampled_from([*range(K), IGNORE]))
+    lambda size: arrays(np.uint8, size, elements=st.sampled_from([*range(K), IGNORE_INDEX]))
 )
 each_method = pytest.mark.parametrize("method", METHODS)
 
@@ -37,7 +37,7 @@ def through(label: list[list[int]], stride: int, method: str) -> list[list[int]]
 def test_stride_1_loses_nothing(method: str, label: np.ndarray) -> None:
     n = ceiling(label, 1, K, method)
     assert lossless(n)
-    assert n.sum() == (label != IGNORE).sum()
+    assert n.sum() == (label != IGNORE_INDEX).sum()
 
 
 @each_method
@@ -58,7 +58,7 @@ def test_every_size_comes_back_as_classes(method: str, label: np.ndarray, stride
     assert made.shape == label.shape
     assert made.min() >= 0
     assert made.max() < K
-    assert ceiling(label, stride, K, method).sum() == (label != IGNORE).sum()
+    assert ceiling(label, stride, K, method).sum() == (label != IGNORE_INDEX).sum()
 
 
 @pytest.mark.parametrize("method", ["nearest", "area"])
@@ -89,7 +89,7 @@ def test_nearest_takes_the_edge_where_the_middle_lies_outside() -> None:
 
 
 def test_area_takes_the_class_with_most_pixels_that_are_known() -> None:
-    label = [[1, 1, IGNORE, IGNORE], [0, 1, IGNORE, 3]]
+    label = [[1, 1, IGNORE_INDEX, IGNORE_INDEX], [0, 1, IGNORE_INDEX, 3]]
     assert through(label, 2, "area") == [[1, 1, 3, 3]] * 2
 
 
@@ -109,14 +109,14 @@ def test_bilinear_cuts_the_corners_that_cells_have() -> None:
 
 
 def test_bilinear_gives_a_cell_that_is_ignored_to_its_neighbours() -> None:
-    label = [[2] * 4 + [IGNORE] * 4 + [3] * 4] * 4
+    label = [[2] * 4 + [IGNORE_INDEX] * 4 + [3] * 4] * 4
     assert through(label, 4, "bilinear")[0] == [2] * 6 + [3] * 6
     assert through(label, 4, "nearest")[0] == [2] * 4 + [0] * 4 + [3] * 4
 
 
 @each_method
 def test_nothing_known_counts_nothing(method: str) -> None:
-    assert ceiling(np.full((5, 7), IGNORE, np.uint8), 4, K, method).sum() == 0
+    assert ceiling(np.full((5, 7), IGNORE_INDEX, np.uint8), 4, K, method).sum() == 0
 
 
 @each_method

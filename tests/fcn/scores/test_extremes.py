@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.fcn.test_statistics import images
 
 from fcn.scores import extremes
-from fcn.scores.per_image import Tallies
+from fcn.scores.per_image import PerImageCounts
+from tests.fcn.scores.test_statistic import images
 
 
-def of(right: list[int]) -> Tallies:
+def of(right: list[int]) -> PerImageCounts:
     """Images of 100 pixels each, so many of them right; none counted where less than nought."""
     counts = np.array([[[n, 100 - n], [0, 0]] if n >= 0 else np.zeros((2, 2)) for n in right])
     return replace(images(len(right), 4), counts=counts.astype(np.int64))

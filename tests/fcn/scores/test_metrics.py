@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.metrics import confusion_matrix, jaccard_score
 
-from fcn.datasets.shared.dataset import IGNORE
+from fcn.datasets.shared.dataset import IGNORE_INDEX
 from fcn.scores import metrics
 
 K = 21  # as in PASCAL VOC: pairs of classes do not fit into the 8 bits of a mask
@@ -17,7 +17,9 @@ def label_maps(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
     """Truth and prediction; some classes absent, some or all pixels ignored."""
     shape = draw(st.tuples(st.integers(0, 6), st.integers(1, 6)))
     classes = st.sampled_from(draw(st.lists(st.sampled_from(range(K)), min_size=1)))
-    ignored = draw(st.sampled_from([classes, classes | st.just(IGNORE), st.just(IGNORE)]))
+    ignored = draw(
+        st.sampled_from([classes, classes | st.just(IGNORE_INDEX), st.just(IGNORE_INDEX)])
+    )
     truth = draw(arrays(np.uint8, shape, elements=ignored))
     prediction = draw(arrays(np.uint8, shape, elements=classes))
     return truth, prediction
@@ -30,7 +32,7 @@ MAPS = label_maps()
 @given(maps=MAPS)
 def test_the_matrix_is_scikit_learns(maps: tuple[np.ndarray, np.ndarray]) -> None:
     truth, prediction = maps
-    counted = truth != IGNORE
+    counted = truth != IGNORE_INDEX
     n = metrics.confusion_matrix(truth, prediction, K)
     assert n.dtype == np.int64
     assert n.shape == (K, K)
@@ -44,7 +46,7 @@ def test_the_matrix_is_scikit_learns(maps: tuple[np.ndarray, np.ndarray]) -> Non
 @given(maps=MAPS)
 def test_iou_is_scikit_learns_where_the_class_is(maps: tuple[np.ndarray, np.ndarray]) -> None:
     truth, prediction = maps
-    counted = truth != IGNORE
+    counted = truth != IGNORE_INDEX
     there = np.union1d(truth[counted], prediction[counted])
     iou = metrics.class_iou(metrics.confusion_matrix(truth, prediction, K))
     assert np.flatnonzero(~np.isnan(iou)).tolist() == there.tolist()
@@ -134,8 +136,8 @@ def test_rows_are_the_truth() -> None:
 
 
 def test_what_is_predicted_at_ignored_pixels_does_not_matter() -> None:
-    truth = np.array([0, IGNORE, IGNORE], np.uint8)
-    n = metrics.confusion_matrix(truth, np.array([0, IGNORE, 7], np.uint8), 2)
+    truth = np.array([0, IGNORE_INDEX, IGNORE_INDEX], np.uint8)
+    n = metrics.confusion_matrix(truth, np.array([0, IGNORE_INDEX, 7], np.uint8), 2)
     assert n.tolist() == [[1, 0], [0, 0]]
 
 
@@ -167,7 +169,7 @@ def test_what_was_predicted_on_ignored_pixels_is_counted_apart(
 ) -> None:
     truth, prediction = maps
     _, ignored = metrics.counts(truth, prediction, K)
-    expected = np.bincount(prediction[truth == IGNORE], minlength=K)
+    expected = np.bincount(prediction[truth == IGNORE_INDEX], minlength=K)
     np.testing.assert_array_equal(ignored, expected)
 
 
@@ -175,7 +177,7 @@ def test_more_pixels_of_one_pair_than_float32_holds_are_counted_one_by_one() -> 
     pixels = metrics.EXACT + 3
     truth = np.zeros(pixels, np.uint8)
     assert metrics.counts(truth, truth, 2)[0].tolist() == [[pixels, 0], [0, 0]]
-    ignored = np.full(pixels, IGNORE, np.uint8)
+    ignored = np.full(pixels, IGNORE_INDEX, np.uint8)
     assert metrics.counts(ignored, truth, 2)[1].tolist() == [pixels, 0]
 
 

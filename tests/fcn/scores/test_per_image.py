@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from fcn.scores import per_image
-from fcn.scores.per_image import ARRAYS, Tallies
+from fcn.scores.per_image import ARRAYS, PerImageCounts
 
 SHAPES = {
     "counts": (4, 4),
@@ -21,13 +21,15 @@ SHAPES = {
 
 
 @pytest.fixture
-def images(rng: np.random.Generator) -> Tallies:
+def images(rng: np.random.Generator) -> PerImageCounts:
     arrays = {name: rng.integers(0, 50, (30, *shape)) for name, shape in SHAPES.items()}
     arrays["confidence"] = arrays["confidence"] / 7
-    return Tallies([f"image-{n}" for n in range(30)], [(f"own-{n}",) for n in range(30)], **arrays)
+    return PerImageCounts(
+        [f"image-{n}" for n in range(30)], [(f"own-{n}",) for n in range(30)], **arrays
+    )
 
 
-def test_tallies_come_back_as_they_were(images: Tallies, tmp_path: Path) -> None:
+def test_tallies_come_back_as_they_were(images: PerImageCounts, tmp_path: Path) -> None:
     per_image.write(tmp_path / "t.parquet", images)
     read = per_image.read(tmp_path / "t.parquet")
     assert (read.ids, read.groups) == (images.ids, images.groups)
@@ -38,7 +40,7 @@ def test_tallies_come_back_as_they_were(images: Tallies, tmp_path: Path) -> None
         np.testing.assert_array_equal(ours, theirs)
 
 
-def test_rows_and_counts_become_tallies(images: Tallies) -> None:
+def test_rows_and_counts_become_tallies(images: PerImageCounts) -> None:
     rows = [{"id": images.ids[n], "group": list(images.groups[n])} for n in range(30)]
     counted = [{name: getattr(images, name)[n] for name in ARRAYS} for n in range(30)]
     made = per_image.together(rows, counted)
@@ -46,7 +48,7 @@ def test_rows_and_counts_become_tallies(images: Tallies) -> None:
     np.testing.assert_array_equal(made.total, images.counts.sum(axis=0))
 
 
-def test_the_same_tallies_are_the_same_bytes(images: Tallies, tmp_path: Path) -> None:
+def test_the_same_tallies_are_the_same_bytes(images: PerImageCounts, tmp_path: Path) -> None:
     """Whatever the order of the arrays in memory."""
     turned = replace(images, counts=np.asfortranarray(images.counts))
     for name, one in (("first", images), ("second", turned)):
@@ -54,13 +56,13 @@ def test_the_same_tallies_are_the_same_bytes(images: Tallies, tmp_path: Path) ->
     assert (tmp_path / "first").read_bytes() == (tmp_path / "second").read_bytes()
 
 
-def test_any_reader_of_parquet_sees_flat_counts(images: Tallies, tmp_path: Path) -> None:
+def test_any_reader_of_parquet_sees_flat_counts(images: PerImageCounts, tmp_path: Path) -> None:
     per_image.write(tmp_path / "t.parquet", images)
     row = pq.read_table(tmp_path / "t.parquet").to_pylist()[3]
     np.testing.assert_array_equal(row["counts"], images.counts[3].ravel())
 
 
-def test_missing_and_damaged_files_are_named(images: Tallies, tmp_path: Path) -> None:
+def test_missing_and_damaged_files_are_named(images: PerImageCounts, tmp_path: Path) -> None:
     path = tmp_path / "t.parquet"
     with pytest.raises(ValueError, match=r"t\.parquet is missing; run `dvc repro evaluate`"):
         per_image.read(path)
@@ -75,7 +77,9 @@ def test_missing_and_damaged_files_are_named(images: Tallies, tmp_path: Path) ->
         per_image.read(path)
 
 
-def test_a_file_of_another_version_is_told_what_it_lacks(images: Tallies, tmp_path: Path) -> None:
+def test_a_file_of_another_version_is_told_what_it_lacks(
+    images: PerImageCounts, tmp_path: Path
+) -> None:
     path = tmp_path / "t.parquet"
     per_image.write(path, images)
     pq.write_table(pq.read_table(path).drop_columns(["likely", "bands"]), path)
@@ -83,7 +87,7 @@ def test_a_file_of_another_version_is_told_what_it_lacks(images: Tallies, tmp_pa
         per_image.read(path)
 
 
-def test_frames_of_one_video_are_one_unit(images: Tallies) -> None:
+def test_frames_of_one_video_are_one_unit(images: PerImageCounts) -> None:
     films = replace(images, groups=[("b",), ("a",), ("b",)] * 10)
     assert films.units().tolist() == [0, 1, 0] * 10
     grouped = films.by_group()
@@ -93,13 +97,13 @@ def test_frames_of_one_video_are_one_unit(images: Tallies) -> None:
 
 @pytest.mark.parametrize("groups", [[("digit-1", "digit-2")] * 30, [("digit-1",), ()] * 15])
 def test_what_is_composed_of_many_sources_is_drawn_by_image(
-    images: Tallies, groups: list[tuple[str, ...]]
+    images: PerImageCounts, groups: list[tuple[str, ...]]
 ) -> None:
     composed = replace(images, groups=groups)
     assert composed.units().tolist() == list(range(30))
     assert composed.by_group() == {}
 
 
-def test_images_with_a_group_of_their_own_have_no_groups_to_tell_of(images: Tallies) -> None:
+def test_images_with_a_group_of_their_own_have_no_groups_to_tell_of(images: PerImageCounts) -> None:
     assert images.units().tolist() == list(range(30))
     assert images.by_group() == {}

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from fcn.scores import averaging, boundaries, calibration, intervals, metrics
-from fcn.scores.averaging import POLICIES
-from fcn.scores.per_image import Tallies
+from fcn.scores.averaging import CONVENTIONS
+from fcn.scores.per_image import PerImageCounts
 from fcn.scores.statistic import statistic
 
 
-def images(number: int = 10, classes: int = 4, groups: int | None = None) -> Tallies:
+def images(number: int = 10, classes: int = 4, groups: int | None = None) -> PerImageCounts:
     """Counts of random images; class 3 is nowhere."""
     rng = np.random.default_rng(7)
     counts = rng.integers(0, 50, (number, classes, classes))
@@ -17,7 +17,7 @@ def images(number: int = 10, classes: int = 4, groups: int | None = None) -> Tal
     likely = np.sort(rng.integers(1, 90, (number, 2)), axis=1)
     widths, bins = len(boundaries.WIDTHS), calibration.BINS
     named = [(f"g{n % groups}",) if groups else (f"a{n}", "b") for n in range(number)]
-    return Tallies(
+    return PerImageCounts(
         [str(n) for n in range(number)],
         named,
         counts,
@@ -34,10 +34,10 @@ def test_a_score_of_sums_is_the_score_of_the_matrix(name: str) -> None:
     assert statistic(images(), name).value == pytest.approx(metrics.SCORES[name](images().total))
 
 
-@pytest.mark.parametrize("name", POLICIES)
+@pytest.mark.parametrize("name", CONVENTIONS)
 def test_mean_iou_of_sums_is_that_of_the_policy(name: str) -> None:
     counted = images()
-    whole = averaging.mean_iou(counted.counts, counted.ignored, POLICIES[name])
+    whole = averaging.mean_iou(counted.counts, counted.ignored, CONVENTIONS[name])
     assert statistic(counted, "mean_iou", name).value == pytest.approx(whole, nan_ok=True)
 
 
@@ -49,9 +49,9 @@ def test_foreground_iou_of_sums_is_that_of_the_batches() -> None:
 
 
 def test_void_as_background_counts_in_accuracy_too() -> None:
-    counted, policy = images(), POLICIES["void as background"]
+    counted, convention = images(), CONVENTIONS["void as background"]
     assert statistic(counted, "pixel_accuracy", "void as background").value == pytest.approx(
-        averaging.pixel_accuracy(counted.counts, counted.ignored, policy)
+        averaging.pixel_accuracy(counted.counts, counted.ignored, convention)
     )
 
 
@@ -65,9 +65,9 @@ def test_resamples_draw_the_same_units_for_every_score(groups: int | None) -> No
     assert np.corrcoef(drawn, accuracy)[0, 1] > 0.5
 
 
-@pytest.mark.parametrize("policy", ["per image", "per batch of 4"])
-def test_means_over_batches_are_resampled_by_batch(policy: str) -> None:
-    of = statistic(images(), "mean_iou", policy)
+@pytest.mark.parametrize("convention", ["per image", "per batch of 4"])
+def test_means_over_batches_are_resampled_by_batch(convention: str) -> None:
+    of = statistic(images(), "mean_iou", convention)
     drawn = of.resampled(300, seed=1)
     assert drawn.std() > 0
     assert drawn.mean() == pytest.approx(of.value, abs=4 * drawn.std() / np.sqrt(300))

@@ -3,16 +3,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fcn.datasets.shared.dataset import IGNORE
+from fcn.datasets.shared.dataset import IGNORE_INDEX
 from fcn.scores import counting, metrics, per_image
-from fcn.scores.per_image import Tallies
+from fcn.scores.per_image import PerImageCounts
 from fcn.scores.summary import summary
 
 CLASSES = ("ground", "thing", "nowhere")
 
 
 @pytest.fixture
-def images(rng: np.random.Generator) -> Tallies:
+def images(rng: np.random.Generator) -> PerImageCounts:
     counted, rows = [], []
     for number in range(6):
         truth = np.kron(rng.integers(2, size=(3, 4)), np.ones((4, 4))).astype(np.uint8)
@@ -23,7 +23,7 @@ def images(rng: np.random.Generator) -> Tallies:
     return per_image.together(rows, counted)
 
 
-def test_a_row_says_every_score_and_measure(images: Tallies) -> None:
+def test_a_row_says_every_score_and_measure(images: PerImageCounts) -> None:
     numbers = summary(images, CLASSES)
     assert list(numbers)[: len(metrics.SCORES)] == list(metrics.SCORES)
     assert numbers["class_iou"]["nowhere"] is None
@@ -34,7 +34,7 @@ def test_a_row_says_every_score_and_measure(images: Tallies) -> None:
     assert len(numbers["trimap_iou"]) > 3
 
 
-def test_groups_are_told_apart_where_images_share_them(images: Tallies) -> None:
+def test_groups_are_told_apart_where_images_share_them(images: PerImageCounts) -> None:
     groups = summary(images, CLASSES)["groups"]
     assert {name: group.pop("images") for name, group in groups.items()} == {
         "film-0": 3,
@@ -46,7 +46,7 @@ def test_groups_are_told_apart_where_images_share_them(images: Tallies) -> None:
 
 
 def test_a_split_without_a_known_pixel_is_refused() -> None:
-    truth = np.full((4, 4), IGNORE, np.uint8)
+    truth = np.full((4, 4), IGNORE_INDEX, np.uint8)
     nothing = np.zeros((4, 4, 2), bool)
     counted = counting.count(truth, truth, truth.astype(np.float32), nothing, 3)
     with pytest.raises(ValueError, match="no pixel to measure"):

@@ -48,7 +48,7 @@ def test_in_bfloat16_the_scores_stay_whole(network: keras.Model) -> None:
     whole = {layer.name for layer in network.layers if policy(layer) == "float32"}
     assert whole == {
         *("score_fr", "score_pool4", "score_pool3", "fuse_pool4", "fuse_pool3"),
-        *({"shrink", "enlarge"} & {layer.name for layer in network.layers}),
+        *({"resize", "resize_logits"} & {layer.name for layer in network.layers}),
         *(f"{name}{end}" for name in ("upscore2", "upscore_pool4", "upscore8")
           for end in ("", "_crop")),
     }  # fmt: skip

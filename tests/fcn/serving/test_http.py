@@ -18,11 +18,11 @@ import numpy as np
 import psutil
 import pytest
 from PIL import Image
-from tests.fcn.test_photos import encoded, png_of_size
 
 from fcn.network import models
 from fcn.settings.network import Network
 from fcn.tracking import runs
+from tests.fcn.pictures.test_photos import encoded, png_of_size
 
 pytestmark = [pytest.mark.usefixtures("seeded"), pytest.mark.services]
 COLOURS = [(0, 0, 0), (255, 0, 0), (0, 255, 0), (0, 0, 255)]

@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[3]
 
 def described(kind: str = "keras", network: Any = None, **changes: Any) -> dict[str, Any]:
     seen = PUBLISHED.get(kind, PUBLISHED["keras"])
-    shape = {"order": seen.order, "mean": list(seen.mean), "scale": 1.0, "width": 1.0}
+    shape = {"channel_order": seen.channel_order, "mean": list(seen.mean), "std": 1.0, "width": 1.0}
     return {
         "table": "t",
         "dataset": "t",
@@ -43,22 +43,24 @@ def test_the_means_that_fcns_authors_subtract_from_the_same_weights_are_accepted
 @pytest.mark.parametrize(
     ("kind", "network"),
     [
-        ("keras", {"order": "rgb"}),
+        ("keras", {"channel_order": "rgb"}),
         ("keras", {"mean": [123.68, 116.779, 103.939]}),
         ("caffe", {"mean": 0.0}),
         ("caffe", {"mean": 114.0}),
-        ("savedmodel", {"scale": 255.0}),
-        ("slim", {"order": "bgr"}),
+        ("savedmodel", {"std": 255.0}),
+        ("slim", {"channel_order": "bgr"}),
         ("slim", {"mean": [103.939, 116.779, 123.68]}),
-        ("torchvision", {"order": "bgr"}),
-        ("torchvision", {"mean": [0.485, 0.456, 0.406], "scale": 0.226}),
+        ("torchvision", {"channel_order": "bgr"}),
+        ("torchvision", {"mean": [0.485, 0.456, 0.406], "std": 0.226}),
     ],
 )
 def test_other_pictures_are_refused_with_both_sides(kind: str, network: dict[str, Any]) -> None:
     with pytest.raises(pydantic.ValidationError) as caught:
         Backbone.model_validate(described(kind, network))
     wanted, got = PUBLISHED[kind], described(kind, network)["network"]
-    caught.match(rf"format: {kind}` .*order: {wanted.order}, mean: \[{wanted.mean[0]}.* 1\.0`")
+    caught.match(
+        rf"format: {kind}` .*channel_order: {wanted.channel_order}, mean: \[{wanted.mean[0]}.* 1\.0`"
+    )
     mean = got["mean"] if isinstance(got["mean"], list) else [got["mean"]]
     caught.match(rf"got order {got['order']}, mean \[{mean[0]}.* scale {got['scale']}")
 

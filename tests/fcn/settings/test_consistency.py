@@ -19,7 +19,7 @@ CELL = """published:
     conditions: as here
     values: {mean_iou: 62.7}
 """
-SEEDS = "    seeds: {digits-fcn8s: [digits-fcn16s]}\n    rows:\n"
+SEEDS = "    replicas: {digits-fcn8s: [digits-fcn16s]}\n    rows:\n"
 
 
 def said(tmp_path: Path, text: str) -> str:
@@ -47,7 +47,7 @@ def table() -> str:
         ("mean_iou: 62.7", "mean_io: 62.7", "'mean_iou'"),
         ("mean_iou: 62.7", "milliseconds: 62.7", "on which machine"),
         ("digits-somebody", "camvid-somebody", "start with its name, 'digits'"),
-        ("confirmed: true", "policy: fair\n    confirmed: true", "'berkeley'"),
+        ("confirmed: true", "convention: fair\n    confirmed: true", "'berkeley'"),
     ],
 )
 def test_a_published_cell_that_says_too_little_or_wrong_is_refused(
@@ -66,4 +66,4 @@ def test_another_training_must_be_the_same_but_for_its_seed(tmp_path: Path) -> N
 
 def test_another_training_must_be_there(tmp_path: Path) -> None:
     text = table().replace("    rows:\n", SEEDS.replace("[digits-fcn16s]", "[digits-fcn8]"))
-    assert "seeds.digits-fcn8s: got 'digits-fcn8', which is not there" in said(tmp_path, text)
+    assert "replicas.digits-fcn8s: got 'digits-fcn8', which is not there" in said(tmp_path, text)

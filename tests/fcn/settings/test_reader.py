@@ -134,11 +134,11 @@ def test_a_wrong_value_is_refused_with_its_place_and_what_is_allowed(
     assert allowed in rest.partition(", allowed: ")[2]
 
 
-PUBLISHED = """{epochs: 7, batch: 1, warmup: 0, shift: 0, learning_rate: 1.0e-10,
-      optimizer: sgd, momentum: 0.99, normalise: sum, schedule: constant, bias_rate: 2,
+PUBLISHED = """{epochs: 7, batch: 1, warmup: 0, translate: 0, learning_rate: 1.0e-10,
+      optimizer: sgd, momentum: 0.99, reduction: sum, schedule: constant, bias_rate: 2,
       weight_decay: 5.0e-4, class_weights: {background: 0.5}, scale: [0.9, 1.1], crop: [64, 64],
       flip: true, accumulate: 20}"""
-TRAINING = "{epochs: 7, batch: 16, learning_rate: 3.0e-3, warmup: 0.05, shift: 10}"
+TRAINING = "{epochs: 7, batch: 16, learning_rate: 3.0e-3, warmup: 0.05, translate: 10}"
 
 
 def test_a_published_recipe_is_accepted(tree: Tree) -> None:
@@ -154,10 +154,10 @@ SENSELESS = {
     "optimizer: sgd, momentum: 0, nesterov: true": "`nesterov: true` needs a `momentum:` above 0",
     "schedule: poly": "`power:` stands there exactly when `schedule: poly`",
     "power: 0.9": "`power:` stands there exactly when `schedule: poly`",
-    "schedule: steps": "`drops:` stands there exactly when `schedule: steps`",
-    "drops: [0.5]": "`drops:` stands there exactly when `schedule: steps`",
-    "factor: 0.5": "`factor:` stands there only with `schedule: steps`",
-    "schedule: steps, drops: [0.5, 0.5]": "drops: got [0.5, 0.5], allowed: shares that rise",
+    "schedule: steps": "`milestones:` stands there exactly when `schedule: steps`",
+    "milestones: [0.5]": "`milestones:` stands there exactly when `schedule: steps`",
+    "gamma: 0.5": "`gamma:` stands there only with `schedule: steps`",
+    "schedule: steps, milestones: [0.5, 0.5]": "milestones: got [0.5, 0.5], allowed: shares that rise",
     "scale: [1.1, 0.9]": "scale: got [1.1, 0.9], allowed: the lowest factor, then the highest",
     "class_weights: often": "class_weights: got 'often', allowed: `median-frequency`, a list",
     "class_weights: [1, -1]": "class_weights: got [1, -1], allowed: `median-frequency`, a list",
@@ -177,7 +177,7 @@ def test_settings_of_a_training_that_do_not_fit_each_other_are_refused(
 
 
 @pytest.mark.parametrize(
-    "more", ["normalise: sum", "class_weights: median-frequency", "crop: [9, 9]"]
+    "more", ["reduction: sum", "class_weights: median-frequency", "crop: [9, 9]"]
 )
 def test_what_is_said_of_pixels_is_refused_for_a_classifier(more: str, tree: Tree) -> None:
     message = refusal(tree("2.0e-3, warmup", f"2.0e-3, {more}, warmup"))
@@ -201,10 +201,10 @@ UNKNOWN = {
         "dataset: digit\n    source",
         "tables.digits.dataset: got 'digit', which is not there; did you mean 'digits'?",
     ),
-    "start": (
-        "start: digits-vgg16",
-        "start: digits-vgg19",
-        "models.digits-fcn32s.start: got 'digits-vgg19', which is not there; "
+    "init_from": (
+        "init_from: digits-vgg16",
+        "init_from: digits-vgg19",
+        "models.digits-fcn32s.init_from: got 'digits-vgg19', which is not there; "
         "did you mean 'digits-vgg16'?",
     ),
     "row": (
@@ -261,15 +261,15 @@ def test_a_name_that_leads_nowhere_is_refused(old: str, new: str, line: str, tre
 
 
 @pytest.mark.parametrize(
-    ("start", "circle"),
+    ("init_from", "circle"),
     [
         ("digits-fcn32s", "digits-fcn32s <- digits-fcn32s"),
         ("digits-fcn8s", "digits-fcn32s <- digits-fcn8s <- digits-fcn16s <- digits-fcn32s"),
     ],
 )
-def test_starts_that_go_in_a_circle_are_shown(start: str, circle: str, tree: Tree) -> None:
-    message = refusal(tree("start: digits-vgg16", f"start: {start}"))
-    assert f"models.digits-fcn32s.start: goes in a circle: {circle}" in message.splitlines()[1]
+def test_starts_that_go_in_a_circle_are_shown(init_from: str, circle: str, tree: Tree) -> None:
+    message = refusal(tree("init_from: digits-vgg16", f"init_from: {init_from}"))
+    assert f"models.digits-fcn32s.init_from: goes in a circle: {circle}" in message.splitlines()[1]
 
 
 def test_all_that_is_wrong_is_said_at_once(tree: Tree) -> None:
@@ -432,9 +432,9 @@ DEFAULTS = {
     "Training.weight_decay": 0.0,
     "Training.schedule": "cosine",
     "Training.power": None,
-    "Training.drops": None,
-    "Training.factor": 0.1,
-    "Training.normalise": "mean",
+    "Training.milestones": None,
+    "Training.gamma": 0.1,
+    "Training.reduction": "mean",
     "Training.class_weights": None,
     "Training.flip": False,
     "Training.scale": None,
@@ -450,17 +450,17 @@ DEFAULTS = {
     "Model.freeze": (),
     "Network.fc": True,
     "Network.fc_width": None,
-    "Network.order": "rgb",
-    "Network.align": "same",
+    "Network.channel_order": "rgb",
+    "Network.padding": "same",
     "Network.resize": 1.0,
     "Published.row": None,
-    "Published.policy": "berkeley",
+    "Published.convention": "berkeley",
     "Published.differs": None,
     "Published.not_run": None,
     "Evaluation.scales": (1.0,),
     "Evaluation.flip": False,
     "Evaluation.window": None,
-    "Table.seeds": {},
+    "Table.replicas": {},
     "Table.gate": None,
     "Backbone.file": None,
     "WeightsFile.scratch": (),

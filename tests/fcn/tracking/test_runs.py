@@ -20,9 +20,10 @@ WITHOUT_MLFLOW = """
 import sys
 from pathlib import Path
 sys.modules["mlflow"] = None
-from fcn import registry, tracking
-assert not tracking.installed()
-with tracking.run("train", "key", "table", {}) as run:
+from fcn.tracking import registry
+from fcn.tracking import runs
+assert not runs.installed()
+with runs.run("train", "key", "table", {}) as run:
     run.metrics({"loss": 1.0})
     run.picture("name", None)
     run.data("name", Path("missing"), "hash", "train")
@@ -203,9 +204,9 @@ def test_a_store_that_cannot_be_used_is_refused_before_anything_is_done(
 
 UNUSABLE = """
 import sys
-from fcn import tracking
+from fcn.tracking import runs
 try:
-    with tracking.run("train", "key", "toy", {}):
+    with runs.run("train", "key", "toy", {}):
         print("trained")
 except ValueError as error:
     sys.exit(f"refused: {error}")

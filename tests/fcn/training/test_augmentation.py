@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from fcn.datasets.shared.dataset import IGNORE
+from fcn.datasets.shared.dataset import IGNORE_INDEX
 from fcn.settings.training import Training
 from fcn.training import augmentation
 
@@ -18,7 +18,9 @@ CLASSES = (3, 40, 77, 120, 200, 250)
 
 
 def settings(**changed: Any) -> Training:
-    return Training(epochs=1, batch=1, learning_rate=1e-3, warmup=0.0, **{"shift": 0, **changed})
+    return Training(
+        epochs=1, batch=1, learning_rate=1e-3, warmup=0.0, **{"translate": 0, **changed}
+    )
 
 
 def blocks(channels: int = 3) -> augmentation.Example:
@@ -36,7 +38,7 @@ def altered(wanted: Training, seed: int, example: augmentation.Example) -> augme
 MOVES = st.fixed_dictionaries(
     {},
     optional={
-        "shift": st.integers(1, 40),
+        "translate": st.integers(1, 40),
         "flip": st.just(True),
         "scale": st.sampled_from([(0.5, 0.5), (0.9, 1.1), (0.7, 2.0), (1.0, 1.0)]),
         "crop": st.tuples(st.integers(1, 48), st.integers(1, 48)),
@@ -56,13 +58,13 @@ def test_image_and_label_move_together_and_no_label_is_invented(
     assert image.shape == (*size, channels)
     assert label.shape == size
     assert image.dtype == label.dtype == np.uint8
-    assert set(np.unique(label)) <= {*np.unique(before["label"]), IGNORE}
-    assert not image[label == IGNORE].any()
+    assert set(np.unique(label)) <= {*np.unique(before["label"]), IGNORE_INDEX}
+    assert not image[label == IGNORE_INDEX].any()
     # Inside a block, where all neighbours have one class, the image says the same class.
     ground = np.ones((5, 5), np.uint8)
     inside = cv2.erode(label, ground) == cv2.dilate(label, ground)
     inside[:2], inside[-2:], inside[:, :2], inside[:, -2:] = False, False, False, False
-    known = inside & (label != IGNORE)
+    known = inside & (label != IGNORE_INDEX)
     assert (image[known] == label[known][:, None]).all()
 
 
@@ -114,7 +116,7 @@ def test_a_smaller_image_is_padded_black_and_ignored_around_all_of_it() -> None:
     tops = set()
     for seed in range(100):
         done = altered(settings(crop=(4, 5)), seed, example)
-        known = done["label"] != IGNORE
+        known = done["label"] != IGNORE_INDEX
         assert known.sum() == 2 * 5  # as high as it was, as wide as the crop
         assert (done["image"][known] == 7).all()
         assert not done["image"][~known].any()
@@ -128,7 +130,7 @@ def test_an_image_is_never_scaled_to_nothing() -> None:
 
 
 def test_the_label_of_a_whole_image_stays() -> None:
-    wanted = settings(shift=3, flip=True, scale=(0.5, 2.0), brightness=0.5)
+    wanted = settings(translate=3, flip=True, scale=(0.5, 2.0), brightness=0.5)
     done = altered(wanted, 1, {"image": blocks()["image"], "label": np.array(4, np.int32)})
     assert done["label"] == 4
     assert done["label"].dtype == np.int32
@@ -171,7 +173,7 @@ def test_colours_leave_the_label_alone_and_stay_within_their_strength() -> None:
 
 
 def test_the_same_generator_gives_the_same_example_and_nothing_is_changed_in_place() -> None:
-    wanted = settings(shift=3, flip=True, scale=(0.8, 1.2), crop=(20, 20), contrast=0.3)
+    wanted = settings(translate=3, flip=True, scale=(0.8, 1.2), crop=(20, 20), contrast=0.3)
     before = blocks()
     one, again, other = (altered(wanted, seed, before) for seed in (1, 1, 2))
     assert all(np.array_equal(one[name], again[name]) for name in one)

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.fcn.test_door import can_mount, mount
 
 from fcn.common import files
 from fcn.settings import reader
 from fcn.settings.common import Checkpoints, Intervals
 from fcn.training import checkpoints
+from tests.fcn.common.test_messages import can_mount, mount
 from tests.test_graph import CANNOT_CHANGE_RESULTS
 
 ROOT = Path(__file__).parents[3]
@@ -159,7 +159,7 @@ def test_another_setting_starts_afresh_and_says_so(
 KILLED = """
 import json, sys
 from pathlib import Path
-from tests.fcn.test_checkpoints import names, place, save
+from tests.fcn.training.test_checkpoints import names, place, save
 from tests.killing import before_each_call
 root = Path(sys.argv[1])
 found, beside = [], []
@@ -208,12 +208,12 @@ SAVE_MUCH = """
 import sys
 from pathlib import Path
 import numpy as np
-from fcn import door
-from tests.fcn.test_checkpoints import place
+from fcn.common import messages
+from tests.fcn.training.test_checkpoints import place
 def save(root, size):
     one = place(Path(root))
     one.save(2, {}, {"model-0000": np.zeros(int(size))})
-door.main("", save, root=Path, size=int)
+messages.main("", save, root=Path, size=int)
 """
 
 

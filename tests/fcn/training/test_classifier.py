@@ -16,7 +16,7 @@ SIDE = 32
 
 
 def described(tiny: Network, side: int, fc6_kernel: int) -> Backbone:
-    learned = Training(epochs=6, batch=8, learning_rate=1e-3, warmup=0.1, shift=1)
+    learned = Training(epochs=6, batch=8, learning_rate=1e-3, warmup=0.1, translate=1)
     return Backbone(
         table="digits",
         dataset="digits",

@@ -7,14 +7,14 @@ import keras
 import numpy as np
 import pytest
 from keras import layers, ops
-from tests.fcn.test_jax import QUICK
 
 from fcn.settings.training import Training
 from fcn.training import guard, optimizers
+from tests.fcn.training.test_jax import QUICK
 
 pytestmark = pytest.mark.usefixtures("seeded")
 ROOT = Path(__file__).parents[3]
-SETTINGS = Training(epochs=1, batch=4, learning_rate=1e-2, warmup=0.0, shift=0)
+SETTINGS = Training(epochs=1, batch=4, learning_rate=1e-2, warmup=0.0, translate=0)
 IMAGES = np.linspace(-1, 1, 12, dtype=np.float32).reshape(4, 3)
 
 

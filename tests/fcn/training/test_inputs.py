@@ -7,7 +7,7 @@ import grain
 import numpy as np
 import pytest
 
-from fcn.datasets.shared.dataset import IGNORE
+from fcn.datasets.shared.dataset import IGNORE_INDEX
 from fcn.records.record import Records
 from fcn.settings.training import Training
 from fcn.training import augmentation, inputs
@@ -27,7 +27,7 @@ def source(count: int) -> inputs.InMemory:
 
 
 def settings(**changed: Any) -> Training:
-    values = {"epochs": 3, "batch": 4, "shift": 2} | changed
+    values = {"epochs": 3, "batch": 4, "translate": 2} | changed
     return Training(learning_rate=1e-3, warmup=0.0, **values)
 
 
@@ -53,14 +53,14 @@ def test_image_and_label_move_together_black_and_ignored_where_nothing_was() -> 
     for images, labels in read(inputs.batches(source(8), settings(), 1)):
         assert images.shape == (4, HEIGHT, WIDTH, 2)
         assert images.dtype == labels.dtype == np.uint8
-        np.testing.assert_array_equal(np.where(labels == IGNORE, 0, labels), images[..., 0])
-        assert ((images[..., 1] == 0) == (labels == IGNORE)).all()
+        np.testing.assert_array_equal(np.where(labels == IGNORE_INDEX, 0, labels), images[..., 0])
+        assert ((images[..., 1] == 0) == (labels == IGNORE_INDEX)).all()
         moved += (labels[:, 2, 3] != source(1)[0]["label"][2, 3]).sum()
     assert moved > 12
 
 
 def test_shifts_reach_the_largest_in_all_directions_and_go_no_further() -> None:
-    drawn = augmentation.Augment(settings(shift=2))
+    drawn = augmentation.Augment(settings(translate=2))
     rng = np.random.default_rng(0)
     label = source(1)[0]["label"]
     there = {
@@ -71,7 +71,7 @@ def test_shifts_reach_the_largest_in_all_directions_and_go_no_further() -> None:
 
 
 def test_without_a_shift_examples_come_as_they_are() -> None:
-    for images, labels in read(inputs.batches(source(8), settings(shift=0), 1)):
+    for images, labels in read(inputs.batches(source(8), settings(translate=0), 1)):
         assert (labels == source(1)[0]["label"]).all()
         assert (images[..., 0] == labels).all()
 
@@ -188,9 +188,9 @@ def test_images_of_several_sizes_are_refused_where_a_batch_has_several() -> None
     inputs.require_equal_sizes(Sized([(3, 4)] * 5), settings())
 
 
-@pytest.mark.parametrize("shift", [0, 2])
-def test_the_numbers_of_a_step_are_those_of_its_examples(shift: int) -> None:
-    wanted = settings(shift=shift)
+@pytest.mark.parametrize("translate", [0, 2])
+def test_the_numbers_of_a_step_are_those_of_its_examples(translate: int) -> None:
+    wanted = settings(translate=translate)
     numbers = inputs.numbers(9, wanted, 1)
     seen = order(inputs.batches(source(9), wanted, 1))
     assert [int(number) for step in range(len(seen) // 4) for number in numbers[step]] == seen

@@ -55,7 +55,7 @@ RECIPES: list[dict[str, Any]] = [
     {"learning_rate": 1e-3},
     {
         **{"optimizer": "sgd", "momentum": 0.9, "bias_rate": 2, "weight_decay": 5e-4},
-        **{"learning_rate": 1e-6, "normalise": "sum", "class_weights": [0.5, 1, 2]},
+        **{"learning_rate": 1e-6, "reduction": "sum", "class_weights": [0.5, 1, 2]},
     },
 ]
 
@@ -76,7 +76,7 @@ def first_steps(path: Path, recipe: dict[str, Any]) -> dict[str, Any]:
     model = models.load(path)
     three = images[0][:3]  # does not divide by two devices, and need not
     logits = keras.ops.convert_to_numpy(model.predict_on_batch(three))
-    usual = {"epochs": 1, "batch": 4, "warmup": 0, "shift": 0, "schedule": "constant"}
+    usual = {"epochs": 1, "batch": 4, "warmup": 0, "translate": 0, "schedule": "constant"}
     wanted = Training.model_validate({**usual, **recipe})
     optimizer, loss = optimizers.wanted(wanted, 3), losses.wanted(wanted, wanted.class_weights)
     compiled = keras.backend.backend() == "jax"
@@ -92,13 +92,14 @@ import os, sys
 from pathlib import Path
 from typing import Any
 import numpy as np
-from fcn import backend, settings
+from fcn.network import backend
+from fcn.settings import reader
 from fcn.settings.network import Network
 
 {inspect.getsource(first_steps)}
 
 folder = Path(sys.argv[1])
-common = settings.load("digits", folder).common.model_copy(update={{"backend": "jax"}})
+common = reader.load("digits", folder).common.model_copy(update={{"backend": "jax"}})
 backend.use(common)
 for number, recipe in enumerate({RECIPES}):
     np.savez(folder / f"one-{{number}}.npz", **first_steps(folder / "start.keras", recipe))

@@ -43,8 +43,8 @@ def trained(keras_ready: None, tiny: Network) -> Trained:
     answer = ops.convert_to_numpy(first(images)).argmax(-1)
     assert (answer == labels).mean() > (labels == 0).mean() + 0.05
 
-    def aligned(align: str) -> keras.Model:
-        shape = tiny.model_copy(update={"align": align})
+    def aligned(padding: str) -> keras.Model:
+        shape = tiny.model_copy(update={"padding": padding})
         model = models.network("fcn32s", "vgg16", shape, 1, CLASSES)
         transfer.transplant(first, model)
         return model
@@ -52,12 +52,12 @@ def trained(keras_ready: None, tiny: Network) -> Trained:
     return aligned
 
 
-@pytest.mark.parametrize("align", ALIGN)
+@pytest.mark.parametrize("padding", ALIGN)
 def test_the_next_one_carries_every_shared_weight_and_agrees(
-    align: str, trained: Trained, tiny: Network
+    padding: str, trained: Trained, tiny: Network
 ) -> None:
-    before = trained(align)
-    shape = tiny.model_copy(update={"align": align})
+    before = trained(padding)
+    shape = tiny.model_copy(update={"padding": padding})
     after = models.network("fcn16s", "vgg16", shape, 1, CLASSES)
     new = transfer.transplant(before, after)
     assert sorted(new) == ["score_pool4", "upscore16", "upscore2"]
@@ -77,12 +77,12 @@ def test_the_next_one_carries_every_shared_weight_and_agrees(
         assert (one == other).mean() >= 0.85
 
 
-@pytest.mark.parametrize("align", ALIGN)
+@pytest.mark.parametrize("padding", ALIGN)
 @pytest.mark.parametrize("head", LADDER)
 def test_at_its_start_a_network_is_itself_without_the_skip(
-    head: str, align: str, tiny: Network, rng: np.random.Generator
+    head: str, padding: str, tiny: Network, rng: np.random.Generator
 ) -> None:
-    shape = tiny.model_copy(update={"align": align})
+    shape = tiny.model_copy(update={"padding": padding})
     model = models.network(head, "vgg16", shape, 1, CLASSES)
     for layer in model.layers:  # all but the newest skip has learned something
         if layer.name.startswith("score") and layer.name != LADDER[head].replace("fuse", "score"):

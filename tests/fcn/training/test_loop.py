@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from fcn.datasets.shared.dataset import IGNORE
+from fcn.datasets.shared.dataset import IGNORE_INDEX
 from fcn.network import models
 from fcn.settings.common import Checkpoints
 from fcn.settings.network import Network
@@ -21,7 +21,7 @@ RATE = 1e-2
 
 
 def settings(**changed: Any) -> Training:
-    values = {"epochs": 2, "batch": 4, "learning_rate": RATE, "warmup": 0.25, "shift": 2}
+    values = {"epochs": 2, "batch": 4, "learning_rate": RATE, "warmup": 0.25, "translate": 2}
     return Training.model_validate(values | changed)
 
 
@@ -219,7 +219,7 @@ def test_killed_and_started_again_it_ends_with_the_same_bits(
     assert len(curve or []) == 4
 
 
-HEAVY = {"optimizer": "sgd", "momentum": 0.99, "normalise": "sum", "learning_rate": 1e-6}
+HEAVY = {"optimizer": "sgd", "momentum": 0.99, "reduction": "sum", "learning_rate": 1e-6}
 
 
 @pytest.mark.parametrize(("stop", "recipe"), [(3, HEAVY), (6, {})], ids=["heavy momentum", "adam"])
@@ -257,7 +257,7 @@ def test_images_of_any_sizes_are_trained_on_one_by_one() -> None:
     ]
     wanted = settings(
         **{**HEAVY, "learning_rate": 1e-10},
-        **{"batch": 1, "shift": 0, "warmup": 0.0, "schedule": "constant"},
+        **{"batch": 1, "translate": 0, "warmup": 0.0, "schedule": "constant"},
         **{"bias_rate": 2, "weight_decay": 5e-4},
     )
     batches = inputs.batches(inputs.InMemory(examples), wanted, seed=1)
@@ -344,13 +344,13 @@ def test_what_is_not_finite_is_named_by_step_and_examples_and_the_checkpoint_sta
     tmp_path: Path,
 ) -> None:
     broken = source(8)
-    broken.examples[3]["label"][:] = IGNORE
+    broken.examples[3]["label"][:] = IGNORE_INDEX
 
     def loss(labels: keras.KerasTensor, logits: keras.KerasTensor) -> keras.KerasTensor:
         usual = losses.pixel_cross_entropy(labels, logits)
-        return usual * ops.where(ops.any(labels == IGNORE), np.nan, 1.0)
+        return usual * ops.where(ops.any(labels == IGNORE_INDEX), np.nan, 1.0)
 
-    wanted = settings(shift=0, batch=2, epochs=1)
+    wanted = settings(translate=0, batch=2, epochs=1)
     batches = inputs.batches(broken, wanted, seed=1)
     numbers = inputs.numbers(8, wanted, 1)
     step = next(n for n in range(1, 5) if 3 in numbers[n - 1])

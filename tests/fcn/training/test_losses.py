@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from fcn.datasets.shared.dataset import IGNORE
+from fcn.datasets.shared.dataset import IGNORE_INDEX
 from fcn.records import onehot
 from fcn.settings.training import Training
 from fcn.training import losses
@@ -19,9 +19,9 @@ SHAPE, CLASSES = (2, 3, 4), 5
 WEIGHTS = (0.5, 1.0, 3.0, 0.0, 2.0)
 KINDS: list[dict[str, Any]] = [
     {},
-    {"normalise": "sum"},
+    {"reduction": "sum"},
     {"weights": WEIGHTS},
-    {"normalise": "sum", "weights": WEIGHTS},
+    {"reduction": "sum", "weights": WEIGHTS},
 ]
 
 
@@ -37,7 +37,7 @@ def oracle(
         weights[labels[pixel]]
         * (np.log(np.exp(logits[pixel]).sum()) - logits[pixel][labels[pixel]])
         for pixel in np.ndindex(*labels.shape)
-        if labels[pixel] != IGNORE
+        if labels[pixel] != IGNORE_INDEX
     ]
     return float((np.mean if normalise == "mean" else np.sum)(values)) if values else 0.0
 
@@ -55,8 +55,8 @@ def descent(labels: np.ndarray, logits: np.ndarray, **kind: Any) -> np.ndarray:
 @pytest.fixture
 def labels(rng: np.random.Generator) -> np.ndarray:
     drawn = rng.integers(CLASSES, size=SHAPE).astype(np.uint8)
-    drawn[rng.random(SHAPE) < 0.3] = IGNORE
-    assert 0 < (drawn == IGNORE).sum() < drawn.size
+    drawn[rng.random(SHAPE) < 0.3] = IGNORE_INDEX
+    assert 0 < (drawn == IGNORE_INDEX).sum() < drawn.size
     return drawn
 
 
@@ -76,7 +76,7 @@ def test_what_stands_at_ignored_pixels_changes_nothing(
     labels: np.ndarray, logits: np.ndarray
 ) -> None:
     other = logits.copy()
-    other[labels == IGNORE] = 1e4
+    other[labels == IGNORE_INDEX] = 1e4
     assert float(losses.pixel_cross_entropy(labels, other)) == pytest.approx(
         oracle(labels, logits), rel=1e-5
     )
@@ -117,18 +117,18 @@ def test_equal_weights_of_2_double_the_loss(labels: np.ndarray, logits: np.ndarr
 def test_the_settings_choose_and_change_nothing_unasked(
     labels: np.ndarray, logits: np.ndarray
 ) -> None:
-    settings = Training(epochs=1, batch=1, learning_rate=1.0, warmup=0.0, shift=0)
+    settings = Training(epochs=1, batch=1, learning_rate=1.0, warmup=0.0, translate=0)
     usual = losses.wanted(settings, None)(labels, logits)
     assert float(usual) == float(losses.pixel_cross_entropy(labels, logits))
-    summed = losses.wanted(settings.model_copy(update={"normalise": "sum"}), WEIGHTS)
+    summed = losses.wanted(settings.model_copy(update={"reduction": "sum"}), WEIGHTS)
     expected = oracle(labels, logits, "sum", WEIGHTS)
     assert float(summed(labels, logits)) == pytest.approx(expected, rel=1e-5)
 
 
 @pytest.mark.parametrize("one_hot", [False, True])
-@pytest.mark.parametrize("kind", [{}, {"normalise": "sum", "weights": (0.5, 1.0, 3.0)}])
+@pytest.mark.parametrize("kind", [{}, {"reduction": "sum", "weights": (0.5, 1.0, 3.0)}])
 def test_the_gradient_is_that_of_finite_differences(kind: dict[str, Any], one_hot: bool) -> None:
-    labels = np.array([[[0, 2, IGNORE]]], np.uint8)
+    labels = np.array([[[0, 2, IGNORE_INDEX]]], np.uint8)
     logits = np.array([[[[0.5, -1, 2], [1, 0, -2], [3, 1, 0]]]], np.float32)
     numeric = np.zeros_like(logits)
     for place in np.ndindex(*logits.shape):
@@ -143,7 +143,7 @@ def test_the_gradient_is_that_of_finite_differences(kind: dict[str, Any], one_ho
 
 
 def test_a_batch_without_any_pixel_is_zero_and_moves_nothing(logits: np.ndarray) -> None:
-    nothing = np.full((1, *SHAPE[1:]), IGNORE, np.uint8)
+    nothing = np.full((1, *SHAPE[1:]), IGNORE_INDEX, np.uint8)
     assert float(losses.pixel_cross_entropy(nothing, logits[:1])) == 0
     assert (descent(nothing, logits[:1]) == 0).all()
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from keras import layers, ops
 
-from fcn.datasets.shared.dataset import IGNORE
+from fcn.datasets.shared.dataset import IGNORE_INDEX
 from fcn.settings.training import Training
 from fcn.training import losses, optimizers
 
@@ -17,7 +17,7 @@ RATE = 1e-2
 
 
 def settings(**changed: Any) -> Training:
-    values = {"epochs": 2, "batch": 4, "learning_rate": RATE, "warmup": 0.25, "shift": 2}
+    values = {"epochs": 2, "batch": 4, "learning_rate": RATE, "warmup": 0.25, "translate": 2}
     return Training.model_validate(values | changed)
 
 
@@ -48,7 +48,7 @@ SHAPES: dict[str, tuple[dict[str, Any], Callable[[np.ndarray], np.ndarray]]] = {
     "constant": ({"schedule": "constant"}, np.ones_like),
     "poly": ({"schedule": "poly", "power": 0.9}, lambda share: (1 - share) ** 0.9),
     "steps": (
-        {"schedule": "steps", "drops": [0.5, 0.8], "factor": 0.2},
+        {"schedule": "steps", "milestones": [0.5, 0.8], "gamma": 0.2},
         lambda share: np.select([share < 0.5, share < 0.8], [1, 0.2], 0.04),
     ),
 }
@@ -157,7 +157,7 @@ def gradients(wanted: Training, labels: np.ndarray) -> np.ndarray:
 
 def test_accumulated_means_weigh_each_batch_alike_and_sums_each_pixel() -> None:
     """One pixel is known of the first image, and four of the second."""
-    labels = np.full((2, 2, 2), IGNORE, np.uint8)
+    labels = np.full((2, 2, 2), IGNORE_INDEX, np.uint8)
     labels[0, 0, 0], labels[1] = 0, 1
     sgd = {**PLAIN, "optimizer": "sgd", "momentum": 0.0, "learning_rate": 1.0}
     one_by_one = {"batch": 1, "accumulate": 2}
@@ -165,8 +165,8 @@ def test_accumulated_means_weigh_each_batch_alike_and_sums_each_pixel() -> None:
     for changed, expected in (
         ({"batch": 2}, (pixel[0] + 4 * pixel[1]) / 5),
         (one_by_one, (pixel[0] + pixel[1]) / 2),
-        ({"batch": 2, "normalise": "sum"}, pixel[0] + 4 * pixel[1]),
-        ({**one_by_one, "normalise": "sum"}, (pixel[0] + 4 * pixel[1]) / 2),
+        ({"batch": 2, "reduction": "sum"}, pixel[0] + 4 * pixel[1]),
+        ({**one_by_one, "reduction": "sum"}, (pixel[0] + 4 * pixel[1]) / 2),
     ):
         wanted = settings(**sgd, **changed)
         np.testing.assert_allclose(gradients(wanted, labels), expected, rtol=1e-5)
