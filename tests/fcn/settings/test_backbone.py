@@ -63,7 +63,7 @@ def test_other_pictures_are_refused_with_both_sides(kind: str, network: dict[str
     )
     mean = got["mean"] if isinstance(got["mean"], list) else [got["mean"]]
     caught.match(
-        rf"got channel_order {got['channel_order']}, mean \[{mean[0]}.* std {got['scale']}"
+        rf"got channel_order {got['channel_order']}, mean \[{mean[0]}.* std {got['std']}"
     )
 
 
