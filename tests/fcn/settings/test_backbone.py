@@ -62,9 +62,7 @@ def test_other_pictures_are_refused_with_both_sides(kind: str, network: dict[str
         rf"format: {kind}` .*channel_order: {wanted.channel_order}, mean: \[{wanted.mean[0]}.* 1\.0`"
     )
     mean = got["mean"] if isinstance(got["mean"], list) else [got["mean"]]
-    caught.match(
-        rf"got channel_order {got['channel_order']}, mean \[{mean[0]}.* std {got['std']}"
-    )
+    caught.match(rf"got channel_order {got['channel_order']}, mean \[{mean[0]}.* std {got['std']}")
 
 
 @pytest.mark.parametrize("network", [{"width": 0.5}, {"fc_width": 0.25}])
