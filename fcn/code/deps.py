@@ -50,7 +50,7 @@ def _block(lines: list[str], first: int) -> list[str]:
 
 
 def _code(stage: str, by_name: list[str]) -> Iterator[str]:
-    """Yield the paths that a stage depends on: rooms, and files of rooms it needs only a part of."""
+    """Yield what a stage depends on: whole rooms, and single files of those it needs a part of."""
     named = {
         module
         for line in by_name

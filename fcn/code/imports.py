@@ -25,7 +25,7 @@ def code_of(entry: Path, found_by_name: Iterable[Path] = ()) -> frozenset[Path]:
         found_by_name: modules that it imports by a name in the settings (heads, data sets).
 
     Returns:
-        Python files, and every other file of a room that they are in (templates), as absolute paths.
+        Absolute paths of Python files, and of all other files in their rooms (templates).
     """
     todo, code = {entry, *found_by_name}, set[Path]()
     while todo:

@@ -1,11 +1,11 @@
-"""Words for people: the nearest known name."""
+"""Text for messages: the nearest known name."""
 
 import difflib
 from collections.abc import Iterable
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Say which of the `known` names was probably meant, or list them all."""
+    """Return a hint: the `known` name that is nearest to `name`, or all of them."""
     known = sorted(known)
     close = difflib.get_close_matches(name, known, n=1)
     if close:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import absl.logging
 
-from fcn.settings.common import Common
+from fcn.settings.common import Compute
 
 EXTRAS = {"tensorflow": "cpu", "jax": "jax"}
 """What `make setup` calls the extra that brings a backend."""
@@ -21,7 +21,7 @@ DETERMINISTIC = "--xla_gpu_deterministic_ops=true"
 """XLA's flag; TensorFlow has a function for it."""
 
 
-def use(common: Common) -> None:
+def use(common: Compute) -> None:
     """Import keras on the backend, precision and seed of the settings.
 
     Raises:

@@ -9,20 +9,21 @@ from fcn.settings.values import Positive, Settings
 
 
 class Intervals(Settings):
-    """How sure a number is: bootstrap over images."""
+    """Confidence intervals: a bootstrap over images."""
 
     resamples: Annotated[int, Field(ge=100)]
     level: Annotated[float, Field(gt=0, lt=1)]
-    """Share of the resamples that the interval holds."""
+    """Share of the resamples inside the interval."""
 
 
 class Checkpoints(Settings):
-    """How often a training keeps where it stands: `minutes` or `steps`. Changes no result."""
+    """How often a training writes a checkpoint: `minutes` or `steps`. Changes no result."""
 
     minutes: Positive | None = None
-    """Of training between two; stretched where writing one takes long (`fcn.training.checkpoints.SHARE`)."""
+    """Training time between two checkpoints; longer where writing one takes long
+    (`fcn.training.checkpoints.SHARE`)."""
     steps: PositiveInt | None = None
-    """After every so many, whatever writing one takes."""
+    """Steps between two checkpoints, whatever writing one takes."""
 
     @pydantic.model_validator(mode="after")
     def _one_of_both(self) -> Self:
@@ -31,29 +32,40 @@ class Checkpoints(Settings):
         return self
 
 
-class Common(Settings):
-    """params.yaml: what all tables share."""
+class Compute(Settings):
+    """What determines the numbers of a computation, beside its own settings."""
 
     seed: Annotated[int, Field(ge=0, lt=2**32)]
-    """Everything random starts here: splits, canvases, first weights, order, dropout."""
+    """Seeds everything random: splits, canvases, initial weights, order, augmentation, dropout."""
     backend: Literal["tensorflow", "jax"]
-    """Keras' backend. TensorFlow is the fast one on a CPU; JAX is for machines with a GPU only."""
+    """Keras' backend. TensorFlow is the fast one on a CPU; JAX is for machines with a GPU."""
     precision: Literal["float32", "mixed_bfloat16"]
-    """What layers compute in; weights, scores and the loss are float32 in both."""
+    """Precision of the layers; weights, scores and the loss are float32 in both."""
     deterministic: bool
-    """Use deterministic kernels, so that the same settings give the same weights bit for bit."""
+    """Use deterministic kernels: the same settings give the same weights, bit for bit."""
     devices: PositiveInt = 1
-    """Over how many GPUs (or other devices of the backend) each batch is spread; JAX only. A sum in
-    another order: the same results but for rounding."""
-    checkpoints: Checkpoints = Checkpoints(minutes=0.1)
-    intervals: Intervals
-    workers: NonNegativeInt = 0
-    """Processes that convert and validate; 0 is one per core. Changes no result."""
-    mirror: str | None = None
-    """A folder or URL that is asked for archives first; `FCN_MIRROR` overrides it."""
+    """GPUs (or other devices of the backend) over which each batch is split; JAX only. Sums are
+    computed in another order: results agree up to rounding."""
 
     @pydantic.model_validator(mode="after")
     def _several_devices_are_jax(self) -> Self:
         if self.devices > 1 and self.backend != "jax":
             raise ValueError(f"`devices: {self.devices}` with `backend: jax`, or `devices: 1`")
         return self
+
+
+class Common(Compute):
+    """params.yaml: what all tables share."""
+
+    checkpoints: Checkpoints = Checkpoints(minutes=0.1)
+    intervals: Intervals
+    workers: NonNegativeInt = 0
+    """Processes that convert and validate; 0: one per core. Changes no result."""
+    mirror: str | None = None
+    """A folder or URL that is asked for archives before the publisher; the environment variable
+    `FCN_MIRROR` overrides it. Changes no result."""
+
+    def compute(self, seed: int | None = None) -> Compute:
+        """Return what determines a computation, with another seed if one is given."""
+        values = self.model_dump(include=set(Compute.model_fields))
+        return Compute(**(values if seed is None else values | {"seed": seed}))

@@ -1,7 +1,7 @@
-"""Whether the sections of one table file fit each other: names that are there, splits, starts.
+"""Whether the sections of one table file fit each other: names, splits, initial weights.
 
-Each entry repeats the few names from which DVC makes paths; here every repetition is held against
-the place it comes from.
+Each entry repeats the few names from which DVC makes paths; every repetition is compared with its
+source here.
 """
 
 from collections.abc import Iterator
@@ -11,11 +11,11 @@ from fcn.common.text import nearest
 from fcn.settings.table import TableFile
 
 OWN = "pretrained/own"
-"""The `source` of weights that a person brings."""
+"""The `source` of a person's own weights."""
 
 
 def problems(file: TableFile, name: str) -> Iterator[str]:
-    """Yield what is wrong between the sections of one file, a line each."""
+    """Yield each contradiction between the sections of one file, as a line."""
     sections: dict[str, dict[str, Any]] = {
         "downloads": file.downloads,
         "datasets": file.datasets,
@@ -23,7 +23,7 @@ def problems(file: TableFile, name: str) -> Iterator[str]:
         "models": file.models,
         "published": file.published,
     }
-    # What is one's own is brought by `dvc add`, not by a stage.
+    # A person's own files are added with `dvc add`, not by a stage.
     own = [
         *(data.raw for data in file.datasets.values() if data.module == "folder"),
         *(start.raw for start in file.backbones.values() if start.source == OWN),
@@ -32,7 +32,7 @@ def problems(file: TableFile, name: str) -> Iterator[str]:
         for key, value in entries.items():
             where = f"{section}.{key}"
             if key.partition("-")[0] != name:
-                yield f"{where}: keys of this file start with its name, {name!r}"
+                yield f"{where}: keys of this file begin with its name, {name!r}"
             if value.table != name:
                 yield f"{where}.table: got {value.table!r}, allowed: {name!r}, the file's name"
             if section in ("datasets", "backbones") and value.raw not in [*file.downloads, *own]:
@@ -62,19 +62,19 @@ def problems(file: TableFile, name: str) -> Iterator[str]:
                 yield f"tables.{key}.rows: {_unknown(row, file.models)}"
             elif file.models[row].dataset != table.dataset:
                 learned = file.models[row].dataset
-                yield f"tables.{key}.rows: {row} learns {learned!r}, not {table.dataset!r}"
+                yield f"tables.{key}.rows: {row} is trained on {learned!r}, not {table.dataset!r}"
         yield from _seeds(file, key)
     for key, cells in file.published.items():
         rows = file.tables[cells.table].rows if cells.table in file.tables else {}
         if cells.row is not None and cells.row not in rows:
             yield f"published.{key}.row: {_unknown(cells.row, rows)}"
-    yield from _broken_starts(file)
+    yield from _broken_initialisations(file)
     yield from _unknown_splits(file)
     yield from _pixels_of_classifiers(file)
 
 
 def _seeds(file: TableFile, name: str) -> Iterator[str]:
-    """Yield what keeps another training of a row from being the same but for its seed."""
+    """Yield the differences between a row and its replicas other than seed and initial weights."""
     table = file.tables[name]
     for row, others in table.replicas.items():
         where = f"tables.{name}.replicas.{row}"
@@ -89,14 +89,14 @@ def _seeds(file: TableFile, name: str) -> Iterator[str]:
         ]
         for key, other in zip(known, same, strict=True):
             if other != same[0]:
-                yield f"{where}: {key} differs from {row} in more than its seed and its start"
+                yield f"{where}: {key} differs from {row} in more than `seed` and `init_from`"
         seeds = [file.models[key].seed for key in known]
         if len(set(seeds)) < len(seeds):
-            yield f"{where}: a seed for each; got {seeds} (none: params.yaml's)"
+            yield f"{where}: got seeds {seeds}, allowed: one for each (None: params.yaml's)"
 
 
 def uneven_batches(file: TableFile, devices: int) -> Iterator[str]:
-    """Yield the trainings whose batches cannot be shared out evenly over the devices."""
+    """Yield the trainings whose batches do not divide over the devices."""
     trainings = {f"models.{key}.training": model.training for key, model in file.models.items()}
     for key, backbone in file.backbones.items():
         if backbone.classifier is not None:
@@ -106,7 +106,7 @@ def uneven_batches(file: TableFile, devices: int) -> Iterator[str]:
             yield f"{where}.batch: got {training.batch}, allowed: multiples of `devices`, {devices}"
 
 
-def _broken_starts(file: TableFile) -> Iterator[str]:
+def _broken_initialisations(file: TableFile) -> Iterator[str]:
     known = {**file.backbones, **file.models}
     for key, model in file.models.items():
         if model.init_from not in known:
@@ -116,11 +116,20 @@ def _broken_starts(file: TableFile) -> Iterator[str]:
         while chain[-1] in file.models and file.models[chain[-1]].init_from not in chain:
             chain.append(file.models[chain[-1]].init_from)
         if chain[-1] in file.models:
-            circle = " <- ".join([*chain, file.models[chain[-1]].init_from])
-            yield f"models.{key}.init_from: goes in a circle: {circle}"
-        elif chain[-1] in file.backbones and file.backbones[chain[-1]].module != model.backbone:
-            other = file.backbones[chain[-1]].module
-            yield f"models.{key}.backbone: got {model.backbone!r}, but it starts from {other!r}"
+            cycle = " <- ".join([*chain, file.models[chain[-1]].init_from])
+            yield f"models.{key}.init_from: a cycle: {cycle}"
+            continue
+        root = chain[-1]
+        if root not in file.backbones:
+            continue  # reported where it is named
+        if model.network != root:
+            yield (
+                f"models.{key}.network: got {model.network!r}, allowed: {root!r}, the backbone "
+                "that it is initialised from"
+            )
+        if file.backbones[root].module != model.backbone:
+            module = file.backbones[root].module
+            yield f"models.{key}.backbone: got {model.backbone!r}, but {root} is {module!r}"
 
 
 def _unknown_splits(file: TableFile) -> Iterator[str]:
@@ -132,7 +141,7 @@ def _unknown_splits(file: TableFile) -> Iterator[str]:
         learned = file.datasets.get(model.dataset)
         for split in ("train", "val"):
             if learned and split not in learned.convert.splits:
-                yield f"models.{key}.dataset: {model.dataset!r} has no split {split!r} to train on"
+                yield f"models.{key}.dataset: training needs {split!r} of {model.dataset!r}"
     for key, table in file.tables.items():
         data_of_table = file.datasets.get(table.dataset)
         if data_of_table and table.evaluation.split not in data_of_table.convert.splits:
@@ -141,13 +150,13 @@ def _unknown_splits(file: TableFile) -> Iterator[str]:
 
 
 def _pixels_of_classifiers(file: TableFile) -> Iterator[str]:
-    """Yield what a classifier is told though it has one label for an image, and one size."""
+    """Yield settings of pixels in a classifier, which has one label per image, and one size."""
     for key, backbone in file.backbones.items():
         training = backbone.classifier.training if backbone.classifier else None
         for name in ("reduction", "class_weights", "crop"):
             if training and getattr(training, name) != type(training).model_fields[name].default:
                 where = f"backbones.{key}.classifier.training.{name}"
-                yield f"{where}: got {getattr(training, name)!r}; only `models` may set this"
+                yield f"{where}: got {getattr(training, name)!r}; only allowed in `models`"
 
 
 def _differs(where: str, name: str, module: str) -> str:
@@ -155,4 +164,4 @@ def _differs(where: str, name: str, module: str) -> str:
 
 
 def _unknown(name: str, known: Any) -> str:
-    return f"got {name!r}, which is not there; {nearest(name, known)}"
+    return f"got {name!r}, which does not exist; {nearest(name, known)}"

@@ -1,4 +1,4 @@
-"""Section `published` of a table file: what papers and posts say, as data."""
+"""Section `published` of a table file: the numbers of papers and posts."""
 
 from typing import Annotated, Literal, Self
 
@@ -16,7 +16,7 @@ Metric = Literal[
     "foreground_iou",
     "milliseconds",
 ]
-"""Scores in percent (`foreground_iou`: `fcn.scores.averaging.likely_iou`), or milliseconds per image."""
+"""Scores in percent (`foreground_iou`: see `fcn.scores.averaging`), or milliseconds per image."""
 ConventionName = Literal[
     "berkeley",
     "detectron2",
@@ -28,43 +28,44 @@ ConventionName = Literal[
     "per batch of 4",
     "void as background",
 ]
-"""The names in `fcn.scores.averaging.CONVENTIONS`; a test holds the two lists together."""
+"""The names in `fcn.scores.averaging.CONVENTIONS`; a test compares the two."""
 
 
 class Published(Settings):
-    """The numbers of one network in one source, and what stands beside them here."""
+    """The numbers of one network in one source, and the row that they are compared with."""
 
     table: str
     row: str | None = None
-    """The key in `models` that stands beside them; none: nothing here does, `not_run` says why."""
+    """The key in `models` to compare with; without one, `not_run` gives the reason."""
     name: Text
-    """The network as the source calls it."""
+    """The network's name in the source."""
     source: Text
-    """Where the numbers stand: paper and table, post, notebook."""
+    """Paper and table, post, or notebook."""
     confirmed: bool
-    """Whether they were read there; otherwise they are printed as unconfirmed."""
+    """Whether the numbers were read in the source itself; otherwise they are printed as
+    unconfirmed."""
     split: Text
-    """What the source measured on."""
+    """The images that the source measured on."""
     conditions: Text
-    """How it trained: data, weights, optimizer, as far as the source says."""
+    """Training data, initial weights and optimizer, as far as the source states them."""
     convention: ConventionName = "berkeley"
-    """How the source makes one number of all images and classes (`fcn.scores.averaging`)."""
+    """The source's averaging convention over images and classes (`fcn.scores.averaging`)."""
     values: Annotated[dict[Metric, Annotated[float, Field(gt=0)]], Field(min_length=1)]
-    """Metric: the number as printed there."""
+    """The number as printed, by metric."""
     differs: Text | None = None
-    """Why the row's numbers and these cannot be compared."""
+    """Why these numbers and the row's cannot be compared."""
     not_run: Text | None = None
-    """Why no row here is trained that could stand beside them."""
+    """Why no row is trained to compare with."""
 
     @pydantic.model_validator(mode="after")
-    def _what_is_compared(self) -> Self:
+    def _comparison_is_described(self) -> Self:
         if (self.row is None) != (self.not_run is not None):
-            raise ValueError("exactly one of `row:` and `not_run:`, which says why there is no row")
+            raise ValueError("exactly one of `row:` and `not_run:` (the reason) is required")
         if self.differs and self.not_run:
-            raise ValueError("`differs:` stands beside `row:`; `not_run:` says it all")
+            raise ValueError("`differs:` is only allowed with `row:`")
         if self.row and "milliseconds" in self.values and not self.differs:
-            raise ValueError("`differs:` for `milliseconds`: on which machine they were measured")
+            raise ValueError("`differs:` is required with `milliseconds`: it names the machine")
         for metric, value in self.values.items():
             if metric != "milliseconds" and value > 100:
-                raise ValueError(f"percent, up to 100, for `{metric}`; got {value}")
+                raise ValueError(f"`{metric}`: got {value}, allowed: percent, up to 100")
         return self

@@ -2,7 +2,7 @@
 
 `params.yaml` holds what all tables share (`Common`); a file `tables/NAME.yaml` holds one table
 (`TableFile`). A key of a table file starts with the table's name (`digits-fcn16s`), so that DVC can
-merge the files and a key alone says where it stands. Values are read as DVC reads them (YAML 1.2:
+merge the files and a key alone names its file. Values are read as DVC reads them (YAML 1.2:
 `1e-3` is a number).
 """
 
@@ -55,7 +55,7 @@ def load(key: str, root: Path = Path()) -> Loaded:
 
     Raises:
         ValueError: a file is missing or not YAML, or a setting is unknown, missing, of the wrong
-            type, out of range, or names something that is not there.
+            type, out of range, or names something that does not exist.
     """
     name = table_of(key)
     known = sorted(path.stem for path in (root / TABLES).glob("*.yaml"))
@@ -74,15 +74,14 @@ def load(key: str, root: Path = Path()) -> Loaded:
 
 
 def entry(entries: dict[str, T], key: str, section: str) -> T:
-    """Return `entries[key]`, or say which key of the section was probably meant."""
+    """Return `entries[key]`.
+
+    Raises:
+        ValueError: there is no such key; names the nearest.
+    """
     if key not in entries:
         raise ValueError(f"{section}: no key {key!r}; {nearest(key, entries)}")
     return entries[key]
-
-
-def seeded(common: Common, seed: int | None) -> Common:
-    """Return `common` with a model's own seed, if it has one."""
-    return common if seed is None else common.model_copy(update={"seed": seed})
 
 
 def _read(path: Path, root: Path) -> Any:
@@ -103,7 +102,10 @@ def _parse(kind: type[S], path: Path, root: Path) -> S:
 
 
 def _explain(kind: type[Settings], problem: Any) -> str:
-    """Return one line: where, what was got, what is allowed."""
+    """Return one line: where, what was got, what is allowed.
+
+    A validator's message that begins with "allowed: " completes "got …"; any other is a sentence.
+    """
     where = ".".join(str(part) for part in problem["loc"]) or "(the whole file)"
     match problem["type"]:
         case "extra_forbidden":
@@ -112,7 +114,10 @@ def _explain(kind: type[Settings], problem: Any) -> str:
         case "missing":
             return f"{where}: missing"
         case _:
-            allowed = problem["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+            message = problem["msg"].removeprefix("Value error, ")
+            if problem["type"] == "value_error" and not message.startswith("allowed: "):
+                return f"{where}: {message}"
+            allowed = message.removeprefix("allowed: ").removeprefix("Input should be ")
             return f"{where}: got {reprlib.repr(problem['input'])}, allowed: {allowed}"
 
 

@@ -11,62 +11,70 @@ from fcn.settings.published import Published
 from fcn.settings.training import Training
 from fcn.settings.values import Positive, Settings
 
+TILE_STRIDE, SMALLEST_TILE = 64, 448
+"""Allowed tiles, in pixels; a test compares them with `fcn.inference.tiles`."""
+
 
 class Model(Settings):
-    """One trained network: a row of the table."""
+    """One network to train: a row of the table, or a step towards one."""
 
     table: str
     dataset: str
-    """The key in `datasets` that it learns."""
+    """The key in `datasets` that it is trained on."""
     backbone: str
-    """The network: `fcn/backbones/<backbone>.py`, the same as where it starts."""
+    """The file `fcn/backbones/<backbone>.py`, the same as that of `network`."""
     head: str
-    """The head: `fcn/heads/<head>.py`."""
+    """The file `fcn/heads/<head>.py`."""
     init_from: str
-    """The key in `backbones` or `models` whose weights it starts from."""
+    """The key in `backbones` or `models` whose weights initialise it."""
+    network: str
+    """The key in `backbones` at the root of that chain; its `network:` is this model's shape."""
     upsampling: Start | dict[str, Start] | None = None
-    """How upsampling starts, for all layers or by name; where not said, as in the head's source."""
+    """Initialisation of the upsampling layers, for all or by name; default: as in the head's
+    source."""
     freeze: Annotated[tuple[str, ...], Field(strict=False)] = ()
-    """Layers that stay as they start, by name or pattern: `upscore2`, `conv1*`."""
+    """Layers that are not trained, by name or pattern: `upscore2`, `conv1*`."""
     training: Training
     seed: Annotated[int, Field(ge=0, lt=2**32)] | None = None
-    """In place of params.yaml's, for one more training of a row (`tables.*.replicas`)."""
+    """Replaces params.yaml's seed, for a replica of a row (`tables.*.replicas`)."""
 
 
 class Evaluation(Settings):
-    """How the table's rows are measured."""
+    """How the table's rows are evaluated."""
 
     split: str
     batch: PositiveInt
     pictures: NonNegativeInt
-    """Pictures (input, truth, prediction, what is wrong) kept per row: the best, the median and the
-    worst images, a third each."""
+    """Pictures (input, truth, prediction, errors) per row: of the best, the median and the worst
+    images, a third each."""
     scales: Annotated[tuple[Positive, ...], Field(strict=False, min_length=1)] = (1.0,)
-    """Factors by which each image is resized for one more look; the softmaxes are averaged at the
-    image's own size."""
+    """Test-time augmentation: factors by which each image is resized; the softmax outputs are
+    averaged at the image's own size."""
     flip: bool = False
-    """Whether each look is also taken at the mirrored image."""
-    window: Annotated[int, Field(ge=448, multiple_of=64)] | None = None
-    """Larger images are measured in overlapping tiles of this side in pixels (`fcn.inference.tiles`)."""
+    """Test-time augmentation: whether the mirrored image is averaged in as well."""
+    window: Annotated[int, Field(ge=SMALLEST_TILE, multiple_of=TILE_STRIDE)] | None = None
+    """Side in pixels of the overlapping tiles in which larger images are evaluated
+    (`fcn.inference.tiles`)."""
 
 
 class Table(Settings):
-    """What the table shows."""
+    """The contents of one table."""
 
     title: str
     dataset: str
-    """The key in `datasets` that the rows are measured on."""
+    """The key in `datasets` that the rows are evaluated on."""
     source: str
-    """Its `module`, whose citation is printed."""
+    """Its `module`; the table prints its citation."""
     evaluation: Evaluation
     rows: Annotated[dict[str, str], Field(min_length=1)]
-    """Model key: name as printed, from top to bottom."""
+    """Printed name by model key, from top to bottom."""
     replicas: dict[str, Annotated[tuple[str, ...], Field(strict=False, min_length=1)]] = Field(
         default_factory=dict
     )
-    """Row: other models that are the same but for their seed; the spread between them counts."""
+    """Replicas by row: models that differ from it in their seed only; their spread is reported."""
     gate: Literal["reproduced"] | None = None
-    """Fail where a published cell was reproduced and no longer is; without it, only say so."""
+    """Whether the stage fails if a published cell was reproduced before and no longer is; default:
+    a warning."""
 
 
 class TableFile(Settings):
@@ -80,6 +88,5 @@ class TableFile(Settings):
     published: dict[str, Published]
 
     def network(self, model: str) -> Network:
-        """Return the shape of the backbone at the end of the chain that `model` starts from."""
-        start = self.models[model].init_from
-        return self.backbones[start].network if start in self.backbones else self.network(start)
+        """Return the shape of the backbone under `model`."""
+        return self.backbones[self.models[model].network].network

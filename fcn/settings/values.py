@@ -1,4 +1,4 @@
-"""What every group of settings is made of."""
+"""The base class of all settings, and types of their values."""
 
 from typing import Annotated
 
@@ -12,7 +12,7 @@ Colour = Annotated[tuple[Byte, Byte, Byte], Field(strict=False)]
 
 
 class Settings(BaseModel):
-    """A group of settings: frozen, of exact types, without unknown keys."""
+    """A group of settings: frozen, strictly typed, unknown keys refused."""
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True

@@ -45,12 +45,12 @@ def table() -> str:
         ("    row: digits-fcn8s\n", "", "exactly one of `row:` and `not_run:`"),
         ("mean_iou: 62.7", "mean_iou: 162.7", "percent, up to 100"),
         ("mean_iou: 62.7", "mean_io: 62.7", "'mean_iou'"),
-        ("mean_iou: 62.7", "milliseconds: 62.7", "on which machine"),
-        ("digits-somebody", "camvid-somebody", "start with its name, 'digits'"),
+        ("mean_iou: 62.7", "milliseconds: 62.7", "it names the machine"),
+        ("digits-somebody", "camvid-somebody", "begin with its name, 'digits'"),
         ("confirmed: true", "convention: fair\n    confirmed: true", "'berkeley'"),
     ],
 )
-def test_a_published_cell_that_says_too_little_or_wrong_is_refused(
+def test_an_incomplete_or_wrong_published_cell_is_refused(
     old: str, new: str, message: str, tmp_path: Path
 ) -> None:
     assert old in CELL
@@ -58,12 +58,12 @@ def test_a_published_cell_that_says_too_little_or_wrong_is_refused(
     assert message in said(tmp_path, text)
 
 
-def test_another_training_must_be_the_same_but_for_its_seed(tmp_path: Path) -> None:
+def test_a_replica_differs_from_its_row_in_the_seed_only(tmp_path: Path) -> None:
     message = said(tmp_path, table().replace("    rows:\n", SEEDS))
-    assert "digits-fcn16s differs from digits-fcn8s in more than its seed" in message
-    assert "a seed for each; got [None, None]" in message
+    assert "digits-fcn16s differs from digits-fcn8s in more than `seed`" in message
+    assert "got seeds [None, None], allowed: one for each" in message
 
 
-def test_another_training_must_be_there(tmp_path: Path) -> None:
+def test_a_replica_must_exist(tmp_path: Path) -> None:
     text = table().replace("    rows:\n", SEEDS.replace("[digits-fcn16s]", "[digits-fcn8]"))
-    assert "replicas.digits-fcn8s: got 'digits-fcn8', which is not there" in said(tmp_path, text)
+    assert "replicas.digits-fcn8s: got 'digits-fcn8', which does not exist" in said(tmp_path, text)

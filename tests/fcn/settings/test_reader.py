@@ -112,13 +112,6 @@ WRONG = {
     ),
     "seed": ("seed: 1337", "seed: -1", "seed", "-1", "greater than or equal to 0"),
     "backend": ("backend: tensorflow", "backend: torch", "backend", "'torch'", "or 'jax'"),
-    "classifier for scratch": (
-        "weights: classifier",
-        "weights: scratch",
-        "backbones.digits-vgg16",
-        "'side': 32",
-        "`classifier:` stands there exactly when `weights: classifier`",
-    ),
 }
 
 
@@ -132,6 +125,21 @@ def test_a_wrong_value_is_refused_with_its_place_and_what_is_allowed(
     assert place == where
     assert got in rest.partition(", allowed: ")[0]
     assert allowed in rest.partition(", allowed: ")[2]
+
+
+def test_settings_that_contradict_each_other_are_refused_in_a_sentence(tree: Tree) -> None:
+    (line,) = refusal(tree("weights: classifier", "weights: scratch")).splitlines()[1:]
+    assert line.strip() == (
+        "backbones.digits-vgg16: `classifier:` is required with, and only allowed with, "
+        "`weights: classifier`"
+    )
+
+
+def test_a_misspelt_split_is_answered_with_the_nearest(tree: Tree) -> None:
+    (line,) = refusal(tree("shards: 2", "shards: 2\n      lists: {trian: all}")).splitlines()[1:]
+    assert line.strip() == (
+        "datasets.digits.convert: `lists:`: no split 'trian'; did you mean 'train'?"
+    )
 
 
 PUBLISHED = """{epochs: 7, batch: 1, warmup: 0, translate: 0, learning_rate: 1.0e-10,
@@ -148,21 +156,21 @@ def test_a_published_recipe_is_accepted(tree: Tree) -> None:
 
 
 SENSELESS = {
-    "momentum: 0.9": "`momentum:` stands there exactly when `optimizer: sgd`",
-    "optimizer: sgd": "`momentum:` stands there exactly when `optimizer: sgd`",
-    "nesterov: true": "`nesterov: true` needs a `momentum:` above 0",
-    "optimizer: sgd, momentum: 0, nesterov: true": "`nesterov: true` needs a `momentum:` above 0",
-    "schedule: poly": "`power:` stands there exactly when `schedule: poly`",
-    "power: 0.9": "`power:` stands there exactly when `schedule: poly`",
-    "schedule: steps": "`milestones:` stands there exactly when `schedule: steps`",
-    "milestones: [0.5]": "`milestones:` stands there exactly when `schedule: steps`",
-    "gamma: 0.5": "`gamma:` stands there only with `schedule: steps`",
-    "schedule: steps, milestones: [0.5, 0.5]": "milestones: got [0.5, 0.5], allowed: shares that rise",
+    "momentum: 0.9": "`momentum:` is required with, and only allowed with, `optimizer: sgd`",
+    "optimizer: sgd": "`momentum:` is required with, and only allowed with, `optimizer: sgd`",
+    "nesterov: true": "`nesterov: true` requires a `momentum:` above 0",
+    "optimizer: sgd, momentum: 0, nesterov: true": "`nesterov: true` requires a `momentum:` above 0",
+    "schedule: poly": "`power:` is required with, and only allowed with, `schedule: poly`",
+    "power: 0.9": "`power:` is required with, and only allowed with, `schedule: poly`",
+    "schedule: steps": "`milestones:` is required with, and only allowed with, `schedule: steps`",
+    "milestones: [0.5]": "`milestones:` is required with, and only allowed with, `schedule: steps`",
+    "gamma: 0.5": "`gamma:` is only allowed with `schedule: steps`",
+    "schedule: steps, milestones: [0.5, 0.5]": "milestones: got [0.5, 0.5], allowed: rising shares",
     "scale: [1.1, 0.9]": "scale: got [1.1, 0.9], allowed: the lowest factor, then the highest",
     "class_weights: often": "class_weights: got 'often', allowed: `median-frequency`, a list",
     "class_weights: [1, -1]": "class_weights: got [1, -1], allowed: `median-frequency`, a list",
     "class_weights: {a: .nan}": "class_weights: got {'a': nan}, allowed: `median-frequency`, a",
-    "class_weights: [0, 0]": "class_weights: got [0, 0], allowed: weights of which one is above 0",
+    "class_weights: [0, 0]": "class_weights: got [0, 0], allowed: weights of which at least one is above",
     "crop: [64]": "crop.1: missing",
 }
 
@@ -182,50 +190,55 @@ def test_settings_of_a_training_that_do_not_fit_each_other_are_refused(
 def test_what_is_said_of_pixels_is_refused_for_a_classifier(more: str, tree: Tree) -> None:
     message = refusal(tree("2.0e-3, warmup", f"2.0e-3, {more}, warmup"))
     assert f"{LEARN}.{more.partition(':')[0]}: got" in message
-    assert "only `models` may set this" in message
+    assert "only allowed in `models`" in message
 
 
 UNKNOWN = {
     "raw": (
         "    raw: digits\n    convert",
         "    raw: digit\n    convert",
-        "datasets.digits.raw: got 'digit', which is not there; did you mean 'digits'?",
+        "datasets.digits.raw: got 'digit', which does not exist; did you mean 'digits'?",
     ),
     "data set of a model": (
         "    dataset: digits\n    backbone",
         "    dataset: digit\n    backbone",
-        "models.digits-fcn32s.dataset: got 'digit', which is not there; did you mean 'digits'?",
+        "models.digits-fcn32s.dataset: got 'digit', which does not exist; did you mean 'digits'?",
     ),
     "data set of a table": (
         "dataset: digits\n    source",
         "dataset: digit\n    source",
-        "tables.digits.dataset: got 'digit', which is not there; did you mean 'digits'?",
+        "tables.digits.dataset: got 'digit', which does not exist; did you mean 'digits'?",
     ),
     "init_from": (
         "init_from: digits-vgg16",
         "init_from: digits-vgg19",
-        "models.digits-fcn32s.init_from: got 'digits-vgg19', which is not there; "
+        "models.digits-fcn32s.init_from: got 'digits-vgg19', which does not exist; "
         "did you mean 'digits-vgg16'?",
     ),
     "row": (
         "digits-fcn8s: FCN-8s",
         "digits-fcn4s: FCN-4s",
-        "tables.digits.rows: got 'digits-fcn4s', which is not there; did you mean 'digits-fcn",
+        "tables.digits.rows: got 'digits-fcn4s', which does not exist; did you mean 'digits-fcn",
     ),
     "split of the ceiling": (
         "{split: test, strides",
         "{split: tests, strides",
-        "datasets.digits.ceiling.split: got 'tests', which is not there; did you mean 'test'?",
+        "datasets.digits.ceiling.split: got 'tests', which does not exist; did you mean 'test'?",
     ),
     "split of the evaluation": (
         "{split: test, batch",
         "{split: dev, batch",
-        "tables.digits.evaluation.split: got 'dev', which is not there; known: test, train, val",
+        "tables.digits.evaluation.split: got 'dev', which does not exist; known: test, train, val",
     ),
-    "other network than where it starts": (
+    "a backbone's file other than that of its network": (
         "backbone: vgg16",
         "backbone: vgg19",
-        "models.digits-fcn32s.backbone: got 'vgg19', but it starts from 'vgg16'",
+        "models.digits-fcn32s.backbone: got 'vgg19', but digits-vgg16 is 'vgg16'",
+    ),
+    "a network other than that of the initial weights": (
+        "network: digits-vgg16",
+        "network: digits-scratch",
+        "models.digits-fcn32s.network: got 'digits-scratch', allowed: 'digits-vgg16', the backbone",
     ),
     "source of other files": (
         "source: digits\n    module",
@@ -240,7 +253,7 @@ UNKNOWN = {
     "key without the table's prefix": (
         "  digits-fcn8s:\n",
         "  fcn8s:\n",
-        "models.fcn8s: keys of this file start with its name, 'digits'",
+        "models.fcn8s: keys of this file begin with its name, 'digits'",
     ),
     "entry of another table": (
         "downloads:\n  digits:\n    table: digits",
@@ -261,15 +274,15 @@ def test_a_name_that_leads_nowhere_is_refused(old: str, new: str, line: str, tre
 
 
 @pytest.mark.parametrize(
-    ("init_from", "circle"),
+    ("init_from", "cycle"),
     [
         ("digits-fcn32s", "digits-fcn32s <- digits-fcn32s"),
         ("digits-fcn8s", "digits-fcn32s <- digits-fcn8s <- digits-fcn16s <- digits-fcn32s"),
     ],
 )
-def test_starts_that_go_in_a_circle_are_shown(init_from: str, circle: str, tree: Tree) -> None:
+def test_a_cycle_of_initial_weights_is_shown(init_from: str, cycle: str, tree: Tree) -> None:
     message = refusal(tree("init_from: digits-vgg16", f"init_from: {init_from}"))
-    assert f"models.digits-fcn32s.init_from: goes in a circle: {circle}" in message.splitlines()[1]
+    assert f"models.digits-fcn32s.init_from: a cycle: {cycle}" in message.splitlines()[1]
 
 
 def test_all_that_is_wrong_is_said_at_once(tree: Tree) -> None:
@@ -413,6 +426,7 @@ def test_active_tables_are_those_that_the_graph_lists(tmp_path: Path) -> None:
 
 DEFAULTS = {
     "Common.devices": 1,
+    "Compute.devices": 1,
     "Folder.ignore": None,
     "Folder.channels": 3,
     "Folder.shares": {},
