@@ -1,4 +1,4 @@
-"""Make the backbone that the first FCN starts from.
+r"""Make the backbone that the first FCN starts from.
 
 Run:
     python -m stages.backbone digits-vgg16 --raw data/raw/digits \
@@ -7,11 +7,14 @@ Run:
 
 `weights: classifier` trains one on single objects of the training pool and makes its dense layers
 convolutions; `file` takes those of a file in the raw folder; `scratch` keeps random ones.
-`--no-tracking` leaves MLflow out, as where it is not installed.
 """
 
 from pathlib import Path
+from typing import Annotated
 
+from typer import Option
+
+from fcn.cli import arguments, command_line
 from fcn.common import files, messages
 from fcn.datasets.shared import catalogue
 from fcn.datasets.shared.dataset import Crop
@@ -25,13 +28,15 @@ from fcn.training import checkpoints
 
 
 def backbone(
-    key: str,
-    raw: Path,
-    records: Path,
-    valid: Path,
-    out: Path,
-    metrics: Path,
-    no_tracking: bool = False,
+    key: arguments.Key,
+    raw: arguments.Raw,
+    records: arguments.Records,
+    valid: arguments.Valid,
+    out: Annotated[Path, Option(help="Model file (.keras) to write.")],
+    metrics: Annotated[
+        Path, Option(help="JSON file to write: the classifier's accuracy on each split.")
+    ],
+    no_tracking: arguments.NoTracking = False,
 ) -> None:
     """Train, convert and save; the metrics are the classifier's accuracies by split."""
     loaded = reader.load(key)
@@ -94,14 +99,4 @@ def _objects(wanted: Backbone, raw: Path, seed: int) -> dict[str, list[Crop]]:
 
 
 if __name__ == "__main__":
-    messages.main(
-        __doc__,
-        backbone,
-        key=str,
-        raw=Path,
-        records=Path,
-        valid=Path,
-        out=Path,
-        metrics=Path,
-        no_tracking=bool,
-    )
+    command_line.run(backbone)

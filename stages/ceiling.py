@@ -1,4 +1,4 @@
-"""Measure how much of a data set's masks survives at each stride.
+r"""Measure how much of a data set's masks survives at each stride.
 
 Run:
     python -m stages.ceiling digits --records data/records/digits \
@@ -6,7 +6,11 @@ Run:
 """
 
 from pathlib import Path
+from typing import Annotated
 
+from typer import Option
+
+from fcn.cli import arguments, command_line
 from fcn.common import files, messages
 from fcn.labels import verdict
 from fcn.scores import ceiling as measured
@@ -14,7 +18,12 @@ from fcn.scores import metrics
 from fcn.settings import reader
 
 
-def ceiling(key: str, records: Path, valid: Path, out: Path) -> None:
+def ceiling(
+    key: arguments.Key,
+    records: arguments.Records,
+    valid: arguments.Valid,
+    out: Annotated[Path, Option(help="JSON file to write: the mean IoU at each stride.")],
+) -> None:
     """Write the mean IoU of the masks against themselves through each stride."""
     loaded = reader.load(key)
     wanted = reader.entry(loaded.table.datasets, key, "datasets").ceiling
@@ -29,4 +38,4 @@ def ceiling(key: str, records: Path, valid: Path, out: Path) -> None:
 
 
 if __name__ == "__main__":
-    messages.main(__doc__, ceiling, key=str, records=Path, valid=Path, out=Path)
+    command_line.run(ceiling)

@@ -1,4 +1,4 @@
-"""Measure two models on the same validation images: by how much is the new one better?
+r"""Measure two models on the same validation images: by how much is the new one better?
 
 Run:
     python -m stages.compare digits --records data/records/digits \
@@ -13,7 +13,11 @@ import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Annotated
 
+from typer import Option
+
+from fcn.cli import arguments, command_line
 from fcn.common import files, messages
 from fcn.labels import verdict
 from fcn.network import backend
@@ -25,7 +29,12 @@ SPLIT = "val"
 
 
 def compare(
-    key: str, records: Path, valid: Path, champion: Path, candidate: Path, out: Path
+    key: arguments.Key,
+    records: arguments.Records,
+    valid: arguments.Valid,
+    champion: Annotated[Path, Option(help="Model file (.keras) now in use.")],
+    candidate: Annotated[Path, Option(help="Model file (.keras) that may replace it.")],
+    out: Annotated[Path, Option(help="JSON file to write: both scores and their difference.")],
 ) -> None:
     """Write both mean IoU and the paired bootstrap interval of their difference."""
     loaded = reader.load(key)
@@ -88,13 +97,4 @@ def _named(role: str) -> Iterator[None]:
 
 
 if __name__ == "__main__":
-    messages.main(
-        __doc__,
-        compare,
-        key=str,
-        records=Path,
-        valid=Path,
-        champion=Path,
-        candidate=Path,
-        out=Path,
-    )
+    command_line.run(compare)

@@ -5,7 +5,11 @@ Run:
 """
 
 from pathlib import Path
+from typing import Annotated
 
+from typer import Option
+
+from fcn.cli import arguments, command_line
 from fcn.common import files, messages
 from fcn.datasets.shared import catalogue
 from fcn.datasets.shared.dataset import Dataset
@@ -14,7 +18,11 @@ from fcn.records import shards
 from fcn.settings import reader
 
 
-def convert(key: str, raw: Path, out: Path) -> None:
+def convert(
+    key: arguments.Key,
+    raw: arguments.Raw,
+    out: Annotated[Path, Option(help="Folder to write: records (TFRecord), index and labels.")],
+) -> None:
     """Write the records, the index and the labels of all splits."""
     loaded = reader.load(key)
     data = reader.entry(loaded.table.datasets, key, "datasets")
@@ -45,4 +53,4 @@ def promised(dataset: Dataset, split: str, count: int, found: int) -> None:
 
 
 if __name__ == "__main__":
-    messages.main(__doc__, convert, key=str, raw=Path, out=Path)
+    command_line.run(convert)

@@ -3,20 +3,34 @@
 Run:
     python -m stages.download digits --out data/raw/digits --hashes data/hashes/digits.json
 
-It works in the folder itself: what is right stays, what broke off is gone on with. `FCN_MIRROR`, or
-`mirror:` in params.yaml, is asked before the publisher.
+Complete archives are kept, an interrupted download resumes. A mirror (`FCN_MIRROR`, or `mirror:` in
+params.yaml) is tried before the publisher.
 """
 
 import os
 from pathlib import Path
+from typing import Annotated
 
+from typer import Option
+
+from fcn.cli import arguments, command_line
 from fcn.common import messages
 from fcn.datasets.shared import catalogue
 from fcn.download import fetch
 from fcn.settings import reader
 
 
-def download(key: str, out: Path, hashes: Path) -> None:
+def download(
+    key: arguments.Key,
+    out: Annotated[Path, Option(help="Folder for the archives; files already in it are kept.")],
+    hashes: Annotated[
+        Path,
+        Option(
+            help="JSON file with size (bytes) and SHA-256 of each archive: written by the first "
+            "download, checked by later ones."
+        ),
+    ],
+) -> None:
     """Fetch what is not there, check what is, and record size and hash of all."""
     loaded = reader.load(key)
     wanted = reader.entry(loaded.table.downloads, key, "downloads")
@@ -41,4 +55,4 @@ def download(key: str, out: Path, hashes: Path) -> None:
 
 
 if __name__ == "__main__":
-    messages.main(__doc__, download, key=str, out=Path, hashes=Path)
+    command_line.run(download)

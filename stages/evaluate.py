@@ -1,22 +1,23 @@
-"""Measure one trained network on the table's split.
+r"""Measure one trained network on the table's split.
 
 Run:
     python -m stages.evaluate digits-fcn16s --records data/records/digits \
         --valid data/reports/digits/valid.json --model data/models/digits-fcn16s.keras \
         --metrics data/metrics/digits/digits-fcn16s.json \
         --plots data/plots/digits/digits-fcn16s --details data/evaluations/digits-fcn16s
-
-`--no-tracking` leaves MLflow out, as where it is not installed.
 """
 
 import resource
 import time
 import zlib
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import pandas as pd
+from typer import Option
 
+from fcn.cli import arguments, command_line
 from fcn.common import files, messages
 from fcn.labels import verdict
 from fcn.network import backend
@@ -31,14 +32,18 @@ IOU, CONFUSION = "class_iou.csv", "confusion.csv"
 
 
 def evaluate(
-    key: str,
-    records: Path,
-    valid: Path,
-    model: Path,
-    metrics: Path,
-    plots: Path,
-    details: Path,
-    no_tracking: bool = False,
+    key: arguments.Key,
+    records: arguments.Records,
+    valid: arguments.Valid,
+    model: Annotated[Path, Option(help="Model file (.keras) to measure.")],
+    metrics: Annotated[Path, Option(help="JSON file to write: the scores on the whole split.")],
+    plots: Annotated[
+        Path, Option(help="Folder to write: CSV files with class IoU and confusion matrix.")
+    ],
+    details: Annotated[
+        Path, Option(help="Folder to write: per-image counts (Parquet), best and worst pictures.")
+    ],
+    no_tracking: arguments.NoTracking = False,
 ) -> None:
     """Write the scores, two plots, what was counted of each image, and pictures of extremes."""
     loaded = reader.load(key)
@@ -127,15 +132,4 @@ def write_plots(folder: Path, total: np.ndarray, names: Labels) -> None:
 
 
 if __name__ == "__main__":
-    messages.main(
-        __doc__,
-        evaluate,
-        key=str,
-        records=Path,
-        valid=Path,
-        model=Path,
-        metrics=Path,
-        plots=Path,
-        details=Path,
-        no_tracking=bool,
-    )
+    command_line.run(evaluate)

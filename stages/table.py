@@ -1,4 +1,4 @@
-"""Put the table and its page together from what the other stages left of its rows.
+r"""Put the table and its page together from what the other stages left of its rows.
 
 Run:
     python -m stages.table digits --metrics data/metrics/digits \
@@ -12,7 +12,11 @@ was reproduced before: with `gate: reproduced` none of it may be lost.
 """
 
 from pathlib import Path
+from typing import Annotated
 
+from typer import Option
+
+from fcn.cli import arguments, command_line
 from fcn.common import files, messages
 from fcn.datasets.shared import catalogue
 from fcn.report import evidence, page, verdicts
@@ -23,16 +27,18 @@ from fcn.settings.table import TableFile
 
 
 def table(
-    key: str,
-    metrics: Path,
-    details: Path,
-    plots: Path,
-    reports: Path,
-    hashes: Path,
-    markdown: Path,
-    csv: Path,
-    json: Path,
-    html: Path,
+    key: arguments.Key,
+    metrics: Annotated[Path, Option(help="Folder of the scores (JSON) of all rows.")],
+    details: Annotated[Path, Option(help="Folder of the per-image counts of all rows.")],
+    plots: Annotated[Path, Option(help="Folder of the plots' data (CSV) of all rows.")],
+    reports: Annotated[Path, Option(help="Folder of what `validate` reported on the labels.")],
+    hashes: Annotated[Path, Option(help="Folder of sizes and hashes of the downloads.")],
+    markdown: Annotated[Path, Option(help="File to write: the table as Markdown.")],
+    csv: Annotated[Path, Option(help="File to write: the table as CSV.")],
+    json: Annotated[
+        Path, Option(help="File to write: each published cell's verdict; its last version is read.")
+    ],
+    html: Annotated[Path, Option(help="File to write: the page with the table and its evidence.")],
 ) -> None:
     """Write the table as Markdown, as CSV, its verdicts as JSON, and all of it as a page."""
     loaded = reader.load(key)
@@ -99,17 +105,4 @@ def _classifiers(loaded: TableFile, metrics: Path) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    messages.main(
-        __doc__,
-        table,
-        key=str,
-        metrics=Path,
-        details=Path,
-        plots=Path,
-        reports=Path,
-        hashes=Path,
-        markdown=Path,
-        csv=Path,
-        json=Path,
-        html=Path,
-    )
+    command_line.run(table)

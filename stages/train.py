@@ -1,20 +1,20 @@
-"""Train one network, starting from the model before it (FCN-32s -> 16s -> 8s).
+r"""Train one network, starting from the model before it (FCN-32s -> 16s -> 8s).
 
 Run:
     python -m stages.train digits-fcn16s --records data/records/digits \
         --valid data/reports/digits/valid.json --init-from data/models/digits-fcn32s.keras \
         --out data/models/digits-fcn16s.keras --curve data/plots/digits/digits-fcn16s/loss.csv
-
-`--no-tracking` leaves MLflow out, as where it is not installed.
 """
 
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pandas as pd
+from typer import Option
 
+from fcn.cli import arguments, command_line
 from fcn.common import files, messages
 from fcn.labels import verdict
 from fcn.network import backend
@@ -29,13 +29,13 @@ SHOWN = 2
 
 
 def train(
-    key: str,
-    records: Path,
-    valid: Path,
-    init_from: Path,
-    out: Path,
-    curve: Path,
-    no_tracking: bool = False,
+    key: arguments.Key,
+    records: arguments.Records,
+    valid: arguments.Valid,
+    init_from: Annotated[Path, Option(help="Model file (.keras) with the weights to start from.")],
+    out: Annotated[Path, Option(help="Model file (.keras) to write.")],
+    curve: Annotated[Path, Option(help="CSV file to write: the losses and scores of each epoch.")],
+    no_tracking: arguments.NoTracking = False,
 ) -> None:
     """Build the network, take over the weights of `init_from`, train, save model and loss curve."""
     loaded = reader.load(key)
@@ -111,14 +111,4 @@ def train(
 
 
 if __name__ == "__main__":
-    messages.main(
-        __doc__,
-        train,
-        key=str,
-        records=Path,
-        valid=Path,
-        init_from=Path,
-        out=Path,
-        curve=Path,
-        no_tracking=bool,
-    )
+    command_line.run(train)

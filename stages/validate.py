@@ -1,4 +1,4 @@
-"""Prove the labels of a folder of records; broken ones stop the line.
+r"""Check the labels of a folder of records; errors stop the pipeline.
 
 Run:
     python -m stages.validate digits --records data/records/digits \
@@ -7,7 +7,11 @@ Run:
 """
 
 from pathlib import Path
+from typing import Annotated
 
+from typer import Option
+
+from fcn.cli import arguments, command_line
 from fcn.common import files, messages
 from fcn.labels import check, gallery, verdict
 from fcn.settings import reader
@@ -16,7 +20,15 @@ SHOWN = 5
 """Findings in the message; all of them are in the report."""
 
 
-def validate(key: str, records: Path, report: Path, pictures: Path, valid: Path) -> None:
+def validate(
+    key: arguments.Key,
+    records: arguments.Records,
+    report: Annotated[Path, Option(help="JSON file to write: every finding.")],
+    pictures: Annotated[Path, Option(help="Folder to write: pictures of findings and classes.")],
+    valid: Annotated[
+        Path, Option(help="JSON file to write if the labels are valid; training requires it.")
+    ],
+) -> None:
     """Write the report and the pictures, then the verdict that training depends on."""
     loaded = reader.load(key)
     files.remove(valid)  # it vouches for nothing until this is done
@@ -48,4 +60,4 @@ def validate(key: str, records: Path, report: Path, pictures: Path, valid: Path)
 
 
 if __name__ == "__main__":
-    messages.main(__doc__, validate, key=str, records=Path, report=Path, pictures=Path, valid=Path)
+    command_line.run(validate)

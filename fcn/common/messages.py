@@ -1,28 +1,22 @@
-"""The door of every command: its arguments, one clear message, and an end with its parent.
+"""Messages to the person at the terminal: progress, errors that they can act on, and exit codes."""
 
-    main(__doc__, run, key=str, raw=Path, out=Path)
-
-reads `KEY --raw PATH --out PATH` and calls `run(key, raw, out)`. What a person can cause
-(`ValueError`, `OSError`) ends as `error: …` on stderr and exit code 1, without a traceback; what
-another try may not meet again (`TryLater`) the same with exit code 75, at which a flow tries
-again. The traceback of anything else is a fault of this project's and shown whole.
-"""
-
-import argparse
 import errno
 import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from itertools import pairwise
 from typing import NoReturn
 
 import psutil
 
+INTERRUPTED = 130
+"""The exit code after Ctrl-C, as shells have it."""
+
 NEXT = {
-    errno.ENOSPC: "no space is left; free some and run again: nothing half-written was kept",
+    errno.ENOSPC: "no space is left; free some and run again: incomplete files were removed",
     errno.EDQUOT: "the disk quota is used up; free some space and run again",
     errno.EFBIG: "the file is larger than this system allows; raise the limit (`ulimit -f`)",
     errno.EACCES: "permission denied; make the folder writable for you and run again",
@@ -30,39 +24,24 @@ NEXT = {
 }
 
 SHELLS = {"sh", "ash", "bash", "busybox", "dash", "fish", "ksh", "zsh"}
-"""DVC runs a stage with the person's own ($SHELL), with sh where none is named."""
+"""Those with which DVC may run a stage: `$SHELL`, or sh where it is not set."""
 
 
 class TryLater(ValueError):
-    """What went wrong may not go wrong again: a network that broke off, a server that is busy."""
-
-
-def main(doc: str, run: Callable[..., None], **arguments: type) -> None:
-    """Parse the command line, run, and exit: 0 done, 1 or 75 with a message, 2 on wrong usage.
-
-    The first argument is positional, the others are options of the same name; a `bool` is a flag.
-    """
-    parser = argparse.ArgumentParser(
-        description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    for number, (name, kind) in enumerate(arguments.items()):
-        if number == 0:
-            parser.add_argument(name, type=kind)
-        elif kind is bool:
-            parser.add_argument(f"--{name.replace('_', '-')}", action="store_true")
-        else:
-            parser.add_argument(f"--{name.replace('_', '-')}", type=kind, required=True)
-    parsed = parser.parse_args()
-    end_with_parent()
-    with explaining():
-        run(**{name: getattr(parsed, name) for name in arguments})
+    """An error that may not occur again: a lost connection, a busy server."""
 
 
 @contextmanager
 def explaining() -> Iterator[None]:
-    """End with one message where a person can do something about it."""
+    """Turn errors that a person can cause into one message and an exit code.
+
+    `ValueError` and `OSError` exit with 1, `TryLater` with 75, Ctrl-C with 130.
+    """
     try:
         yield
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(INTERRUPTED)
     except OSError as error:
         fail(_explain(error))
     except TryLater as error:
@@ -72,7 +51,7 @@ def explaining() -> Iterator[None]:
 
 
 def fail(message: str, code: int = 1) -> NoReturn:
-    """Print one message for the person and exit with `code`."""
+    """Print `error: …` on stderr and exit with `code`."""
     print(f"error: {message}", file=sys.stderr)
     sys.exit(code)
 
@@ -84,9 +63,9 @@ def _explain(error: OSError) -> str:
 
 
 def end_with_parent(seconds: float = 0.5) -> None:
-    """End this process and its children when the process that started it is gone.
+    """End this process and its children when the process that started it has ended.
 
-    DVC's own death (`kill -9`) would leave a training running and holding the GPU.
+    Otherwise `kill -9` of DVC would leave a training that holds the GPU.
     """
     line = [os.getpid(), *_starters()]
 
@@ -102,13 +81,13 @@ def end_with_parent(seconds: float = 0.5) -> None:
 
 
 def _starters() -> list[int]:
-    """Whose end is this process's end: its parent, and DVC behind the shell it runs a stage with.
+    """Return this process's parent and, where that is a shell that DVC started, DVC.
 
-    Some shells (dash) wait for their only command instead of becoming it, and outlive DVC.
+    Some shells (dash) wait for their only command instead of replacing themselves by it.
     """
     line = [os.getppid()]
     if "DVC_STAGE" in os.environ:
-        with suppress(psutil.NoSuchProcess):  # Gone already, which the watch sees.
+        with suppress(psutil.NoSuchProcess):  # It has ended, which `watch` detects.
             shell = psutil.Process(line[0])
             if shell.name() in SHELLS:
                 line.append(shell.ppid())

@@ -1,10 +1,11 @@
-"""What every stage promises; a new file in stages/ needs no new test."""
+"""The contract of every stage; a new file in stages/ needs no new test."""
 
 import importlib
 import inspect
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any, get_args
 
 import pytest
 
@@ -30,12 +31,16 @@ def run(stage: str, *arguments: str, cwd: Path = ROOT) -> subprocess.CompletedPr
     )
 
 
-def options(stage: str, folder: Path) -> list[str]:
-    """Every path argument of the stage, pointing to nothing inside `folder`."""
+def parameters(stage: str) -> dict[str, Any]:
+    """The annotation of each of the stage's arguments."""
     function = getattr(importlib.import_module(f"stages.{stage}"), stage)
-    kinds = inspect.signature(function).parameters.values()
-    names = [kind.name for kind in kinds if kind.annotation is Path]
-    return [part for name in names for part in (f"--{name}", str(folder / name))]
+    return {name: kind.annotation for name, kind in inspect.signature(function).parameters.items()}
+
+
+def options(stage: str, folder: Path) -> list[str]:
+    """Every path argument of the stage, with a path in `folder` where no file is."""
+    names = [name for name, kind in parameters(stage).items() if get_args(kind)[0] is Path]
+    return [part for name in names for part in (f"--{name.replace('_', '-')}", str(folder / name))]
 
 
 def a_key(stage: str) -> str:
@@ -58,10 +63,11 @@ def test_docstring_shows_the_command_with_every_argument(stage: str, tmp_path: P
     assert [option for option in options(stage, tmp_path)[::2] if option not in doc] == []
 
 
-def test_help_is_the_docstring(stage: str) -> None:
+def test_help_is_the_docstring_and_describes_every_argument(stage: str) -> None:
     done = run(stage, "--help")
     assert done.returncode == 0
-    assert (importlib.import_module(f"stages.{stage}").__doc__ or "").splitlines()[0] in done.stdout
+    assert (importlib.import_module(f"stages.{stage}").__doc__ or "") in done.stdout
+    assert [name for name, kind in parameters(stage).items() if not get_args(kind)[1].help] == []
 
 
 def test_an_unknown_key_is_answered_with_the_nearest(stage: str, tmp_path: Path) -> None:

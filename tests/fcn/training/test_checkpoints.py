@@ -15,7 +15,7 @@ from fcn.common import files
 from fcn.settings import reader
 from fcn.settings.common import Checkpoints, Intervals
 from fcn.training import checkpoints
-from tests.fcn.common.test_messages import can_mount, mount
+from tests.mounting import can_mount, mount
 from tests.test_graph import CANNOT_CHANGE_RESULTS
 
 ROOT = Path(__file__).parents[3]
@@ -213,7 +213,8 @@ from tests.fcn.training.test_checkpoints import place
 def save(root, size):
     one = place(Path(root))
     one.save(2, {}, {"model-0000": np.zeros(int(size))})
-messages.main("", save, root=Path, size=int)
+with messages.explaining():
+    save(Path(sys.argv[1]), sys.argv[3])
 """
 
 

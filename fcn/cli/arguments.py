@@ -1,0 +1,18 @@
+"""Arguments that several stages and commands take, each described once."""
+
+from pathlib import Path
+from typing import Annotated
+
+from typer import Argument, Option
+
+Key = Annotated[
+    str, Argument(help="The entry in the table file (tables/*.yaml) that the stage works on.")
+]
+Raw = Annotated[Path, Option(help="Folder with the publisher's files, read only.")]
+Records = Annotated[Path, Option(help="Folder of records (TFRecord) that `convert` wrote.")]
+Valid = Annotated[
+    Path, Option(help="JSON file with which `validate` certifies the labels of these records.")
+]
+NoTracking = Annotated[
+    bool, Option("--no-tracking", help="Do not log to MLflow, which then need not be installed.")
+]

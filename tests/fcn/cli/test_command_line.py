@@ -1,0 +1,242 @@
+"""The command line of a function, run as a process."""
+
+import os
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from tests.mounting import can_mount, mount
+
+ROOT = Path(__file__).parents[3]
+COMMAND = """
+'''What this command does.
+
+    command digits \\\\
+        --out-dir out
+
+More about it.
+'''
+import os, subprocess, sys, time
+from pathlib import Path
+from typing import Annotated
+from typer import Argument, Option
+from fcn.cli import command_line
+from fcn.common import files, messages
+
+def run(
+    key: Annotated[str, Argument(help="Which one.")],
+    out_dir: Annotated[Path, Option(help="Where to.")],
+    quiet: Annotated[bool, Option("--quiet", help="Say less.")] = False,
+):
+    {body}
+
+command_line.run(run)
+"""
+FILL = """
+    with files.writing_folder(out_dir) as folder:
+        for number in range(30):
+            (folder / str(number)).write_bytes(bytes(100_000))
+"""
+
+
+def command(body: str) -> list[str]:
+    return [sys.executable, "-c", COMMAND.format(body=body.strip())]
+
+
+def run(
+    body: str, *arguments: str | Path, before: tuple[str, ...] = (), **how: Any
+) -> subprocess.CompletedProcess[str]:
+    """Run a command with this body, `before` in front of it."""
+    return subprocess.run(
+        [*before, *command(body), *arguments],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+        **how,
+    )
+
+
+def test_arguments_arrive_with_their_types_and_success_exits_with_0() -> None:
+    done = run("print(repr((key, out_dir)))", "digits", "--out-dir", "a/b")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "('digits', PosixPath('a/b'))\n"
+
+
+def test_a_function_that_returns_a_number_exits_with_it() -> None:
+    assert run("return 3", "digits", "--out-dir", "x").returncode == 3
+
+
+def test_help_is_the_docstring_line_by_line_and_every_argument() -> None:
+    done = run("pass", "--help")
+    assert done.returncode == 0
+    assert (
+        "What this command does.\n\n    command digits \\\n        --out-dir out\n" in done.stdout
+    )
+    assert [
+        text for text in ("Which one.", "Where to.", "Say less.") if text not in done.stdout
+    ] == []
+
+
+@pytest.mark.parametrize(("given", "arrives"), [([], "False"), (["--quiet"], "True")])
+def test_a_bool_is_a_flag_and_off_by_default(given: list[str], arrives: str) -> None:
+    done = run("print(quiet)", "digits", "--out-dir", "x", *given)
+    assert (done.returncode, done.stdout) == (0, f"{arrives}\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "culprit"),
+    [
+        ([], "'key'"),
+        (["digits"], "'--out-dir'"),
+        (["--out-dir", "x"], "'key'"),
+        (["digits", "--out-dir", "x", "--zzz", "1"], "--zzz"),
+        (["digits", "camvid", "--out-dir", "x"], "camvid"),
+    ],
+    ids=["no argument", "no option", "no key", "an unknown option", "two keys"],
+)
+def test_wrong_usage_exits_with_2_and_names_the_argument(
+    arguments: list[str], culprit: str
+) -> None:
+    done = run("print('ran')", *arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert culprit in done.stderr
+    assert "--help" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "code"), [("ValueError", 1), ("OSError", 1), ("messages.TryLater", 75)]
+)
+def test_what_a_person_can_cause_is_one_message(error: str, code: int) -> None:
+    done = run(f"raise {error}('no split')", "digits", "--out-dir", "x")
+    assert (done.returncode, done.stdout) == (code, "")
+    assert done.stderr == "error: no split\n"
+
+
+@pytest.mark.parametrize("body", ["{}[key]", "assert not key", "raise RuntimeError(key)"])
+def test_a_fault_of_the_project_shows_its_traceback(body: str) -> None:
+    done = run(body.replace("{}", "dict()"), "digits", "--out-dir", "x")
+    assert done.returncode == 1
+    assert done.stderr.startswith("Traceback")
+    assert "in run" in done.stderr
+
+
+def test_ctrl_c_ends_with_one_line_and_130() -> None:
+    body = "import signal; signal.raise_signal(signal.SIGINT)"
+    done = run(body, "digits", "--out-dir", "x")
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "interrupted\n")
+
+
+def test_a_file_beyond_the_limit_is_one_message_with_its_place(tmp_path: Path) -> None:
+    done = run(
+        FILL,
+        "digits",
+        "--out-dir",
+        tmp_path / "out",
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000)),
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"error: {tmp_path}/out: the file is larger than")
+    assert len(done.stderr.splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(not can_mount(), reason="may not mount a small disk here")
+def test_a_full_disk_is_one_message_with_its_place_and_nothing_stays(tmp_path: Path) -> None:
+    script = f'mount -t tmpfs -o size=1m none {tmp_path}; code=0; "$@" || code=$?; ls -A {tmp_path}'
+    out = tmp_path / "out"
+    done = run(FILL, "digits", "--out-dir", out, before=mount(f"{script}; exit $code", "sh"))
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"error: {out}: no space is left")
+    assert len(done.stderr.splitlines()) == 1
+    assert done.stdout == "", "something stays on the full disk"
+
+
+@pytest.fixture
+def orphans() -> Iterator[list[psutil.Process]]:
+    """Processes that a test leaves to end by themselves; killed after it all the same."""
+    left: list[psutil.Process] = []
+    yield left
+    for process in filter(alive, left):
+        process.kill()
+
+
+def alive(process: psutil.Process) -> bool:
+    """A zombie is not: it waits for its parent only."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def wait_for(what: Callable[[], bool]) -> bool:
+    """Whether `what()` comes true long before the processes here would end by themselves."""
+    deadline = time.monotonic() + 120
+    while not what():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+CHILDREN = {
+    "children and theirs": "subprocess.Popen(['sh', '-c', 'sleep 300 & sleep 300'])",
+    # Reaped at once, and gone when their turn to be killed comes.
+    "children that end with the first": """
+    import signal
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    first = subprocess.Popen(['sleep', '300'], stdout=subprocess.PIPE)
+    for _ in range(30):
+        subprocess.Popen(['sleep', '300'])
+        subprocess.Popen(['cat'], stdin=first.stdout)
+    first.stdout.close()
+""".strip(),
+}
+
+
+THROUGH = {
+    "its child": ({}, "subprocess.run(command)"),
+    # A shell with something left to do stays in between, as dash does always.
+    "a stage that DVC runs with a shell": (
+        {"DVC_STAGE": "train@toy-fcn32s"},
+        "subprocess.run(['sh', '-c', shlex.join(command) + '; true'])",
+    ),
+}
+
+
+@pytest.mark.parametrize("through", THROUGH)
+@pytest.mark.parametrize("start", CHILDREN.values(), ids=CHILDREN)
+def test_kill_9_of_the_parent_ends_the_command_and_its_children(
+    start: str, through: str, tmp_path: Path, orphans: list[psutil.Process]
+) -> None:
+    env, run = THROUGH[through]
+    family = tmp_path / "family"
+    body = f"""
+    {start}
+    out_dir.with_suffix('.new').write_text(str(os.getpid()))
+    out_dir.with_suffix('.new').rename(out_dir)
+    time.sleep(300)
+"""
+    started = [*command(body), "digits", "--out-dir", str(family)]
+    parent = subprocess.Popen(
+        [sys.executable, "-c", f"import shlex, subprocess; command = {started}; {run}"],
+        env={**os.environ, **env, "PYTHONPATH": str(ROOT)},
+    )
+    try:
+        assert wait_for(family.exists)
+        stage = psutil.Process(int(family.read_text()))
+        assert wait_for(lambda: len(stage.children(recursive=True)) >= 2)
+        orphans += [stage, *stage.children(recursive=True)]
+        time.sleep(1.2)  # as long as the watch looks twice
+        assert all(map(alive, orphans)), "ended although the parent lives"
+    finally:
+        parent.kill()
+        parent.wait()
+    assert wait_for(lambda: not any(map(alive, orphans)))
