@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from fcn.inference import tiles
+from fcn.network import models
 from fcn.records.record import Decoded
 from fcn.scores.metrics import confusion_matrix
 
@@ -45,7 +46,7 @@ def predict_surely(
 ) -> Iterator[tuple[Decoded, Prediction]]:
     """Yield every example with its prediction, in order; examples are read ahead.
 
-    With a `window`, larger images go through the network in tiles of this side (`fcn.inference.tiles`).
+    With a `window`, larger images are predicted in tiles of this side (`fcn.inference.tiles`).
 
     Probabilities are computed where the network is; they are many, what is kept of them is little.
     """
@@ -74,43 +75,22 @@ def _forward(
     model: keras.Model, examples: Iterable[Decoded], batch: int, window: int | None = None
 ) -> Iterator[tuple[Decoded, Any]]:
     """Yield every example with the model's outputs for it, one array or a dict of them."""
+
+    def outputs_of(images: np.ndarray) -> Any:
+        return keras.tree.map_structure(keras.ops.convert_to_numpy, model.predict_on_batch(images))
+
+    tiling = tiles.Tiling(window, models.resize_factor(model)) if window is not None else None
     for group in _ahead(_same_size(examples, batch)):
-        if window is not None and max(group[0].image.shape[:2]) > window:
-            yield from ((example, _tiled(model, example.image, window)) for example in group)
+        if tiling is not None and max(group[0].image.shape[:2]) > tiling.side:
+            for example in group:
+                yield example, tiling.predict(outputs_of, example.image)
             continue
         # Filled up to the batch's size: another shape would trace the network again.
         images = np.zeros((batch, *group[0].image.shape), np.uint8)
         images[: len(group)] = [example.image for example in group]
-        outputs = keras.tree.map_structure(
-            keras.ops.convert_to_numpy, model.predict_on_batch(images)
-        )
+        outputs = outputs_of(images)
         for number, example in enumerate(group):
             yield example, keras.tree.map_structure(lambda output, n=number: output[n], outputs)
-
-
-def _tiled(model: keras.Model, image: np.ndarray, window: int) -> Any:
-    """Return the model's outputs H W ... for an image H W C, put together from its tiles."""
-    outputs: Any = None
-    for rows in tiles.spans(image.shape[0], window):
-        for columns in tiles.spans(image.shape[1], window):
-            read = image[None, rows.start : rows.stop, columns.start : columns.stop]
-            kept = (
-                slice(rows.first - rows.start, rows.last - rows.start),
-                slice(columns.first - columns.start, columns.last - columns.start),
-            )
-            said = keras.tree.map_structure(
-                lambda output, kept=kept: keras.ops.convert_to_numpy(output)[0][kept],
-                model.predict_on_batch(read),
-            )
-            if outputs is None:
-                outputs = keras.tree.map_structure(
-                    lambda part: np.empty((*image.shape[:2], *part.shape[2:]), part.dtype), said
-                )
-            for whole, part in zip(
-                keras.tree.flatten(outputs), keras.tree.flatten(said), strict=True
-            ):
-                whole[rows.first : rows.last, columns.first : columns.last] = part
-    return outputs
 
 
 def _same_size(examples: Iterable[Decoded], batch: int) -> Iterator[list[Decoded]]:

@@ -1,30 +1,31 @@
-"""Pictures larger than memory allows, through a network in overlapping tiles.
+"""Images larger than memory allows, predicted in overlapping tiles.
 
-Tiles begin at multiples of the coarsest stride, so that each pooling sees the same pixels together
-as in the whole picture. What a tile says near its own border, where it could not see what lies
-beyond, is taken from its neighbour.
+Tiles begin at multiples of the coarsest stride, so that each pooling covers the same pixels as in
+the whole image. Near its border a tile lacks context; there the neighbour's output is used.
 """
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
-Forward = Callable[[np.ndarray], np.ndarray]
-"""Images B H W C -> logits B H W K of the same size."""
+Predict = Callable[[np.ndarray], Mapping[str, np.ndarray]]
+"""Images B H W C -> named maps B H W ..."""
 
 STRIDE = 64
-"""A multiple of the coarsest stride: 32 of VGG-16, 64 where a network halves what it sees first."""
+"""A multiple of the coarsest stride: 32 pixels of VGG-16, 64 where a network halves its input."""
 MARGIN = 192
-"""Pixels of a tile that are taken from its neighbour. VGG-16's pool5 sees 212 pixels, and fc6 of
-7x7 as published 404 (radius 202). With random weights, the worst case, tiles and the whole picture
-agree on 99.998 % of the pixels; with 160 on 99.88 %."""
+"""Pixels at each inner border of a tile that are taken from its neighbour. The receptive field of
+VGG-16's pool5 is 212 pixels, that of the published fc6 (7x7) 404 (radius 202). With random weights,
+the worst case, tiles and the whole image agree on 99.998 % of the pixels; with 160, on 99.88 %."""
 LEAST = 2 * MARGIN + STRIDE
-"""The smallest tile: less would keep nothing."""
+"""Side of the smallest tile in pixels; a smaller one would be all margin."""
 
 
 class Span(NamedTuple):
-    """Part of one axis: the tile reads `start:stop`, and what is kept of it is `first:last`."""
+    """A tile along one axis: it reads `start:stop`, and its output is used in `first:last`."""
 
     start: int
     stop: int
@@ -32,30 +33,61 @@ class Span(NamedTuple):
     last: int
 
 
-def spans(length: int, tile: int) -> list[Span]:
-    """Return the tiles along one axis; what they keep covers it once.
+@dataclass(frozen=True)
+class Tiling:
+    """How to divide an image into tiles.
 
     Raises:
-        ValueError: the tile is no multiple of the stride, or too small for its margins.
+        ValueError: the side is no multiple of the stride, or too small for the margins.
     """
-    if tile < LEAST or tile % STRIDE:
-        raise ValueError(f"tile: got {tile}, allowed: multiples of {STRIDE} from {LEAST}")
-    if length <= tile:
+
+    side: int
+    """Of a tile, in pixels of the image."""
+    scale: float = 1.0
+    """The factor by which the network resizes its input. At 0.5 a tile needs twice the margin; at
+    0.25 a tile may have to be larger than `side`."""
+
+    def __post_init__(self) -> None:
+        """Check the side."""
+        if self.side < LEAST or self.side % STRIDE:
+            raise ValueError(f"tile: got {self.side}, allowed: multiples of {STRIDE} from {LEAST}")
+
+    def spans(self, length: int) -> list[Span]:
+        """Return the tiles along an axis of `length` pixels; their outputs cover it once."""
+        resized = max(LEAST, int(self.side * self.scale) // STRIDE * STRIDE)
+        spans = _spans(math.ceil(length * self.scale), resized)
+        return [Span(*(min(round(edge / self.scale), length) for edge in span)) for span in spans]
+
+    def predict(self, predict: Predict, image: np.ndarray) -> dict[str, np.ndarray]:
+        """Return the maps H W ... of an image H W C, assembled from its tiles.
+
+        Memory holds these maps and one tile's; logits of the whole image are not among them unless
+        `predict` returns them.
+        """
+        height, width = image.shape[:2]
+        maps: dict[str, np.ndarray] = {}
+        for rows in self.spans(height):
+            for columns in self.spans(width):
+                tile = image[None, rows.start : rows.stop, columns.start : columns.stop]
+                used = (
+                    slice(rows.first - rows.start, rows.last - rows.start),
+                    slice(columns.first - columns.start, columns.last - columns.start),
+                )
+                for name, output in predict(tile).items():
+                    part = output[0][used]
+                    if name not in maps:
+                        maps[name] = np.empty((height, width, *part.shape[2:]), part.dtype)
+                    maps[name][rows.first : rows.last, columns.first : columns.last] = part
+        return maps
+
+
+def _spans(length: int, side: int) -> list[Span]:
+    """Return the tiles along one axis of the network's own input."""
+    if length <= side:
         return [Span(0, length, 0, length)]
-    starts = [*range(0, length - tile, tile - 2 * MARGIN)]
-    starts.append(-(-(length - tile) // STRIDE) * STRIDE)
-    stops = [min(start + tile, length) for start in starts]
-    # Half way into what two neighbours both see: at least MARGIN from the border of each.
+    starts = [*range(0, length - side, side - 2 * MARGIN)]
+    starts.append(-(-(length - side) // STRIDE) * STRIDE)
+    stops = [min(start + side, length) for start in starts]
+    # The middle of what two neighbours both read: at least MARGIN from the border of each.
     cuts = [(stop + start) // 2 for stop, start in zip(stops, starts[1:], strict=False)]
     return [Span(*span) for span in zip(starts, stops, [0, *cuts], [*cuts, length], strict=True)]
-
-
-def forward(
-    network: Forward, image: np.ndarray, tile: int
-) -> Iterator[tuple[slice, slice, np.ndarray]]:
-    """Yield the logits h w K of each part of an image H W C, and the rows and columns it covers."""
-    for top, bottom, upper, lower in spans(image.shape[0], tile):
-        for left, right, west, east in spans(image.shape[1], tile):
-            logits = network(image[None, top:bottom, left:right])[0]
-            part = logits[upper - top : lower - top, west - left : east - left]
-            yield slice(upper, lower), slice(west, east), part

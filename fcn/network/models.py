@@ -83,6 +83,16 @@ def network(
     return model
 
 
+def resize_factor(model: keras.Model) -> float:
+    """Return the factor by which a network resizes its images, also where it is part of another."""
+    for layer in model.layers:
+        if isinstance(layer, AreaResize):
+            return layer.factor
+        if isinstance(layer, keras.Model) and (factor := resize_factor(layer)) != 1:
+            return factor
+    return 1.0
+
+
 def stride(head: str, shape: Network) -> int:
     """Return how many pixels of the input lie between two scores of the head."""
     return max(1, round(module("heads", head).STRIDE / shape.resize))

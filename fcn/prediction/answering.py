@@ -4,10 +4,9 @@ A picture goes through the network as it is. The networks take any height and wi
 stretched or filled up, and the mask is the one that `evaluate` would measure.
 """
 
-import math
 from argparse import ArgumentParser, Namespace
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -34,7 +33,7 @@ SOME_LEFT_OUT = 3
 class Opened:
     """A model ready to answer."""
 
-    network: tiles.Forward
+    network: Callable[[np.ndarray], np.ndarray]
     labels: Labels
     facts: dict[str, str]
     refine: bool = False
@@ -100,7 +99,7 @@ def opened(chosen: Namespace) -> Iterator[Opened]:
     Raises:
         ValueError: the model or a setting cannot be used.
     """
-    tiles.spans(1, chosen.tile)
+    tiles.Tiling(chosen.tile)
     if chosen.batch < 1:
         raise ValueError(f"batch: got {chosen.batch}, allowed: 1 or more")
     with trained.find(chosen.model, not chosen.no_tracking) as found:
@@ -147,15 +146,10 @@ def _answered(
     if not group:
         return
     images, known = np.stack([image for _, image in group]), surely or model.refine
-    if images[0, ..., 0].size > tile**2:  # then it is alone
-        classes = len(model.labels.classes) if known else 0
-        mask, probabilities = _in_tiles(model.network, images[0], tile, model.scale, classes)
-        yield _settled(model, Answer(group[0][0], images[0], mask, probabilities), surely)
-        return
-    for (name, image), scores in zip(group, model.network(images), strict=True):
-        mask = scores.argmax(axis=-1).astype(np.uint8)
-        answer = Answer(name, image, mask, softmax(scores) if known else None)
-        yield _settled(model, answer, surely)
+    maps = _maps(model, images, tile, known)
+    for number, (name, image) in enumerate(group):
+        one = {key: value[number] for key, value in maps.items()}
+        yield _settled(model, Answer(name, image, one["mask"], one.get("probabilities")), surely)
 
 
 def _settled(model: Opened, answer: Answer, surely: bool) -> Answer:
@@ -170,42 +164,25 @@ def _settled(model: Opened, answer: Answer, surely: bool) -> Answer:
     )
 
 
-def masks(network: tiles.Forward, images: np.ndarray, tile: int, scale: float = 1.0) -> np.ndarray:
-    """Return masks uint8 B H W of images B H W C, in tiles if one has more pixels than a tile."""
+def _maps(
+    model: Opened, images: np.ndarray, tile: int, probabilities: bool = False
+) -> dict[str, np.ndarray]:
+    """Return masks and, on request, probabilities of images B H W C, in tiles if they are large."""
+
+    def predict(images: np.ndarray) -> dict[str, np.ndarray]:
+        logits = model.network(images)
+        mask = {"mask": logits.argmax(axis=-1).astype(np.uint8)}
+        return mask | ({"probabilities": softmax(logits)} if probabilities else {})
+
     if images[0, ..., 0].size <= tile**2:
-        return network(images).argmax(axis=-1).astype(np.uint8)
-    return np.stack([_in_tiles(network, image, tile, scale)[0] for image in images])
+        return predict(images)
+    maps = [tiles.Tiling(tile, model.scale).predict(predict, image) for image in images]
+    return {name: np.stack([one[name] for one in maps]) for name in maps[0]}
 
 
-def _in_tiles(
-    network: tiles.Forward, image: np.ndarray, tile: int, scale: float, classes: int = 0
-) -> tuple[np.ndarray, np.ndarray | None]:
-    """Return mask and probabilities of so many classes; 0: the mask alone.
-
-    The logits of the whole picture are never in memory.
-    """
-    height, width = image.shape[:2]
-    mask = np.zeros((height, width), np.uint8)
-    known = np.zeros((height, width, classes), np.float16) if classes else None
-    for top, bottom, upper, lower in spans(height, tile, scale):
-        for left, right, west, east in spans(width, tile, scale):
-            logits = network(image[None, top:bottom, left:right])[0]
-            part = logits[upper - top : lower - top, west - left : east - left]
-            mask[upper:lower, west:east] = part.argmax(axis=-1)
-            if known is not None:
-                known[upper:lower, west:east] = softmax(part)
-    return mask, known
-
-
-def spans(length: int, tile: int, scale: float) -> list[tiles.Span]:
-    """Return the tiles along one axis of a picture, laid out in the pixels that the network sees.
-
-    A network that sees pictures at half their size needs twice the margin around a tile; one that
-    sees them at a quarter needs tiles that are larger than `tile`.
-    """
-    seen = max(tiles.LEAST, int(tile * scale) // tiles.STRIDE * tiles.STRIDE)
-    found = tiles.spans(math.ceil(length * scale), seen)
-    return [tiles.Span(*(min(round(edge / scale), length) for edge in span)) for span in found]
+def masks(model: Opened, images: np.ndarray, tile: int) -> np.ndarray:
+    """Return masks uint8 B H W of images B H W C, in tiles if one has more pixels than a tile."""
+    return _maps(model, images, tile)["mask"]
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:

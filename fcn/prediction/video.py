@@ -218,18 +218,20 @@ def main(arguments: Sequence[str]) -> int:
         "--no-tracking", action="store_true", help="do not ask MLflow which run made the model"
     )
     chosen = parser.parse_args(arguments)
-    tiles.spans(1, chosen.tile)
+    tiles.Tiling(chosen.tile)
     with trained.find(chosen.model, not chosen.no_tracking) as found:
         common = reader.load(reader.active()[0]).common
         backend.use(common)
         from fcn.serving import engines
 
         run = engines.load(chosen.engine or engines.FASTEST[common.backend], found.path)
+        labels = found.named(run.channels, run.classes)
+        model = answering.Opened(run, labels, found.facts, scale=run.scale)
         write(
             chosen.film,
             chosen.out,
-            lambda images: answering.masks(run, images, chosen.tile, run.scale),
-            found.named(run.channels, run.classes),
+            lambda images: answering.masks(model, images, chosen.tile),
+            labels,
             found.facts,
         )
     return 0

@@ -77,8 +77,7 @@ def of(name: str, model: keras.Model) -> Engine:
             f"{keras.backend.backend()}; take the engine keras"
         )
     channels, classes = model.inputs[0].shape[-1], model.outputs[0].shape[-1]
-    scale = next((one.factor for one in model.layers if isinstance(one, AreaResize)), 1.0)
-    return Engine(name, channels, classes, ENGINES[name](model), scale)
+    return Engine(name, channels, classes, ENGINES[name](model), models.resize_factor(model))
 
 
 def _keras(model: keras.Model) -> Forward:

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from fcn.inference import forward, tiles, tta
+from fcn.network import layers, models
 from fcn.records.record import Decoded
 
 pytestmark = pytest.mark.usefixtures("seeded")
@@ -79,3 +80,19 @@ def test_tiles_answer_as_the_whole_image_does(
     np.testing.assert_array_equal(tiled.mask, whole.mask)
     np.testing.assert_array_equal(tiled.likely, whole.likely)
     np.testing.assert_allclose(tiled.confidence, whole.confidence, atol=1e-6)
+
+
+def test_tiles_of_a_network_that_resizes_begin_on_the_grid_of_its_own_input(
+    pixels: keras.Model, rng: np.random.Generator
+) -> None:
+    images = keras.Input((None, None, 3))
+    coarse = keras.layers.AveragePooling2D(tiles.STRIDE)(pixels(layers.AreaResize(0.5)(images)))
+    network = keras.Model(images, keras.layers.UpSampling2D(2 * tiles.STRIDE)(coarse))
+    mirrored = tta.averaged(network, flip=True)
+    assert models.resize_factor(network) == models.resize_factor(mirrored) == 0.5
+    height, width = 14 * tiles.STRIDE, 18 * tiles.STRIDE
+    image = rng.integers(0, 256, (height, width, 3)).astype(np.uint8)
+    example = [Decoded("large", image, np.zeros((height, width), np.uint8))]
+    ((_, whole),) = forward.predict_surely(network, example, 1, 0.3)
+    ((_, tiled),) = forward.predict_surely(network, example, 1, 0.3, window=2 * tiles.LEAST)
+    np.testing.assert_array_equal(tiled.mask, whole.mask)

@@ -1,4 +1,3 @@
-import math
 from pathlib import Path
 
 import numpy as np
@@ -88,22 +87,10 @@ def test_a_film_has_masks_of_its_frames_whole_or_in_tiles(
 ) -> None:
     frames = rng.integers(256, size=(2, height, tiles.LEAST, 1)).astype(np.uint8)
     network = Network()
-    masks = answering.masks(network, frames, tiles.LEAST)
+    masks = answering.masks(Opened(network, LABELS, {}), frames, tiles.LEAST)
     np.testing.assert_array_equal(masks, frames[..., 0] > 127)
     assert (len(network.asked) == 1) == (height < tiles.LEAST)
     assert max(shape[1] for shape in network.asked) <= tiles.LEAST
-
-
-@pytest.mark.parametrize("scale", [0.25, 0.464, 0.5, 1.0, 2.0])
-@pytest.mark.parametrize("length", [700, 2001])
-def test_tiles_are_laid_out_in_the_pixels_that_the_network_sees(scale: float, length: int) -> None:
-    found = answering.spans(length, 1024, scale)
-    assert [span.first for span in found] == [0, *(span.last for span in found[:-1])]
-    assert found[-1].last == found[-1].stop == length
-    for span in found:
-        assert span.first == 0 or (span.first - span.start) * scale >= tiles.MARGIN - 1
-        assert span.last == length or (span.stop - span.last) * scale >= tiles.MARGIN - 1
-        assert abs(math.remainder(span.start * scale, tiles.STRIDE)) <= scale / 2
 
 
 @pytest.mark.parametrize("side", [40, tiles.LEAST + 1])
