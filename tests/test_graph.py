@@ -1,98 +1,51 @@
-"""The graph in dvc.yaml says the truth: every stage lists exactly the code that it runs.
+"""The graph in dvc.yaml is complete: every stage declares the code and the settings that it uses.
 
-DVC does not follow imports. A module that is missing under `deps` would leave old results in place
-after an edit; one too many would retrain for nothing.
+DVC does not follow imports, and reads no setting that is not declared. What is missing there would
+leave old results in place after an edit; what is too much would retrain for nothing.
 """
 
 import ast
+import dataclasses
 import re
 import shutil
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from dvc.repo import Repo
 
+from fcn.code import deps, imports
+from fcn.settings import reader, stages
+from fcn.settings.common import NO_EFFECT, Common, Compute
+from fcn.settings.values import Settings
 from flows import graph
+from tests.recorder import PARAMS, directly_inside
 
 ROOT = Path(__file__).parents[1]
-
-CANNOT_CHANGE_RESULTS = {
-    "fcn/tracking/backlog.py": "tells MLflow later; nothing reads it back",
-    "fcn/training/checkpoints.py": "a training that goes on ends with the same bits (tests/pipeline)",
-    "fcn/settings/consistency.py": "refuses settings, changes none",
-    "fcn/runtime/devices.py": "who trains when; no result goes through it",
-    "fcn/cli/arguments.py": "types and help of arguments",
-    "fcn/cli/command_line.py": "arguments, help and exit codes; no result goes through it",
-    "fcn/common/messages.py": "messages and progress; no result goes through it",
-    "fcn/common/files.py": "how files come into place whole, not what is in them",
-    "fcn/tracking/logged_model.py": "packs a trained model for MLflow; nothing reads it back",
-    "fcn/runtime/progress.py": "says how far a training is",
-    "fcn/settings/backbone.py": "types of values that DVC tracks one by one under `params`",
-    "fcn/settings/common.py": "the same; a test holds the defaults",
-    "fcn/settings/data.py": "the same",
-    "fcn/settings/network.py": "the same",
-    "fcn/settings/published.py": "the same",
-    "fcn/settings/table.py": "the same",
-    "fcn/settings/training.py": "the same",
-    "fcn/settings/values.py": "the same",
-    "fcn/settings/reader.py": "reads these values",
-    "fcn/common/text.py": "words in messages",
-    "fcn/tracking/runs.py": "tells MLflow afterwards; nothing reads it back",
-    "fcn/datasets/shared/vgg.py": "a licence and a citation",
-    "fcn/runtime/workers.py": "who does the work; the bytes are the same for any number of workers",
-}
-READING = {
-    "fcn/datasets/shared/compose.py",
-    "fcn/datasets/shared/masks.py",
-    "fcn/datasets/shared/voc.py",
-}
-"""What data sets share. The graph is written once for all of them, so its
-stages list what any needs there; one runs again for nothing when what it does not need changes."""
-NOT_RUN_THERE = {
-    # These need a data set's values: archives, citation, overlaps.
-    "download": {
-        "fcn/datasets/shared/compose.py",
-        "fcn/datasets/shared/masks.py",
-        "fcn/datasets/shared/subset.py",
-    },
-    "table": {
-        "fcn/datasets/shared/compose.py",
-        "fcn/datasets/shared/masks.py",
-        "fcn/datasets/shared/subset.py",
-    },
-    # Reads single objects, which have no masks.
-    "backbone": {
-        "fcn/datasets/shared/masks.py",
-        "fcn/datasets/shared/subset.py",
-        "fcn/datasets/shared/voc.py",
-    },
-    "train": {"fcn/pictures/overlay.py"},  # what they show goes to MLflow only
-}
-"""What comes in without being called there, or without touching what the stage leaves."""
-NOT_IN_THE_GRAPH = {"compare": "flows.promote asks it; nothing depends on its answer"}
-FOUND_BY_NAME = ("fcn/backbones/", "fcn/datasets/", "fcn/heads/")
-"""Folders whose modules are imported by the name in the settings, not by an import statement."""
-
-
 TABLES = sorted(path.stem for path in (ROOT / "tables").glob("*.yaml"))
-
-
-@pytest.fixture(scope="module", params=TABLES)
-def stages(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> dict[str, set[str]]:
-    """Every stage of the graph of one table with its dependencies as paths from the root."""
-    root = tmp_path_factory.mktemp(request.param)
-    activate(root, request.param)
-    with Repo.init(str(root), no_scm=True) as repo:
-        return {
-            stage.name: {
-                Path(dep.fs_path).relative_to(root).as_posix()
-                for dep in stage.deps
-                if not hasattr(dep, "params")
-            }
-            for stage in repo.index.stages
-        }
+NOT_IN_THE_GRAPH = {"compare": "flows.promote runs it; nothing depends on its answer"}
+SETTINGS: Mapping[str, Callable[[str], Any]] = {
+    "download": stages.DownloadSettings.of,
+    "convert": stages.ConvertSettings.of,
+    "validate": stages.ValidateSettings.of,
+    "ceiling": stages.CeilingSettings.of,
+    "backbone": stages.BackboneSettings.of,
+    "train": stages.TrainSettings.of,
+    "evaluate": stages.EvaluateSettings.of,
+    "table": stages.TableSettings.of,
+}
+"""By stage: its settings. No stage reads any other way (see the test)."""
+SINGLE = {
+    ("download", "module"): "downloads.{key}.module",
+    ("convert", "module"): "datasets.{key}.module",
+    ("validate", "splits"): "datasets.{key}.convert.splits",
+    ("evaluate", "head"): "models.{key}.head",
+}
+"""Single values, which carry no place of their own: stage and field, and its key."""
+LIGHT = {"cv2", "distributed", "filelock", "psutil", "pydantic", "ruamel"}
+"""All that these rooms import beside the standard library; of cv2, workers set the threads only."""
 
 
 def activate(root: Path, *tables: str) -> None:
@@ -105,58 +58,146 @@ def activate(root: Path, *tables: str) -> None:
     shutil.copytree(ROOT / "tables", root / "tables")
 
 
-def imports(path: Path) -> set[Path]:
-    """The project's modules that a file imports, anywhere in it."""
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and node.module:
-            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-        elif isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
+@pytest.fixture(scope="module", params=TABLES)
+def declared(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, set[tuple[str, str]]]:
+    """File and dotted key of each setting that a stage declares, by stage, for one table."""
+    root = tmp_path_factory.mktemp(request.param)
+    activate(root, request.param)
+    with Repo.init(str(root), no_scm=True) as repo:
+        return {
+            stage.name: {
+                (Path(dep.fs_path).relative_to(root).as_posix(), key)
+                for dep in stage.deps
+                if hasattr(dep, "params")
+                for key in dep.params
+            }
+            for stage in repo.index.stages
+        }
+
+
+def available(stage: str, key: str, patch: pytest.MonkeyPatch) -> Iterator[tuple[str, str]]:
+    """Yield file and key of every setting that a stage could read from its settings object."""
+    loaded = reader.load(key)
+    patch.setattr(stages, "load", lambda _: loaded)
+    file = f"tables/{reader.table_of(key)}.yaml"
+    paths = {id(settings): path for path, settings in settings_of(loaded.table)}
+    settings = SETTINGS[stage](key)
+    for field in dataclasses.fields(settings):
+        value = getattr(settings, field.name)
+        if isinstance(value, Compute):
+            yield from ((PARAMS, name) for name in Compute.model_fields)
+        elif field.name in Common.model_fields:
+            yield PARAMS, field.name
+        elif isinstance(value, Settings):
+            yield file, paths[id(value)]
+        elif isinstance(value, Mapping) and all(isinstance(v, Settings) for v in value.values()):
+            yield file, field.name
         else:
-            continue
-        files = (ROOT / f"{name.replace('.', '/')}.py" for name in names)
-        found |= {file for file in files if file.is_file()}
-    return found
+            yield file, SINGLE[stage, field.name].format(key=key)
 
 
-def code_of(start: set[Path]) -> set[str]:
-    """All modules that the files in `start` import, directly or not, and themselves."""
-    seen: set[Path] = set()
-    todo = set(start)
-    while todo:
-        path = todo.pop()
-        seen.add(path)
-        if path.relative_to(ROOT).as_posix() not in CANNOT_CHANGE_RESULTS:
-            todo |= imports(path) - seen
-    return {path.relative_to(ROOT).as_posix() for path in seen}
+def settings_of(settings: Settings, path: str = "") -> Iterator[tuple[str, Settings]]:
+    """Yield all settings inside others with their dotted keys."""
+    for name, field in type(settings).model_fields.items():
+        inner = f"{path}.{field.alias or name}".strip(".")
+        for below, one in directly_inside(inner, getattr(settings, name)):
+            yield below, one
+            yield from settings_of(one, below)
 
 
-def test_every_stage_lists_exactly_the_code_it_runs(stages: dict[str, set[str]]) -> None:
-    wrong = {}
-    for name, deps in stages.items():
-        listed = {dep for dep in deps if dep.endswith(".py")}
-        by_name = {dep for dep in listed if dep.startswith(FOUND_BY_NAME)}
-        stage = name.partition("@")[0]
-        runs = code_of({ROOT / f"stages/{stage}.py", *(ROOT / dep for dep in by_name)})
-        runs -= CANNOT_CHANGE_RESULTS.keys()
-        missing, too_many = runs - listed, listed - runs
-        missing -= NOT_RUN_THERE.get(stage, set())
-        if any(dep.startswith("fcn/datasets/") for dep in listed):
-            too_many -= READING
-        if missing or too_many:
-            wrong[name] = {"missing": missing, "too many": too_many}
-    assert not wrong
+def covered(setting: tuple[str, str], declared: set[tuple[str, str]]) -> bool:
+    """Whether a setting, or a group that it is in, is declared."""
+    file, key = setting
+    parts = key.split(".")
+    groups = (".".join(parts[: number + 1]) for number in range(len(parts)))
+    return any((file, group) in declared for group in groups)
 
 
-def test_every_stage_file_is_in_the_graph(stages: dict[str, set[str]]) -> None:
-    doors = {path.stem for path in (ROOT / "stages").glob("*.py")} - {"__init__"}
-    doors -= NOT_IN_THE_GRAPH.keys()
-    assert {name.partition("@")[0] for name in stages} == doors
+def test_a_stage_gets_no_setting_that_it_does_not_declare(
+    declared: dict[str, set[tuple[str, str]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    undeclared = {
+        name: left
+        for name, keys in declared.items()
+        if (
+            left := {
+                setting
+                for setting in available(*name.split("@"), monkeypatch)
+                if setting[1] not in NO_EFFECT and not covered(setting, keys)
+            }
+        )
+    }
+    assert declared
+    assert undeclared == {}
 
 
-def test_modules_outside_the_dependencies_exist() -> None:
-    assert [path for path in CANNOT_CHANGE_RESULTS if not (ROOT / path).is_file()] == []
+def test_stages_read_settings_by_no_other_way() -> None:
+    """Only flows, commands and the settings' own room may read a whole table file."""
+    readers = {
+        path.relative_to(ROOT).as_posix()
+        for path in [*(ROOT / "stages").glob("*.py"), *(ROOT / "fcn").rglob("*.py")]
+        if any(name == "fcn.settings.reader" for name in imported(path))
+    }
+    code = {
+        path.relative_to(ROOT).as_posix()
+        for stage in SETTINGS
+        for path in imports.code_of(ROOT / f"stages/{stage}.py")
+    }
+    assert readers & code == set()
+
+
+def imported(path: Path) -> set[str]:
+    tree = ast.parse(path.read_text("utf-8"))
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+        elif isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+    return names
+
+
+def test_deps_are_those_that_the_command_writes() -> None:
+    text = (ROOT / "dvc.yaml").read_text("utf-8")
+    assert deps.written(text) == text
+
+
+def test_a_missing_dep_and_one_too_many_are_mended() -> None:
+    text = (ROOT / "dvc.yaml").read_text("utf-8")
+    line = "        - fcn/scores/metrics.py\n"
+    assert line in text
+    wrong = text.replace(line, "        - fcn/report/page.py\n", 1)
+    assert deps.written(wrong) == text
+
+
+def test_every_stage_file_is_in_the_graph() -> None:
+    text = (ROOT / "dvc.yaml").read_text("utf-8")
+    files = {path.stem for path in (ROOT / "stages").glob("[!_]*.py")}
+    assert set(re.findall(r"^  (\w+):$", text, re.MULTILINE)) == files - NOT_IN_THE_GRAPH.keys()
+
+
+@pytest.mark.parametrize(
+    "room", [name for name in imports.RESULT_FREE if name not in ("cli", "tracking")]
+)
+def test_a_room_without_deps_has_nothing_to_compute_with(room: str) -> None:
+    """What it imports is the standard library, its own kind, and libraries that hold no numbers.
+
+    `cli` and `tracking` import more, but return nothing that a stage writes: a test in
+    tests/pipeline compares the files of a run with and without them.
+    """
+    allowed = {*sys.stdlib_module_names, *LIGHT, *(f"fcn.{free}" for free in imports.RESULT_FREE)}
+    for path in (ROOT / "fcn" / room).rglob("*.py"):
+        names = {name for name in imported(path) if "." not in name or name.startswith("fcn.")}
+        roots = {".".join(n.split(".")[: 2 if n.startswith("fcn.") else 1]) for n in names}
+        assert roots <= allowed | {"fcn"}, path
+
+
+def test_code_that_is_not_python_counts() -> None:
+    code = {path.relative_to(ROOT).as_posix() for path in imports.code_of(ROOT / "stages/table.py")}
+    assert "fcn/report/templates/page.html.j2" in code
 
 
 def test_stages_say_what_they_do() -> None:

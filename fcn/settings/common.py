@@ -54,6 +54,10 @@ class Compute(Settings):
         return self
 
 
+NO_EFFECT = ("checkpoints", "workers", "mirror")
+"""Settings of `Common` that change no result; no stage declares them."""
+
+
 class Common(Compute):
     """params.yaml: what all tables share."""
 

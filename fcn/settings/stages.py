@@ -7,14 +7,14 @@ names them) come along without being declared.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 from fcn.settings.backbone import Backbone
 from fcn.settings.common import Checkpoints, Compute, Intervals
 from fcn.settings.data import Ceiling, Convert, Data, Validate
 from fcn.settings.network import Network
 from fcn.settings.published import Published
-from fcn.settings.reader import entry, load
+from fcn.settings.reader import entry, load, table_of
 from fcn.settings.table import Evaluation, Model, Table
 
 
@@ -123,7 +123,7 @@ class TrainSettings:
 class EvaluateSettings:
     """Settings of `stages.evaluate`."""
 
-    model: Model
+    head: str
     network: Network
     evaluation: Evaluation
     compute: Compute
@@ -132,9 +132,9 @@ class EvaluateSettings:
     def of(cls, key: str) -> Self:
         """Read the settings of one key in `models`."""
         loaded = load(key)
-        model = entry(loaded.table.models, key, "models")
-        evaluation = loaded.table.tables[model.table].evaluation
-        return cls(model, loaded.table.network(key), evaluation, loaded.common.compute())
+        head = entry(loaded.table.models, key, "models").head
+        evaluation = loaded.table.tables[table_of(key)].evaluation
+        return cls(head, loaded.table.network(key), evaluation, loaded.common.compute())
 
 
 @dataclass(frozen=True)
@@ -179,3 +179,17 @@ class CompareSettings:
         loaded = load(key)
         batch = entry(loaded.table.tables, key, "tables").evaluation.batch
         return cls(batch, loaded.common.compute(), loaded.common.intervals)
+
+
+def logged(key: str) -> dict[str, Any]:
+    """Return all settings behind a key of `backbones` or `models`, for MLflow's parameters only."""
+    loaded = load(key)
+    if key in loaded.table.backbones:
+        settings: dict[str, Any] = loaded.table.backbones[key].model_dump()
+    else:
+        settings = entry(loaded.table.models, key, "models").model_dump()
+        settings |= {
+            "network": loaded.table.network(key).model_dump(),
+            "evaluation": loaded.table.tables[table_of(key)].evaluation.model_dump(),
+        }
+    return settings | loaded.common.model_dump()
