@@ -7,6 +7,7 @@ import keras
 import numpy as np
 from keras import KerasTensor, layers, ops
 
+from fcn.network.resizing import resize_bilinear
 from fcn.settings.network import Network
 
 
@@ -84,7 +85,7 @@ class ResizeLike(Like):
         """Return map B H' W' K at the H W of `like` B H W C."""
         x, like = maps
         _, height, width, _ = ops.shape(like)
-        return ops.image.resize(x, (height, width), "bilinear")
+        return resize_bilinear(x, height, width)
 
 
 @keras.saving.register_keras_serializable(package="fcn")

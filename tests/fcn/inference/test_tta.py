@@ -68,6 +68,16 @@ def test_every_scale_comes_back_to_the_images_size(
     )
 
 
+def test_images_of_several_sizes_are_resized_in_one_traced_network(
+    pixels: keras.Model, rng: np.random.Generator
+) -> None:
+    several = tta.averaged(pixels, scales=(0.5, 1.0, 1.75))
+    for height, width in ((8, 12), (7, 5), (37, 41)):
+        images = rng.integers(0, 256, (1, height, width, 3)).astype(np.float32)
+        expected = np.asarray(several(images))
+        np.testing.assert_allclose(several.predict_on_batch(images), expected, atol=1e-5)
+
+
 def test_tiles_answer_as_the_whole_image_does(
     pixels: keras.Model, rng: np.random.Generator
 ) -> None:
