@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from fcn.network import alignment, models
+from fcn.network import alignment, build
 from fcn.settings.network import Network
 
 pytestmark = pytest.mark.usefixtures("seeded")
@@ -29,14 +29,14 @@ def as_in_the_paper(tiny: Network, **changed: object) -> Network:
 
 @pytest.mark.parametrize("head", CROPS)
 def test_the_papers_crops_are_derived(head: str, tiny: Network) -> None:
-    padded = models.network(head, "vgg16", as_in_the_paper(tiny), 1, 3)
+    padded = build.network(head, "vgg16", as_in_the_paper(tiny), 1, 3)
     assert crops(padded) == CROPS[head]
-    assert crops(models.network(head, "vgg16", tiny, 1, 3)) == {}
+    assert crops(build.network(head, "vgg16", tiny, 1, 3)) == {}
 
 
 @pytest.mark.parametrize("changed", [{"fc6_kernel": 3}, {"fc6_kernel": 1}, {"fc": False}], ids=str)
 def test_other_backbones_are_aligned_too(changed: dict, tiny: Network) -> None:
-    model = models.network("fcn8s", "vgg16", as_in_the_paper(tiny, **changed), 1, 1)
+    model = build.network("fcn8s", "vgg16", as_in_the_paper(tiny, **changed), 1, 1)
     for layer in ("fuse_pool4", "fuse_pool3"):
         one, other = (alignment.place(x) for x in model.get_layer(layer).input)
         assert one == other
@@ -48,7 +48,7 @@ def test_maps_that_no_crop_aligns_are_refused(tiny: Network) -> None:
         ValueError,
         match=r"upscore32 lies over the image at stride 0\.125 from .*, images at stride 1 from 0",
     ):
-        models.network("fcn32s", "mnist_small", tiny, 1, 3)
+        build.network("fcn32s", "mnist_small", tiny, 1, 3)
 
 
 def test_a_place_is_where_a_layer_looks() -> None:

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from keras import layers, ops
 
-from fcn.network import models, transfer
+from fcn.network import build, transfer
 from fcn.settings.network import Network
 
 pytestmark = pytest.mark.usefixtures("seeded")
@@ -12,7 +12,7 @@ CLASSES = 3
 
 def network(head: str, shape: Network, rng: np.random.Generator) -> keras.Model:
     """A network as if trained: no weight is at its start."""
-    model = models.network(head, "vgg16", shape, 1, CLASSES)
+    model = build.network(head, "vgg16", shape, 1, CLASSES)
     model.set_weights([rng.normal(0, 0.1, weight.shape) for weight in model.get_weights()])
     return model
 
@@ -33,7 +33,7 @@ def test_every_shared_weight_is_carried_bit_for_bit_and_new_layers_keep_their_st
     start: str, head: str, new: list[str], tiny: Network, rng: np.random.Generator
 ) -> None:
     source = network(start, tiny, rng)
-    target = models.network(head, "vgg16", tiny, 1, CLASSES)
+    target = build.network(head, "vgg16", tiny, 1, CLASSES)
     before = by_name(target)
     assert sorted(transfer.transplant(source, target)) == sorted(new)
     theirs, ours = by_name(source), by_name(target)
@@ -52,7 +52,7 @@ def test_every_shared_weight_is_carried_bit_for_bit_and_new_layers_keep_their_st
 def test_at_step_0_the_new_skip_adds_nothing(
     start: str, head: str, last: str, tiny: Network, rng: np.random.Generator
 ) -> None:
-    model = models.network(head, "vgg16", tiny, 1, CLASSES)
+    model = build.network(head, "vgg16", tiny, 1, CLASSES)
     transfer.transplant(network(start, tiny, rng), model)
     final = model.layers[-2]
     without = keras.Model(model.input, final(model.get_layer(f"{last}_crop").output))
@@ -79,7 +79,7 @@ def test_other_shapes_are_refused_with_the_layers_name_and_nothing_is_taken(
 
 def test_nothing_in_common_is_refused_with_both_sides_names(tiny: Network) -> None:
     other = keras.Sequential([keras.Input((2,)), layers.Dense(3, name="elsewhere")], name="other")
-    target = models.network("fcn32s", "vgg16", tiny, 1, CLASSES)
+    target = build.network("fcn32s", "vgg16", tiny, 1, CLASSES)
     with pytest.raises(
         ValueError, match=r"no layer of other \(elsewhere\) fits .*fcn32s \(conv1_1"
     ):

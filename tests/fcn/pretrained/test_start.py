@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from fcn.network import models
+from fcn.network import build, model_file
 from fcn.pretrained import start as pretrained
 from fcn.pretrained.layer import Layer
 from fcn.settings.backbone import PUBLISHED, Backbone, WeightsFile
@@ -106,7 +106,7 @@ def test_the_convolutional_form_answers_as_the_dense_network_in_the_file(
 ) -> None:
     kind, write = WRITERS[name]
     path = write(trained(kind, vgg), tmp_path / name)
-    network = models.backbone("vgg16", shape(kind), 3)
+    network = build.backbone("vgg16", shape(kind), 3)
     fate = start(network, kind, path, shape(kind))
     assert fate["taken"] == [layer.name for layer in network.layers if layer.weights]
     assert len(fate["taken"]) == 15
@@ -131,7 +131,7 @@ def test_the_oracle_answers_as_keras_own_dense_network(
 
 def test_without_fc6_and_fc7_the_file_may_have_them_or_not(vgg: vgg16.Vgg, tmp_path: Path) -> None:
     wanted = shape("caffe", fc=False)
-    network = models.backbone("vgg16", wanted, 3)
+    network = build.backbone("vgg16", wanted, 3)
     with_top = start(network, "caffe", vgg16.caffe(vgg, tmp_path / "a.caffemodel"), wanted)
     before = network.get_weights()
     assert with_top["in the file only"] == ["fc6", "fc7", "fc8"]
@@ -166,7 +166,7 @@ def layers(network: keras.Model) -> dict[str, Layer]:
 def test_what_does_not_fit_is_refused_with_all_layers_and_nothing_is_taken(
     changes: dict[str, Any], channels: int, lines: list[str]
 ) -> None:
-    network = models.backbone("vgg16", shape("keras", mean=0.0), channels)
+    network = build.backbone("vgg16", shape("keras", mean=0.0), channels)
     theirs = layers(network)
     for name, change in changes.items():
         match change:
@@ -188,7 +188,7 @@ def test_what_does_not_fit_is_refused_with_all_layers_and_nothing_is_taken(
 
 
 def test_layers_that_the_settings_name_keep_their_random_start() -> None:
-    network = models.backbone("vgg16", shape("keras"), 3)
+    network = build.backbone("vgg16", shape("keras"), 3)
     theirs = layers(network)
     kept = network.get_layer("fc7").get_weights()[0]
     del theirs["fc7"]
@@ -202,9 +202,9 @@ def test_layers_that_the_settings_name_keep_their_random_start() -> None:
 
 def test_a_model_of_ours_says_which_pictures_it_was_trained_to_see(tmp_path: Path) -> None:
     bgr = shape("caffe")
-    source = models.backbone("vgg16", bgr, 3)
-    models.save(source, tmp_path / "ours.keras")
-    target = models.backbone("vgg16", bgr, 3)
+    source = build.backbone("vgg16", bgr, 3)
+    model_file.save(source, tmp_path / "ours.keras")
+    target = build.backbone("vgg16", bgr, 3)
     start(target, "model", tmp_path / "ours.keras", bgr)
     for ours, theirs in zip(target.get_weights(), source.get_weights(), strict=True):
         np.testing.assert_array_equal(ours, theirs)
@@ -216,7 +216,7 @@ def test_a_model_of_ours_says_which_pictures_it_was_trained_to_see(tmp_path: Pat
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
-    network = models.backbone("vgg16", shape("slim"), 3)
+    network = build.backbone("vgg16", shape("slim"), 3)
     for kind in ("slim", "caffe", "savedmodel"):
         with pytest.raises(ValueError, match=r"missing\.one is missing; `file\.path` names"):
             start(network, kind, tmp_path / "missing.one", shape(kind))
