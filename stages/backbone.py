@@ -40,7 +40,7 @@ def backbone(
     devices.reserve(key)
     backend.use(loaded.common)
     from fcn.network import build, model_file
-    from fcn.pretrained import start
+    from fcn.pretrained import load
     from fcn.tracking import runs
     from fcn.training import classifier
 
@@ -72,7 +72,7 @@ def backbone(
             run.metrics({f"accuracy_{split}": value for split, value in accuracies.items()})
         measured: dict[str, object] = {"weights": wanted.weights, "accuracy": accuracies}
         if wanted.file is not None:
-            layers = start.start(network, wanted, wanted.file, raw, out)
+            layers = load.load_weights(network, wanted, wanted.file, raw, out)
             measured["layers"] = layers
             for fate, names in layers.items():
                 messages.say(f"{key}: {fate}: {', '.join(names) or 'none'}")

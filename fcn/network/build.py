@@ -32,7 +32,7 @@ def find_module(package: Literal["backbones", "heads"], name: str) -> ModuleType
 
 
 def backbone(name: str, settings: Network, channels: int) -> keras.Model:
-    """Build the fully convolutional backbone: images B H W C -> its last map; `resize` is left out."""
+    """Build a fully convolutional backbone without `resize`: images B H W C -> its last map."""
     images = keras.Input((None, None, channels), name="images")
     features = find_module("backbones", name).features(images, settings)
     return keras.Model(images, features["last"], name=name)
@@ -55,8 +55,8 @@ def network(
     if settings.resize != 1:
         x = AreaResize(settings.resize, dtype=SCORES, name="resize")(images)
     features = Features(find_module("backbones", backbone_name).features(x, settings))
-    make = Decoder(classes, settings.padding, upsampling)
-    logits = find_module("heads", head).logits(x, features, make)
+    decoder = Decoder(classes, settings.padding, upsampling)
+    logits = find_module("heads", head).logits(x, features, decoder)
     if settings.resize != 1:
         logits = ResizeLike(dtype=SCORES, name="resize_logits")([logits, images])
     model = keras.Model(images, logits, name=head)

@@ -1,4 +1,4 @@
-"""Models as files: the same bytes at each save, opened with Keras and `fcn.network.layers` alone."""
+"""Models as files: equal bytes at each save, opened with Keras and `fcn.network.layers` alone."""
 
 import json
 import textwrap
@@ -23,7 +23,7 @@ def save(model: keras.Model, path: Path, labels: Mapping[str, Any] | None = None
     """Write the weights and the graph of `model` as a `.keras` file, the same bytes each time.
 
     The optimizer and the loss are left out: the file is for using the model. `labels`, the fields
-    of `fcn.records.record.Labels`, name its classes; Keras ignores this member when it opens a file.
+    of `fcn.records.record.Labels`, name its classes; Keras ignores them when it opens the file.
     """
     bare = keras.Model.from_config(model.get_config())
     bare.set_weights(model.get_weights())

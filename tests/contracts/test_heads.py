@@ -68,7 +68,7 @@ def test_a_head_names_the_stride_of_its_finest_scores(
     head: str, tiny: Network, built: Build
 ) -> None:
     layers = [layer for layer in built(head).layers if layer.name.startswith("score")]
-    finest = min(alignment.place(layer.output).stride for layer in layers)
+    finest = min(alignment.alignment_of(layer.output).stride for layer in layers)
     assert build.stride(head, tiny) == finest
     assert build.stride(head, tiny.model_copy(update={"resize": 0.5})) == 2 * finest
     assert build.stride(head, tiny.model_copy(update={"resize": 2.0})) == max(1, finest // 2)
