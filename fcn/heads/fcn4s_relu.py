@@ -1,4 +1,4 @@
-"""FCN-4 of Apiquet/Segmentation (models/FCN4.py): its FCN-8 plus pool2's scores; 8x8 at stride 4."""
+"""FCN-4 of Apiquet/Segmentation (models/FCN4.py): its FCN-8 and pool2's scores, 8x8 at stride 4."""
 
 from keras import KerasTensor
 

@@ -34,7 +34,7 @@ class Storage(NamedTuple):
 
     key: str
     dtype: np.dtype
-    count: int
+    length: int
 
 
 class Tensor(NamedTuple):
@@ -53,8 +53,8 @@ class Tensor(NamedTuple):
     def array(self, raw: Mapping[str, bytes]) -> np.ndarray:
         """Return the values; NumPy refuses a view that leaves the storage."""
         storage, dtype = self.storage, self.storage.dtype
-        if math.prod(self.size) > storage.count:
-            raise ValueError(f"a tensor of {self.size} in {storage.count} values")
+        if math.prod(self.size) > storage.length:
+            raise ValueError(f"a tensor of {self.size} in {storage.length} values")
         strides = tuple(step * dtype.itemsize for step in self.stride)
         offset = self.offset * dtype.itemsize
         return np.ndarray(self.size, dtype, raw[storage.key], offset, strides)
@@ -168,7 +168,7 @@ def _zip(file: IO[bytes]) -> _TorchCheckpoint:
             checkpoint = _TorchCheckpoint(unpickler.load())
         for key, storage in unpickler.storages.items():
             info = archive.getinfo(f"{top}data/{key}")
-            expected = storage.count * storage.dtype.itemsize
+            expected = storage.length * storage.dtype.itemsize
             if info.file_size != expected or info.compress_type != zipfile.ZIP_STORED:
                 raise ValueError(f"storage {key} has {info.file_size} bytes, not {expected}")
             checkpoint.raw[key] = archive.read(info)
@@ -187,8 +187,8 @@ def _stream(file: IO[bytes]) -> _TorchCheckpoint:
     for key in Unpickler(file).load():
         storage = unpickler.storages[key]
         count = int.from_bytes(file.read(8), "little")
-        content = file.read(storage.count * storage.dtype.itemsize)
-        if count != storage.count or len(content) != count * storage.dtype.itemsize:
+        content = file.read(storage.length * storage.dtype.itemsize)
+        if count != storage.length or len(content) != count * storage.dtype.itemsize:
             raise ValueError(f"storage {key} is cut short")
         checkpoint.raw[key] = content
     return checkpoint
