@@ -24,15 +24,15 @@ def main(key: str, epochs: int) -> None:
     loaded = reader.load(key)
     wanted = reader.entry(loaded.table.models, key, "models")
     backend.use(loaded.common)
-    from fcn.network import models, transfer
+    from fcn.network import build, model_file, transfer
     from fcn.training import inputs, loop, losses
 
     split = Records(Path("data/records") / wanted.dataset, "train")
     learned = wanted.training.model_copy(update={"epochs": epochs})
     source = inputs.FromRecords(inputs.kept(split))
     shape, names = loaded.table.network(key), split.labels
-    model = models.network(wanted.head, wanted.backbone, shape, names.channels, len(names.classes))
-    transfer.transplant(models.load(Path(f"data/models/{wanted.init_from}.keras")), model)
+    model = build.network(wanted.head, wanted.backbone, shape, names.channels, len(names.classes))
+    transfer.transplant(model_file.load(Path(f"data/models/{wanted.init_from}.keras")), model)
     saved: list[float] = []
 
     class Timed(checkpoints.Place):

@@ -66,10 +66,10 @@ def main(images: int, batch: int, turns: int, name: str) -> None:
     backend.use(common.model_copy(update={"backend": name}))
     from fcn.backbones import vgg16
     from fcn.inference import forward as evaluation
-    from fcn.network import models
+    from fcn.network import build
 
     vgg16.FC = FC
-    model = models.network("fcn8s", "vgg16", VGG, 3, CLASSES)
+    model = build.network("fcn8s", "vgg16", VGG, 3, CLASSES)
     with tempfile.TemporaryDirectory() as folder:
         split = write(Path(folder), images)
         stacked = np.stack([example.image for example in split])

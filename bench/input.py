@@ -33,14 +33,12 @@ def waiting(key: str, records: Path, epochs: int) -> float:
     from fcn.network import backend
 
     backend.use(loaded.common)
-    from fcn.network import models
+    from fcn.network import build
     from fcn.training import inputs, loop, losses
 
     model, examples = loaded.table.models[key], Records(records, "train")
     shape, labels = loaded.table.network(key), examples.labels
-    network = models.network(
-        model.head, model.backbone, shape, labels.channels, len(labels.classes)
-    )
+    network = build.network(model.head, model.backbone, shape, labels.channels, len(labels.classes))
     source = inputs.FromRecords(inputs.kept(examples))
     wanted = model.training.model_copy(update={"epochs": epochs})
     asked: list[float] = []

@@ -18,10 +18,10 @@ def network(precision: str = "float32") -> Any:
     common = reader.load("digits").common
     backend.use(common.model_copy(update={"backend": "tensorflow", "precision": precision}))
     from fcn.backbones import vgg16
-    from fcn.network import models
+    from fcn.network import build
 
     vgg16.FC = FC
-    model = models.network("fcn8s", "vgg16", VGG, 3, CLASSES)
+    model = build.network("fcn8s", "vgg16", VGG, 3, CLASSES)
     for layer in model.layers:
         if layer.name.startswith(("conv", "fc", "score")):
             weights, bias = layer.get_weights()

@@ -22,11 +22,11 @@ def work(
         raise ValueError(f"{backend} sees no GPU here: nothing to measure")
 
     from fcn.backbones import vgg16
-    from fcn.network import models
+    from fcn.network import build
     from fcn.training import guard, losses, optimizers
 
     vgg16.FC = fc
-    model = models.network("fcn8s", "vgg16", VGG, shape[-1], classes)
+    model = build.network("fcn8s", "vgg16", VGG, shape[-1], classes)
     optimizer = optimizers.Adam(1e-4)
     model.compile(optimizer, losses.pixel_cross_entropy, jit_compile=backend == "jax")
     optimizer.build(model.trainable_variables)

@@ -54,11 +54,11 @@ def main() -> None:
     chosen = parser.parse_args()
     height, width = chosen.size
     made = network()
-    from fcn.network import models
+    from fcn.network import model_file
 
     with tempfile.TemporaryDirectory() as name:
         model, photo = Path(name) / "model.keras", Path(name) / "large.jpg"
-        models.save(made, model)
+        model_file.save(made, model)
         Image.fromarray(picture(height, width)).save(photo, quality=92)
         parts, held = masks(model, photo)
         print(f"{width}x{height} in tiles: {held / 2**30:.2f} GiB at most (limit 2)")

@@ -44,13 +44,13 @@ def backbone(
     fingerprint = verdict.require_valid(valid, records)
     devices.reserve(key)
     backend.use(loaded.common)
-    from fcn.network import models
-    from fcn.pretrained import start
+    from fcn.network import build, model_file
+    from fcn.pretrained import load
     from fcn.tracking import runs
     from fcn.training import classifier
 
     channels = record.read_labels(records).channels
-    network = models.backbone(wanted.module, wanted.network, channels)
+    network = build.backbone(wanted.module, wanted.network, channels)
     accuracies: dict[str, float] = {}
     shown = wanted.model_dump() | loaded.common.model_dump()
     crops = _objects(wanted, raw, loaded.common.seed) if wanted.classifier else {}
@@ -77,11 +77,11 @@ def backbone(
             run.metrics({f"accuracy_{split}": value for split, value in accuracies.items()})
         measured: dict[str, object] = {"weights": wanted.weights, "accuracy": accuracies}
         if wanted.file is not None:
-            layers = start.start(network, wanted, wanted.file, raw, out)
+            layers = load.load_weights(network, wanted, wanted.file, raw, out)
             measured["layers"] = layers
             for fate, names in layers.items():
                 messages.say(f"{key}: {fate}: {', '.join(names) or 'none'}")
-        models.save(network, out)
+        model_file.save(network, out)
         files.write_json(metrics, measured)
     place.clear()
     for split, value in accuracies.items():

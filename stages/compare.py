@@ -46,12 +46,12 @@ def compare(
     units = per_image.units([tuple(row["group"]) for row in split.rows])
     backend.use(loaded.common)
     from fcn.inference import forward
-    from fcn.network import models
+    from fcn.network import model_file
 
     scores, drawn = {}, {}
     for role, path in (("champion", champion), ("candidate", candidate)):
         with _named(role):
-            network = models.load(path)
+            network = model_file.load(path)
             known = (network.inputs[0].shape[-1], network.outputs[0].shape[-1])
             if known != expected:
                 raise ValueError(

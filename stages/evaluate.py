@@ -54,10 +54,10 @@ def evaluate(
     names = split.labels
     backend.use(loaded.common)
     from fcn.inference import forward, tta
-    from fcn.network import models
+    from fcn.network import build, model_file
     from fcn.tracking import runs
 
-    network = models.load(model)
+    network = model_file.load(model)
     classes, known = len(names.classes), network.outputs[0].shape[-1]
     if known != classes:
         raise ValueError(
@@ -106,7 +106,7 @@ def evaluate(
         write_plots(plots, images.total, names)
         for name in (IOU, CONFUSION):
             run.table(plots / name)
-    stride = models.stride(wanted.head, loaded.table.network(key))
+    stride = build.stride(wanted.head, loaded.table.network(key))
     content = {"split": told.split, "images": len(split), "stride": stride}
     content |= {"parameters": network.count_params(), "model_bytes": model.stat().st_size}
     files.write_json(metrics, content | numbers)

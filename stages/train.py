@@ -48,7 +48,7 @@ def train(
     devices.reserve(key)
     backend.use(common)
     from fcn.inference import forward
-    from fcn.network import models, transfer
+    from fcn.network import build, model_file, transfer
     from fcn.pictures import overlay
     from fcn.tracking import runs
     from fcn.training import inputs, loop, losses
@@ -58,16 +58,16 @@ def train(
     batches = inputs.batches(inputs.FromRecords(inputs.kept(split)), wanted.training, seed)
     measured = inputs.kept(val)
     numbers = inputs.numbers(len(split), wanted.training, seed)
-    model = models.network(
+    model = build.network(
         wanted.head,
         wanted.backbone,
         shape,
         names.channels,
         len(names.classes),
         wanted.upsampling,
-        wanted.freeze,
     )
-    new = transfer.transplant(models.load(init_from), model)
+    build.freeze(model, wanted.freeze)
+    new = transfer.transplant(model_file.load(init_from), model)
     messages.say(f"{key}: starts from {init_from}; new layers: {', '.join(new) or 'none'}")
     shown = wanted.model_dump() | {"network": shape.model_dump(), **common.model_dump()}
     determined = checkpoints.digest(
@@ -103,7 +103,7 @@ def train(
             place,
             lambda step: [split.rows[number]["id"] for number in numbers[step - 1]],
         )
-        models.save(model, out, asdict(names))
+        model_file.save(model, out, asdict(names))
         with files.writing(curve) as aside:
             pd.DataFrame([epoch.row() for epoch in done]).to_csv(aside, index=False)
         run.model(out, names.channels, common.backend)

@@ -38,7 +38,7 @@ def drawing(head: str, padding: str = "same") -> str:
     """Return a Mermaid flowchart of the network; VGG-16 shows its pooling and fc6, fc7 only."""
     import keras
 
-    from fcn.network import models
+    from fcn.network import build
 
     height, width, channels, classes = SIZES.get(head, (500, 500, 3, 21))
     shape = Network(
@@ -51,7 +51,7 @@ def drawing(head: str, padding: str = "same") -> str:
         padding=padding,
     )
     with keras.StatelessScope(initialize_variables=False):  # shapes only
-        model = models.network(head, ELSEWHERE.get(head, "vgg16"), shape, channels, classes)
+        model = build.network(head, ELSEWHERE.get(head, "vgg16"), shape, channels, classes)
         every = keras.Model(model.input, [layer.output for layer in model.layers])
         shapes = every.compute_output_spec(keras.KerasTensor((1, height, width, channels)))
     sizes = {

@@ -3,13 +3,13 @@
 import keras
 import numpy as np
 
-from fcn.network import models
+from fcn.network import build
 from fcn.settings.network import Network
 
 
 def network(shape: Network, channels: int, classes: int, head: str = "fcn8s") -> keras.Model:
     """Return a network whose scores are not zero and differ from pixel to pixel."""
-    model = models.network(head, "vgg16", shape, channels, classes)
+    model = build.network(head, "vgg16", shape, channels, classes)
     rng = np.random.default_rng(5)
     for layer in model.layers:
         if layer.name.startswith("score"):

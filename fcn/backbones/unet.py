@@ -1,7 +1,7 @@
 """The contracting path of U-Net as in Apiquet/Segmentation (models/UNET.py).
 
 After Ronneberger, Fischer & Brox, arXiv 1505.04597, with "same" convolutions and dropout: 64, 128,
-256, 512 channels, and 1024 at the bottom. It has no dense layers and starts at random.
+256, 512 channels, and 1024 at the bottom. It has no dense layers; all are random at first.
 
 Shapes: images B H W C in 0..255, any H and W; block`n` is B ceil(H/2^(n-1)) ceil(W/2^(n-1)) K_n,
 `last` is B ceil(H/16) ceil(W/16) 1024 at width 1.
@@ -10,30 +10,30 @@ Shapes: images B H W C in 0..255, any H and W; block`n` is B ceil(H/2^(n-1)) cei
 import keras
 from keras import KerasTensor, layers
 
-from fcn.network.decoder import only_same
-from fcn.network.layers import channels, normalise
+from fcn.network.decoder import require_same_padding
+from fcn.network.layers import preprocess, scale_channels
 from fcn.settings.network import Network
 
 CHANNELS = (64, 128, 256, 512, 1024)
-"""Channels of each block at width 1; the last one is the bottom."""
+"""Channels of each block at width 1; the last is the bottom."""
 FLATTENED = "last"
-"""The map that a classifier's scores stand on."""
+"""The map that a classifier flattens for its scores."""
 
 
 def dense(network: Network) -> dict[str, int]:
-    """Return the classifier's dense layers below its scores: none."""
+    """Return the classifier's dense layers before its scores: none."""
     return {}
 
 
 def features(images: KerasTensor, network: Network) -> dict[str, KerasTensor]:
-    """Return the named maps block1 … block4 before their pooling, pool1 … pool4, and `last`."""
-    only_same(network.padding, "the backbone unet")
-    x = normalise(images, network)
-    found = {}
+    """Return the maps by name: block1 … block4 before their pooling, pool1 … pool4, and `last`."""
+    require_same_padding(network.padding, "the backbone unet")
+    x = preprocess(images, network)
+    maps = {}
     for block, published in enumerate(CHANNELS, start=1):
         for number in (1, 2):
             x = layers.Conv2D(
-                channels(published, network.width),
+                scale_channels(published, network.width),
                 3,
                 padding="same",
                 activation="relu",
@@ -42,8 +42,8 @@ def features(images: KerasTensor, network: Network) -> dict[str, KerasTensor]:
             )(x)
         if block == len(CHANNELS):
             break
-        found[f"block{block}"] = x
+        maps[f"block{block}"] = x
         x = layers.MaxPooling2D(2, padding="same", name=f"pool{block}")(x)
-        found[f"pool{block}"] = x
+        maps[f"pool{block}"] = x
         x = layers.Dropout(network.dropout, name=f"drop{block}")(x)
-    return found | {"last": x}
+    return maps | {"last": x}

@@ -11,7 +11,7 @@ Shapes: images B H W C in 0..255, any H and W; pool`n` is B ceil(H/2^n) ceil(W/2
 import keras
 from keras import KerasTensor, layers
 
-from fcn.network.layers import channels, normalise
+from fcn.network.layers import preprocess, scale_channels
 from fcn.settings.network import Network
 
 BLOCKS = ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))
@@ -19,38 +19,38 @@ BLOCKS = ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))
 FC = 4096
 """Channels of fc6 and fc7 at width 1."""
 FLATTENED = "pool5"
-"""The map that the classifier's dense layers stand on."""
+"""The map that the classifier flattens for its dense layers."""
 
 
 def dense(network: Network) -> dict[str, int]:
-    """Return the classifier's dense layers below its scores: name and width."""
-    width = channels(FC, network.fc_width or network.width)
+    """Return the name and width of the classifier's dense layers before its scores."""
+    width = scale_channels(FC, network.fc_width or network.width)
     return {"fc6": width, "fc7": width} if network.fc else {}
 
 
 def features(images: KerasTensor, network: Network) -> dict[str, KerasTensor]:
-    """Return the named maps over `images`.
+    """Return the maps by name.
 
-    block1 … block5 before their pooling, pool1 … pool5, fc7 if there is one, and `last`.
+    They are block1 … block5 before their pooling, pool1 … pool5, with `fc` fc6 and fc7, and `last`.
     """
-    x = normalise(images, network)
+    x = preprocess(images, network)
     padded = network.padding == "pad100"
     if padded:
         x = layers.ZeroPadding2D(100, name="pad100")(x)
-    found = {}
+    maps = {}
     for block, (convolutions, published) in enumerate(BLOCKS, start=1):
         for number in range(1, convolutions + 1):
             name = f"conv{block}_{number}"
             valid = padded and name == "conv1_1"
-            x = _convolution(x, channels(published, network.width), 3, name, valid)
-        found[f"block{block}"] = x
+            x = _convolution(x, scale_channels(published, network.width), 3, name, valid)
+        maps[f"block{block}"] = x
         x = layers.MaxPooling2D(2, padding="same", name=f"pool{block}")(x)
-        found[f"pool{block}"] = x
+        maps[f"pool{block}"] = x
     for name, width in dense(network).items():
         x = _convolution(x, width, network.fc6_kernel if name == "fc6" else 1, name, padded)
         x = layers.Dropout(network.dropout, name=f"drop{name[-1]}")(x)
-        found[name] = x
-    return found | {"last": x}
+        maps[name] = x
+    return maps | {"last": x}
 
 
 def _convolution(x: KerasTensor, filters: int, kernel: int, name: str, valid: bool) -> KerasTensor:

@@ -7,10 +7,10 @@ from fcn.network.decoder import Decoder, Features
 STRIDE = 16
 
 
-def logits(images: KerasTensor, features: Features, make: Decoder) -> KerasTensor:
+def logits(images: KerasTensor, features: Features, decoder: Decoder) -> KerasTensor:
     """Return logits B H W K from the backbone's features."""
-    score_fr = make.score(features["last"], "score_fr")
-    score_pool4 = make.score(features["pool4"], "score_pool4")
-    upscore2 = make.upsample(score_fr, 2, "upscore2")
-    fuse_pool4 = make.fuse(upscore2, score_pool4, "fuse_pool4")
-    return make.crop(make.upsample(fuse_pool4, 16, "upscore16"), images)
+    score_fr = decoder.score(features["last"], "score_fr")
+    score_pool4 = decoder.score(features["pool4"], "score_pool4")
+    upscore2 = decoder.upsample(score_fr, 2, "upscore2")
+    fuse_pool4 = decoder.fuse(upscore2, score_pool4, "fuse_pool4")
+    return decoder.crop(decoder.upsample(fuse_pool4, 16, "upscore16"), images)

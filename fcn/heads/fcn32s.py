@@ -7,7 +7,7 @@ from fcn.network.decoder import Decoder, Features
 STRIDE = 32
 
 
-def logits(images: KerasTensor, features: Features, make: Decoder) -> KerasTensor:
+def logits(images: KerasTensor, features: Features, decoder: Decoder) -> KerasTensor:
     """Return logits B H W K from the backbone's features."""
-    score_fr = make.score(features["last"], "score_fr")
-    return make.crop(make.upsample(score_fr, 32, "upscore32"), images)
+    score_fr = decoder.score(features["last"], "score_fr")
+    return decoder.crop(decoder.upsample(score_fr, 32, "upscore32"), images)

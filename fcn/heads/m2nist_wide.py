@@ -1,9 +1,9 @@
 """The later M2NIST decoder: four transposed convolutions without padding, 14x19 -> 64x84.
 
 farhanhubble/udacity-connect (FCN-mnist.ipynb at e961dc1), whose notebook prints the published
-numbers: kernels 2, strides 1, 1, 2, 2, channels 128, 128, 64, 32, then the scores; ReLU behind
-each, the scores too; all started at random. Stands on the backbone `mnist_small`, which pads images
-to multiples of 4; what lies beyond the image is cropped at the bottom and right.
+numbers: kernels 2, strides 1, 1, 2, 2, channels 128, 128, 64, 32, then the scores; a ReLU after
+each layer, the scores too; all random at first. Sizes are height x width. For the backbone
+`mnist_small`, which pads images to multiples of 4; the padding is cropped at the bottom and right.
 """
 
 from keras import KerasTensor, layers
@@ -12,10 +12,10 @@ from fcn.network.decoder import Decoder, Features
 
 STRIDE = 1
 LAYERS = ((1, 128), (1, 128), (2, 64), (2, 32))
-"""Stride and channels."""
+"""Stride and channels of each layer."""
 
 
-def logits(images: KerasTensor, features: Features, make: Decoder) -> KerasTensor:
+def logits(images: KerasTensor, features: Features, decoder: Decoder) -> KerasTensor:
     """Return logits B H W K from the backbone's features."""
     x = features["last"]
     for number, (stride, channels) in enumerate(LAYERS, start=1):
@@ -25,7 +25,7 @@ def logits(images: KerasTensor, features: Features, make: Decoder) -> KerasTenso
             2,
             strides=stride,
             activation="relu",
-            kernel_initializer=make.start(name, "random"),
+            kernel_initializer=decoder.initializer(name, "random"),
             name=name,
         )(x)
-    return make.crop(make.relu_score(x, "score"), images)
+    return decoder.crop(decoder.relu_score(x, "score"), images)

@@ -1,14 +1,14 @@
-"""U-Net's expanding path: each block's map is upsampled and put beside the one of its own size.
+"""U-Net's expanding path: maps are upsampled and concatenated with the backbone's of that size.
 
 As in Apiquet/Segmentation (models/UNET.py), after Ronneberger et al., arXiv 1505.04597: transposed
-convolutions 3x3 with ReLU, dropout, two convolutions. Stands on the backbone `unet`, or on any
-other that names its blocks; every block has as many channels as the backbone's.
+convolutions 3x3 with ReLU, dropout, two convolutions. For the backbone `unet`, or any other with
+maps `block…`; every block has as many channels as the backbone's.
 """
 
 import keras
 from keras import KerasTensor, layers
 
-from fcn.network.decoder import Decoder, Features, only_same
+from fcn.network.decoder import Decoder, Features, require_same_padding
 from fcn.network.layers import CropLike
 
 STRIDE = 1
@@ -16,14 +16,14 @@ DROPOUT = 0.3
 """After each concatenation, as in the source."""
 
 
-def logits(images: KerasTensor, features: Features, make: Decoder) -> KerasTensor:
+def logits(images: KerasTensor, features: Features, decoder: Decoder) -> KerasTensor:
     """Return logits B H W K from the backbone's features."""
-    only_same(make.padding, "the head unet")
+    require_same_padding(decoder.padding, "the head unet")
     x = features["last"]
     blocks = sorted((name for name in features if name.startswith("block")), reverse=True)
     for name in blocks or ["block1"]:
-        beside, number = features[name], name[-1]
-        channels = beside.shape[-1]
+        skip, number = features[name], name[-1]
+        channels = skip.shape[-1]
         up = f"upscore_block{number}"
         x = layers.Conv2DTranspose(
             channels,
@@ -31,21 +31,20 @@ def logits(images: KerasTensor, features: Features, make: Decoder) -> KerasTenso
             strides=2,
             padding="same",
             activation="relu",
-            kernel_initializer=make.start(up, "random"),
+            kernel_initializer=decoder.initializer(up, "random"),
             name=up,
         )(x)
         # Pooling rounds sizes up. A kernel of 3 is not centred, so no crop is more exact than this.
-        x = CropLike(name=f"{up}_crop")([x, beside])
-        x = layers.Concatenate(name=f"concat_block{number}")([x, beside])
+        x = CropLike(name=f"{up}_crop")([x, skip])
+        x = layers.Concatenate(name=f"concat_block{number}")([x, skip])
         x = layers.Dropout(DROPOUT, name=f"drop_block{number}")(x)
         for half in "ab":
-            start = keras.initializers.GlorotUniform()
             x = layers.Conv2D(
                 channels,
                 3,
                 padding="same",
                 activation="relu",
-                kernel_initializer=start,
+                kernel_initializer=keras.initializers.GlorotUniform(),
                 name=f"up_block{number}{half}",
             )(x)
-    return make.score(x, "score", keras.initializers.GlorotUniform())
+    return decoder.score(x, "score", keras.initializers.GlorotUniform())

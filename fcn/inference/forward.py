@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from fcn.inference import tiles
-from fcn.network import models
+from fcn.network import build
 from fcn.records.record import Decoded
 from fcn.scores.metrics import confusion_matrix
 
@@ -79,7 +79,7 @@ def _forward(
     def outputs_of(images: np.ndarray) -> Any:
         return keras.tree.map_structure(keras.ops.convert_to_numpy, model.predict_on_batch(images))
 
-    tiling = tiles.Tiling(window, models.resize_factor(model)) if window is not None else None
+    tiling = tiles.Tiling(window, build.resize_factor(model)) if window is not None else None
     for group in _ahead(_same_size(examples, batch)):
         if tiling is not None and max(group[0].image.shape[:2]) > tiling.side:
             for example in group:

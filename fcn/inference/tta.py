@@ -10,6 +10,8 @@ from collections.abc import Sequence
 import keras
 from keras import KerasTensor, ops
 
+from fcn.network.resizing import resize_bilinear
+
 Shape = tuple[int | None, ...]
 
 
@@ -26,7 +28,7 @@ class Scaled(keras.layers.Layer):
         """Return B h w C."""
         _, height, width, _ = ops.shape(images)
         images = ops.cast(images, "float32")
-        return ops.image.resize(images, (self._side(height), self._side(width)))
+        return resize_bilinear(images, self._side(height), self._side(width))
 
     def _side(self, length: int | KerasTensor) -> int | KerasTensor:
         if isinstance(length, int):
@@ -52,7 +54,7 @@ class Mean(keras.layers.Layer):
         """Return B H W K."""
         images, *maps = images_and_maps
         _, height, width, _ = ops.shape(images)
-        return sum(ops.image.resize(one, (height, width)) for one in maps) / len(maps)
+        return sum(resize_bilinear(one, height, width) for one in maps) / len(maps)
 
     def compute_output_shape(self, shapes: Sequence[Shape]) -> Shape:
         """Return B H W K."""

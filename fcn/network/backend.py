@@ -1,4 +1,4 @@
-"""Choose Keras' backend and make it repeatable; call `use` before anything imports keras."""
+"""Choose Keras' backend and make it deterministic; call `use` before anything imports keras."""
 
 import os
 import sys
@@ -11,14 +11,14 @@ import absl.logging
 from fcn.settings.common import Compute
 
 EXTRAS = {"tensorflow": "cpu", "jax": "jax"}
-"""What `make setup` calls the extra that brings a backend."""
-AS_NEEDED = {"TF_FORCE_GPU_ALLOW_GROWTH": "true", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
-"""GPU memory is taken as it is needed: an evaluation has room beside the next training."""
+"""The extra of `make setup` that installs each backend."""
+GPU_MEMORY = {"TF_FORCE_GPU_ALLOW_GROWTH": "true", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
+"""GPU memory is allocated as needed: an evaluation then fits beside the next training."""
 UNUSED = {"tensorflow": ("jax", "matplotlib", "sklearn"), "jax": ("matplotlib", "sklearn")}
-"""What Keras and TensorFlow import where they find it, for wrappers, galleries and converters that
-nothing here uses: two fifths of their start."""
+"""What Keras and TensorFlow import where it is installed, for wrappers, galleries and converters
+that nothing here uses: two fifths of the time of `import keras`."""
 DETERMINISTIC = "--xla_gpu_deterministic_ops=true"
-"""XLA's flag; TensorFlow has a function for it."""
+"""XLA's flag for JAX; TensorFlow has a function instead."""
 
 
 def use(common: Compute) -> None:
@@ -30,16 +30,16 @@ def use(common: Compute) -> None:
     assert "keras" not in sys.modules or os.environ.get("KERAS_BACKEND") == common.backend
     os.environ["KERAS_BACKEND"] = common.backend
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    for name, value in AS_NEEDED.items():
+    for name, value in GPU_MEMORY.items():
         os.environ.setdefault(name, value)
     if common.deterministic and common.backend == "jax":
         _add_xla_flag(DETERMINISTIC)
-    absl.logging.set_verbosity(absl.logging.ERROR)  # Grain regrets that there is no JAX.
+    absl.logging.set_verbosity(absl.logging.ERROR)  # Grain warns that JAX is missing.
     try:
-        with _quietly(), _without(UNUSED[common.backend]):
+        with _hiding_stderr(), _hiding_packages(UNUSED[common.backend]):
             import keras
 
-            keras.ops.zeros(1)  # TensorFlow's last notes come with its first operation.
+            keras.ops.zeros(1)  # TensorFlow writes its last notes at its first operation.
     except ModuleNotFoundError as error:
         raise ValueError(
             f"backend {common.backend!r} is not installed ({error}); install it with "
@@ -52,33 +52,37 @@ def use(common: Compute) -> None:
 
         tf.config.experimental.enable_op_determinism()
     if common.backend == "jax":
-        _spread(common.devices)
+        _distribute(common.devices)
 
 
 def _add_xla_flag(flag: str) -> None:
-    """Add a flag to XLA_FLAGS, which XLA reads when it starts, unless it is given there."""
+    """Add a flag to XLA_FLAGS, which XLA reads when it starts, unless the user has set it."""
     flags = os.environ.get("XLA_FLAGS", "")
     if flag.partition("=")[0] not in flags:
         os.environ["XLA_FLAGS"] = f"{flags} {flag}".strip()
 
 
-def _spread(devices: int) -> None:
-    """Share each batch out over the first devices of JAX; the weights lie on all of them."""
+def _distribute(devices: int) -> None:
+    """Split each batch over the first devices of JAX; each holds all weights."""
     import keras
 
-    found = keras.distribution.list_devices()
-    if devices > len(found):
+    available = keras.distribution.list_devices()
+    if devices > len(available):
         raise ValueError(
-            f"devices: got {devices}, but JAX sees {len(found)} ({', '.join(found)}); "
+            f"devices: got {devices}, but JAX sees {len(available)} ({', '.join(available)}); "
             "set fewer in params.yaml"
         )
-    several = keras.distribution.DataParallel(devices=found[:devices])
-    keras.distribution.set_distribution(several if devices > 1 else None)
+    parallel = keras.distribution.DataParallel(devices=available[:devices])
+    keras.distribution.set_distribution(parallel if devices > 1 else None)
 
 
 @contextmanager
-def _without(names: Iterable[str]) -> Iterator[None]:
-    """Let packages that are not imported yet look as if they were not installed."""
+def _hiding_packages(names: Iterable[str]) -> Iterator[None]:
+    """Make packages that are not imported yet look as if they were not installed.
+
+    Keras and TensorFlow import them in their own modules, guarded by ImportError alone: there is no
+    setting that skips them, and all of Keras is imported whichever of its modules is.
+    """
     hidden = [name for name in names if name not in sys.modules]
     sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]
     try:
@@ -89,20 +93,19 @@ def _without(names: Iterable[str]) -> Iterator[None]:
 
 
 @contextmanager
-def _quietly() -> Iterator[None]:
-    """Keep what TensorFlow's C++ part writes to stderr while it loads; show it if it fails.
+def _hiding_stderr() -> Iterator[None]:
+    """Hide what TensorFlow's C++ code writes to stderr while it loads; show it if loading fails.
 
-    Its notes on CPU features are written before any log level is obeyed, and nobody can act on
-    them.
+    Its notes on CPU features ignore the log level, and nobody can act on them.
     """
     sys.stderr.flush()
-    with tempfile.TemporaryFile() as kept, os.fdopen(os.dup(2), "wb") as stderr:
-        os.dup2(kept.fileno(), 2)
+    with tempfile.TemporaryFile() as captured, os.fdopen(os.dup(2), "wb") as stderr:
+        os.dup2(captured.fileno(), 2)
         try:
             yield
         except BaseException:
-            kept.seek(0)
-            stderr.write(kept.read())
+            captured.seek(0)
+            stderr.write(captured.read())
             raise
         finally:
             os.dup2(stderr.fileno(), 2)

@@ -1,4 +1,4 @@
-"""The layers that networks are made of; registered, so that a saved model opens anywhere."""
+"""The project's own layers; registered, so that a saved model opens once this file is imported."""
 
 from fractions import Fraction
 from typing import Any
@@ -7,12 +7,13 @@ import keras
 import numpy as np
 from keras import KerasTensor, layers, ops
 
+from fcn.network.resizing import resize_bilinear
 from fcn.settings.network import Network
 
 
 @keras.saving.register_keras_serializable(package="fcn")
 class Bilinear(keras.initializers.Initializer):
-    """Start a transposed convolution as bilinear upsampling, each class on its own.
+    """Start a transposed convolution as bilinear upsampling of each class by itself.
 
     Kernel f f K K with `f = 2 * stride`: Long et al., section 3.3. Away from the borders the kernel
     is a partition of unity, so a constant map stays the same constant.
@@ -22,21 +23,21 @@ class Bilinear(keras.initializers.Initializer):
         """Return the kernel of this shape: height, width, channels out, channels in."""
         height, width, out, into = shape
         kernel = np.zeros(shape, "float32")
-        plane = _ramp(height)[:, None] * _ramp(width)[None, :]
+        plane = _hat(height)[:, None] * _hat(width)[None, :]
         for channel in range(min(out, into)):
             kernel[:, :, channel, channel] = plane
         return ops.convert_to_tensor(kernel, dtype=dtype)
 
 
-def _ramp(size: int) -> np.ndarray:
-    """Return the hat of bilinear interpolation at `size` taps."""
+def _hat(size: int) -> np.ndarray:
+    """Return the hat function of linear interpolation, sampled at `size` positions."""
     factor = (size + 1) // 2
     centre = factor - 1 if size % 2 else factor - 0.5
     return 1 - np.abs(np.arange(size) - centre) / factor
 
 
-class Like(layers.Layer):
-    """A layer that gives its first map B H' W' K the height and width of its second, B H W C."""
+class MatchSize(layers.Layer):
+    """Base of layers that give their first map B H' W' K the H and W of their second, B H W C."""
 
     def compute_output_shape(self, shapes: list[tuple[int | None, ...]]) -> tuple[int | None, ...]:
         """Return B H W K."""
@@ -45,18 +46,18 @@ class Like(layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="fcn")
-class CropLike(Like):
+class CropLike(MatchSize):
     """Crop the first map to the height and width of the second, from the top left.
 
-    Pooling with "same" padding rounds sizes up and adds at the bottom and right, so what
-    upsampling returns is at least as large as the finer map, and aligned with its top left.
+    Pooling with "same" padding rounds sizes up and pads at the bottom and right, so an upsampled
+    map is at least as large as the finer map, and aligned with its top left.
     """
 
     offset = 0
-    """Rows above and columns left of what is kept."""
+    """How many rows are cut off at the top, and columns at the left."""
 
     def call(self, maps: tuple[KerasTensor, KerasTensor]) -> KerasTensor:
-        """Return map B H' W' K cropped to the H W of `like` B H W C."""
+        """Return the first map B H' W' K cropped to the H W of the second, B H W C."""
         coarse, like = maps
         _, height, width, _ = ops.shape(like)
         o = self.offset
@@ -72,26 +73,27 @@ class CropInside(CropLike):
         self.offset = offset
 
     def get_config(self) -> dict[str, Any]:
-        """Return how to make it again."""
+        """Return the arguments of the constructor."""
         return super().get_config() | {"offset": self.offset}
 
 
 @keras.saving.register_keras_serializable(package="fcn")
-class ResizeLike(Like):
+class ResizeLike(MatchSize):
     """Resize the first map to the height and width of the second, bilinearly."""
 
     def call(self, maps: tuple[KerasTensor, KerasTensor]) -> KerasTensor:
-        """Return map B H' W' K at the H W of `like` B H W C."""
+        """Return the first map B H' W' K at the H W of the second, B H W C."""
         x, like = maps
         _, height, width, _ = ops.shape(like)
-        return ops.image.resize(x, (height, width), "bilinear")
+        return resize_bilinear(x, height, width)
 
 
 @keras.saving.register_keras_serializable(package="fcn")
 class AreaResize(layers.Layer):
-    """Resize images by a factor: each new pixel is the mean over the area that it covers.
+    """Reduce or enlarge images by a factor: each new pixel is the mean over the area it covers.
 
-    Above 1 it covers a part of one or two old pixels, and at 2 each is repeated four times.
+    Below 1 the area covers several old pixels. Above 1 it covers parts of one to four; at 2 each
+    old pixel becomes four equal ones.
     """
 
     def __init__(self, factor: float, **options: Any) -> None:
@@ -106,18 +108,19 @@ class AreaResize(layers.Layer):
         return ops.einsum("jw,biwc->bijc", columns, images)
 
     def _areas(self, size: int) -> KerasTensor:
-        """Return the share of each new pixel that each old one covers: new, old."""
+        """Return which share of each new pixel each old one covers, along one axis: new, old."""
+        new_size = self._resized(size)
         old = ops.cast(ops.arange(size), self.compute_dtype)
-        new = ops.cast(ops.arange(self._resized(size)), self.compute_dtype)[:, None]
-        side = ops.cast(size, self.compute_dtype) / ops.cast(
-            self._resized(size), self.compute_dtype
-        )
+        new = ops.cast(ops.arange(new_size), self.compute_dtype)[:, None]
+        side = ops.cast(size, self.compute_dtype) / ops.cast(new_size, self.compute_dtype)
         ends = ops.minimum((new + 1) * side, old + 1) - ops.maximum(new * side, old)
         return ops.maximum(ends, 0) / side
 
     def _resized(self, size: int) -> int:
-        share = Fraction(self.factor).limit_denominator(1000)
-        return -(-size * share.numerator // share.denominator)
+        """Return ⌈factor * size⌉; a number where the size is known, else a tensor."""
+        factor = Fraction(self.factor).limit_denominator(1000)
+        # Not -(-a // b): ONNX rounds negative quotients towards zero.
+        return (size * factor.numerator + factor.denominator - 1) // factor.denominator
 
     def compute_output_shape(self, images_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """Return B ⌈fH⌉ ⌈fW⌉ C."""
@@ -125,57 +128,59 @@ class AreaResize(layers.Layer):
         return (batch, *(side and self._resized(side) for side in sides), channels)
 
     def get_config(self) -> dict[str, Any]:
-        """Return how to make it again."""
+        """Return the arguments of the constructor."""
         return super().get_config() | {"factor": self.factor}
 
 
 @keras.saving.register_keras_serializable(package="fcn")
 class PadTo(layers.Layer):
-    """Pad with zeros at the bottom and right to a multiple, and to at least so many pixels."""
+    """Pad with zeros at the bottom and right to a multiple, and to a minimum, of pixels."""
 
-    def __init__(self, multiple: int, least: int, **options: Any) -> None:
+    def __init__(self, multiple: int, minimum: int, **options: Any) -> None:
         super().__init__(**options)
-        self.multiple, self.least = multiple, least
+        self.multiple, self.minimum = multiple, minimum
 
     def call(self, x: KerasTensor) -> KerasTensor:
         """Return B H W C padded."""
         _, height, width, _ = ops.shape(x)
-        return ops.pad(x, [[0, 0], [0, self._more(height)], [0, self._more(width)], [0, 0]])
+        return ops.pad(x, [[0, 0], [0, self._missing(height)], [0, self._missing(width)], [0, 0]])
 
-    def _more(self, size: int) -> int:
+    def _missing(self, size: int) -> int:
         """Return how many pixels are missing; a number where the size is known, else a tensor."""
-        least = max(self.least, size) if isinstance(size, int) else ops.maximum(self.least, size)
+        least = (
+            max(self.minimum, size) if isinstance(size, int) else ops.maximum(self.minimum, size)
+        )
         return -(-least // self.multiple) * self.multiple - size
 
     def compute_output_shape(self, shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """Return the shape with padded sides."""
         batch, *sides, channels = shape
-        return (batch, *(side and side + self._more(side) for side in sides), channels)
+        return (batch, *(side and side + self._missing(side) for side in sides), channels)
 
     def get_config(self) -> dict[str, Any]:
-        """Return how to make it again."""
-        return super().get_config() | {"multiple": self.multiple, "least": self.least}
+        """Return the arguments of the constructor."""
+        return super().get_config() | {"multiple": self.multiple, "minimum": self.minimum}
 
 
 @keras.saving.register_keras_serializable(package="fcn")
 class ReverseChannels(layers.Layer):
-    """Turn RGB into BGR, the order of OpenCV and with it of Caffe's weights."""
+    """Turn RGB into BGR, the order of OpenCV and therefore of Caffe's weights."""
 
     def call(self, images: KerasTensor) -> KerasTensor:
-        """Return images B H W C with the last channel first."""
+        """Return images B H W C with their channels in reverse order."""
         return ops.flip(images, axis=-1)
 
 
-def channels(published: int, width: float) -> int:
-    """Return how many channels of those `published` are left at this width: at least one."""
+def scale_channels(published: int, width: float) -> int:
+    """Return the number of channels at this width, at least one; `published` is that of width 1."""
     return max(1, round(published * width))
 
 
-def normalise(images: KerasTensor, network: Network) -> KerasTensor:
-    """Return images B H W C in the weights' channel order, the mean subtracted, scaled.
+def preprocess(images: KerasTensor, network: Network) -> KerasTensor:
+    """Return images B H W C in the weights' channel order, minus the mean, divided by `std`.
 
     Raises:
-        ValueError: there are three means but not three channels.
+        ValueError: the settings have three means, but images do not have three channels.
     """
     if network.channel_order == "bgr":
         images = ReverseChannels(name="bgr")(images)

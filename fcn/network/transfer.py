@@ -1,36 +1,36 @@
-"""Start one model from another: same-named layers take its weights, new ones keep their start."""
+"""Initialise one model from another: layers of the same name take its weights."""
 
 import keras
 import numpy as np
 
 
 def transplant(source: keras.Model, target: keras.Model) -> list[str]:
-    """Copy the weights of all layers that both models name; return the names of the new layers.
+    """Copy the weights of all layers that both models have; return the names of the new layers.
 
-    New layers keep what they were built with: scores zero, upsampling bilinear.
+    New layers keep their initial weights: scores zero, upsampling bilinear.
 
     Raises:
         ValueError: a layer of the same name has other shapes, or no layer is shared.
     """
-    ours = {layer.name: layer for layer in target.layers if layer.weights}
-    theirs = {layer.name: layer for layer in source.layers if layer.weights}
-    shared = [name for name in ours if name in theirs]
+    source_layers = {layer.name: layer for layer in source.layers if layer.weights}
+    target_layers = {layer.name: layer for layer in target.layers if layer.weights}
+    shared = [name for name in target_layers if name in source_layers]
     if not shared:
         raise ValueError(
-            f"no layer of {source.name} ({', '.join(theirs)}) "
-            f"fits a layer of {target.name} ({', '.join(ours)})"
+            f"no layer of {source.name} ({', '.join(source_layers)}) "
+            f"has the name of a layer of {target.name} ({', '.join(target_layers)})"
         )
     for name in shared:
-        have = [weight.shape for weight in theirs[name].weights]
-        need = [weight.shape for weight in ours[name].weights]
-        if have != need:
+        source_shapes = [weight.shape for weight in source_layers[name].weights]
+        target_shapes = [weight.shape for weight in target_layers[name].weights]
+        if source_shapes != target_shapes:
             raise ValueError(
-                f"layer {name} is {have} in {source.name} but {need} in {target.name}; "
-                "the settings of both must describe the same network"
+                f"layer {name} is {source_shapes} in {source.name} but {target_shapes} in "
+                f"{target.name}; the settings of both must describe the same network"
             )
     for name in shared:
-        ours[name].set_weights(theirs[name].get_weights())
-    return [name for name in ours if name not in theirs]
+        target_layers[name].set_weights(source_layers[name].get_weights())
+    return [name for name in target_layers if name not in source_layers]
 
 
 def convolutionalize(dense: keras.layers.Dense, conv: keras.layers.Conv2D) -> None:
@@ -49,14 +49,14 @@ def convolutionalize(dense: keras.layers.Dense, conv: keras.layers.Conv2D) -> No
 
 
 def window(dense: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """Return the kernel of a convolution that does what a dense layer does.
+    """Return the kernel of the convolution that computes what a dense layer computes.
 
-    Dense kernel (h w C, D), of a flattened window h w C -> kernel `shape` (H, W, C, D): Long et
-    al., section 3.1. Where the convolution's window is larger (`same` padding saw only zeros there)
-    the dense window is its centre, and the rest is zero.
+    Dense kernel (h w C, D) of a flattened window h w C -> kernel `shape` (H, W, C, D): Long et al.,
+    section 3.1. Where the convolution's window is larger, the dense window is its centre and the
+    rest is zero.
 
     Raises:
-        ValueError: the dense window is not square, is larger, or gives another number of channels.
+        ValueError: the dense window is not square, is larger, or has another number of channels.
     """
     height, width, channels, out = shape
     side = round((dense.shape[0] / channels) ** 0.5)

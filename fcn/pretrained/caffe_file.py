@@ -1,7 +1,7 @@
 """Caffe's models (`.caffemodel`), read without Caffe: one protobuf message `NetParameter`.
 
-Of caffe.proto (BVLC/caffe, src/caffe/proto/caffe.proto) only names, blobs and shapes are described
-here, in both its generations: `layers` with `V1LayerParameter` and four sizes per blob, as in
+Only names, blobs and shapes of caffe.proto (BVLC/caffe, src/caffe/proto/caffe.proto) are described
+here, in both its versions: `layers` with `V1LayerParameter` and four sizes per blob, as in
 VGG_ILSVRC_16_layers.caffemodel of 2014, and `layer` with a `BlobShape`.
 """
 
@@ -13,17 +13,17 @@ import numpy as np
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.message import DecodeError
 
-from fcn.pretrained.layer import Layer, oihw
+from fcn.pretrained.layer_weights import LayerWeights, move_out_last
 
 Field = descriptor_pb2.FieldDescriptorProto
 SIZES = ("num", "channels", "height", "width")
 
 
 def net_type() -> Any:
-    """Return the protobuf class `NetParameter`, as far as weights go.
+    """Return the protobuf class `NetParameter`, with the fields that hold weights.
 
-    `data` is a packed list of floats, which on the wire is a length and bytes: declared as bytes,
-    138 million of them need not become Python objects.
+    `data` is a packed list of floats, which is serialised as a length and bytes. It is declared as
+    bytes, so that 138 million floats do not become Python objects.
     """
     file = descriptor_pb2.FileDescriptorProto(name="caffe.proto", package="caffe", syntax="proto2")
 
@@ -40,7 +40,7 @@ def net_type() -> Any:
     message("BlobShape", dim=(1, True, Field.TYPE_INT64))
     message(
         "BlobProto",
-        **{size: (place, False, Field.TYPE_INT32) for place, size in enumerate(SIZES, start=1)},
+        **{size: (number, False, Field.TYPE_INT32) for number, size in enumerate(SIZES, start=1)},
         data=(5, False, Field.TYPE_BYTES),
         shape=(7, False, "BlobShape"),
     )
@@ -57,32 +57,33 @@ def net_type() -> Any:
 _Net = net_type()
 
 
-def read(path: Path) -> dict[str, Layer]:
+def read(path: Path) -> dict[str, LayerWeights]:
     """Return the layers of the model by their names, which are the paper's.
 
     Raises:
-        ValueError: it is no such file, or a blob has other sizes than its numbers.
+        ValueError: the file is no model of Caffe, or a blob's sizes do not fit its values.
     """
     try:
         net = _Net.FromString(path.read_bytes())
     except DecodeError as error:
-        raise ValueError(f"{path}: no model of Caffe ({error})") from None
-    found = {}
-    for one in [*net.layers, *net.layer]:
-        layer = Layer.of(oihw(_blob(path, one.name, blob)) for blob in one.blobs)
-        if layer is not None:
-            found[one.name] = replace(layer, channels_first=True)
-    return found
+        raise ValueError(f"{path}: not a model of Caffe ({error})") from None
+    layers = {}
+    for layer in [*net.layers, *net.layer]:
+        arrays = [move_out_last(_blob(path, layer.name, blob)) for blob in layer.blobs]
+        weights = LayerWeights.from_arrays(arrays)
+        if weights is not None:
+            layers[layer.name] = replace(weights, channels_first=True)
+    return layers
 
 
 def _blob(path: Path, name: str, blob: Any) -> np.ndarray:
-    """Return the numbers as out in H W of a convolution, out in of a dense layer, or out."""
+    """Return (out, in, height, width) of a convolution, (out, in) of a dense layer, or (out,)."""
     shape = list(blob.shape.dim)
-    if not shape:  # the old generation: always four sizes, ones before the real ones
+    if not shape:  # the old version: always four sizes, padded with ones in front
         shape = [getattr(blob, size) for size in SIZES]
         while len(shape) > 1 and shape[0] == 1:
             shape.pop(0)
-    numbers = np.frombuffer(blob.data, "<f4") if len(blob.data) % 4 == 0 else np.empty(0)
-    if min(shape) < 1 or np.prod(shape) != numbers.size:
-        raise ValueError(f"{path}: a blob of {name} is {shape}, but has {numbers.size} numbers")
-    return numbers.reshape(shape)
+    values = np.frombuffer(blob.data, "<f4") if len(blob.data) % 4 == 0 else np.empty(0)
+    if min(shape) < 1 or np.prod(shape) != values.size:
+        raise ValueError(f"{path}: a blob of {name} is {shape}, but has {values.size} values")
+    return values.reshape(shape)

@@ -20,7 +20,7 @@ import keras
 import numpy as np
 
 from fcn.common.text import nearest
-from fcn.network import models
+from fcn.network import build, model_file
 from fcn.network.layers import AreaResize
 from fcn.serving import formats
 from fcn.serving.formats import Forward
@@ -62,7 +62,7 @@ def load(name: str, path: Path) -> Engine:
     """
     if name not in ENGINES:
         raise ValueError(f"no engine {name!r}; {nearest(name, ENGINES)}")
-    return of(name, models.load(path))
+    return of(name, model_file.load(path))
 
 
 def of(name: str, model: keras.Model) -> Engine:
@@ -77,7 +77,7 @@ def of(name: str, model: keras.Model) -> Engine:
             f"{keras.backend.backend()}; take the engine keras"
         )
     channels, classes = model.inputs[0].shape[-1], model.outputs[0].shape[-1]
-    return Engine(name, channels, classes, ENGINES[name](model), models.resize_factor(model))
+    return Engine(name, channels, classes, ENGINES[name](model), build.resize_factor(model))
 
 
 def _keras(model: keras.Model) -> Forward:

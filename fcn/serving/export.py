@@ -108,11 +108,11 @@ def export(
         ValueError: the model is not for these records, an export is not equal to it, a package is
             missing, or `out` holds something else.
     """
-    from fcn.network import models
+    from fcn.network import model_file
     from fcn.serving import formats as exported
 
     _require_ours(out, {known.file for known in exported.FORMATS.values()})
-    model = exported.precise(models.load(path))
+    model = exported.precise(model_file.load(path))
     network = (model.inputs[0].shape[-1], model.outputs[0].shape[-1])
     records = (split.labels.channels, len(split.labels.classes))
     if network != records:

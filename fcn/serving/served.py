@@ -53,14 +53,14 @@ class Segmenter(PythonModel):
         os.environ.setdefault("KERAS_BACKEND", context.model_config["backend"])
         _refuse_what_is_too_deep()
         from fcn.datasets.shared import voc
-        from fcn.network import models
+        from fcn.network import model_file
         from fcn.serving import formats
 
         path = Path(context.artifacts["model"])
-        self.model = formats.of_any_size(models.load(path))
+        self.model = formats.of_any_size(model_file.load(path))
         with zipfile.ZipFile(path) as archive:
-            named = models.LABELS in archive.namelist()
-            labels = json.loads(archive.read(models.LABELS)) if named else {}
+            named = model_file.LABELS in archive.namelist()
+            labels = json.loads(archive.read(model_file.LABELS)) if named else {}
         self.colours = labels.get("colours", [voc.colour(n) for n in range(256)])
 
     def predict(

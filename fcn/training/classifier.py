@@ -12,7 +12,8 @@ import numpy as np
 from keras import layers
 
 from fcn.datasets.shared.dataset import Crop
-from fcn.network import models, transfer
+from fcn.network import transfer
+from fcn.network.build import find_module
 from fcn.settings.backbone import Backbone, Classifier
 from fcn.training import inputs, loop
 from fcn.training.checkpoints import Place
@@ -25,7 +26,7 @@ def build(settings: Backbone, classifier: Classifier, channels: int, classes: in
     `score` over what is left.
     """
     images = keras.Input((classifier.side, classifier.side, channels), name="images")
-    module = models.module("backbones", settings.module)
+    module = find_module("backbones", settings.module)
     x = module.features(images, settings.network)[module.FLATTENED]
     x = layers.Flatten(name="flatten")(x)
     for name, width in module.dense(settings.network).items():

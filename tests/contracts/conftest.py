@@ -52,21 +52,21 @@ def built(keras_ready: None, tiny: Network) -> Callable[..., Any]:
     """
     import keras
 
-    from fcn.network import models
+    from fcn.network import build
 
     @cache
-    def build(head: str, **changed: Any) -> Any:
+    def build_once(head: str, **changed: Any) -> Any:
         keras.utils.set_random_seed(5)
         rng = np.random.default_rng(7)
         shape = tiny.model_copy(update=changed)
-        model = models.network(head, ELSEWHERE.get(head, "vgg16"), shape, 3, CLASSES)
+        model = build.network(head, ELSEWHERE.get(head, "vgg16"), shape, 3, CLASSES)
         for layer in model.layers:
             if layer.name.startswith("score") and layer.weights:
                 kernel, bias = layer.get_weights()
                 layer.set_weights([rng.normal(size=kernel.shape), bias + 0.1])
         return model
 
-    return build
+    return build_once
 
 
 @pytest.fixture

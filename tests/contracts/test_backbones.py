@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from fcn.network import models
+from fcn.network import build
 from fcn.settings.backbone import Backbone, Classifier
 from fcn.settings.network import Network
 from fcn.settings.training import Training
@@ -37,7 +37,7 @@ def test_its_classifier_hands_on_every_layer_below_the_dense_ones(
     wanted = described(backbone, tiny.model_copy(update={"fc": fc}))
     assert wanted.classifier is not None
     dense = classifier.build(wanted, wanted.classifier, 1, 10)
-    network = models.backbone(backbone, wanted.network, 1)
+    network = build.backbone(backbone, wanted.network, 1)
     classifier.decapitate(dense, network)
     layers = {layer.name: layer for layer in network.layers}
     below = dense.layers[: dense.layers.index(dense.get_layer("flatten"))]
@@ -57,7 +57,7 @@ def test_any_size_gives_maps_of_sizes_known_before(
     answer: Answer,
     rng: np.random.Generator,
 ) -> None:
-    model = models.backbone(backbone, tiny.model_copy(update={"fc": fc}), 3)
+    model = build.backbone(backbone, tiny.model_copy(update={"fc": fc}), 3)
     for height, width in ((1, 1), (7, 30), (64, 84), (97, 33)):
         got = answer(model, rng.integers(256, size=(1, height, width, 3)))
         assert (
@@ -71,7 +71,7 @@ def test_its_pixels_are_turned_and_normalised_as_the_weights_want(
     backbone: str, tiny: Network, keras_ready: None, answer: Answer
 ) -> None:
     told = {"channel_order": "bgr", "mean": (10.0, 20.0, 30.0), "std": 5.0}
-    model = models.backbone(backbone, tiny.model_copy(update=told), 3)
+    model = build.backbone(backbone, tiny.model_copy(update=told), 3)
     first = keras.Model(model.input, model.get_layer("normalise").output)
     got = answer(first, np.array([[[[30, 40, 50]]]]))
     np.testing.assert_allclose(got.ravel(), [(50 - 10) / 5, (40 - 20) / 5, 0], atol=1e-5)
@@ -79,7 +79,7 @@ def test_its_pixels_are_turned_and_normalised_as_the_weights_want(
 
 def test_three_means_need_three_channels(backbone: str, tiny: Network, keras_ready: None) -> None:
     with pytest.raises(ValueError, match="mean: got 3 numbers, but images have 1 channels"):
-        models.backbone(backbone, tiny.model_copy(update={"mean": (1.0, 2.0, 3.0)}), 1)
+        build.backbone(backbone, tiny.model_copy(update={"mean": (1.0, 2.0, 3.0)}), 1)
 
 
 def test_a_head_that_does_not_fit_is_refused(
@@ -89,7 +89,7 @@ def test_a_head_that_does_not_fit_is_refused(
     said = []
     for head in heads:
         try:
-            model = models.network(head, backbone, tiny, 1, 2)
+            model = build.network(head, backbone, tiny, 1, 2)
         except ValueError as refused:
             said.append(str(refused))
         else:
@@ -105,7 +105,7 @@ def test_a_head_that_does_not_fit_is_refused(
 
 
 def test_what_it_names_is_there(backbone: str, tiny: Network, keras_ready: None) -> None:
-    module = models.module("backbones", backbone)
+    module = build.find_module("backbones", backbone)
     images = keras.Input((None, None, 3))
     features = module.features(images, tiny)
     assert module.FLATTENED in features

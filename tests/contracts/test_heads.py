@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import pytest
 
-from fcn.network import alignment, models
+from fcn.network import alignment, build, model_file
 from fcn.settings.network import Network
 
 ROOT = Path(__file__).parents[2]
@@ -68,19 +68,19 @@ def test_a_head_names_the_stride_of_its_finest_scores(
     head: str, tiny: Network, built: Build
 ) -> None:
     layers = [layer for layer in built(head).layers if layer.name.startswith("score")]
-    finest = min(alignment.place(layer.output).stride for layer in layers)
-    assert models.stride(head, tiny) == finest
-    assert models.stride(head, tiny.model_copy(update={"resize": 0.5})) == 2 * finest
-    assert models.stride(head, tiny.model_copy(update={"resize": 2.0})) == max(1, finest // 2)
+    finest = min(alignment.alignment_of(layer.output).stride for layer in layers)
+    assert build.stride(head, tiny) == finest
+    assert build.stride(head, tiny.model_copy(update={"resize": 0.5})) == 2 * finest
+    assert build.stride(head, tiny.model_copy(update={"resize": 2.0})) == max(1, finest // 2)
 
 
 def test_a_saved_head_gives_the_same_scores(
     head: str, built: Build, answer: Answer, tmp_path: Path, rng: np.random.Generator
 ) -> None:
     model = built(head)
-    models.save(model, tmp_path / "model.keras")
+    model_file.save(model, tmp_path / "model.keras")
     images = rng.integers(256, size=(1, 33, 20, 3))
-    again = answer(models.load(tmp_path / "model.keras"), images)
+    again = answer(model_file.load(tmp_path / "model.keras"), images)
     np.testing.assert_array_equal(again, answer(model, images))
 
 
@@ -89,11 +89,11 @@ def answers(folder: Path) -> None:
     import keras
     import numpy as np
 
-    from fcn.network import models
+    from fcn.network import model_file
 
     images = np.random.default_rng(3).integers(256, size=(2, 40, 37, 3))
     for path in sorted(folder.glob("*.keras")):
-        said = keras.ops.convert_to_numpy(models.load(path)(images))
+        said = keras.ops.convert_to_numpy(model_file.load(path)(images))
         np.save(path.with_suffix(f".{keras.backend.backend()}.npy"), said)
 
 
@@ -119,7 +119,7 @@ def test_tensorflow_and_jax_agree_on_every_head(
     kinds = [(head, {}) for head in heads]
     kinds += [("fcn8s", {"padding": "pad100"}), ("fcn8s", {"resize": 0.3})]
     for number, (head, changed) in enumerate(kinds):
-        models.save(built(head, **changed), tmp_path / f"{number}-{head}.keras")
+        model_file.save(built(head, **changed), tmp_path / f"{number}-{head}.keras")
     subprocess.run(
         [sys.executable, "-c", ON_JAX, tmp_path],
         env={**os.environ, "KERAS_BACKEND": "jax", "PYTHONPATH": str(ROOT)},

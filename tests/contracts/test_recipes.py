@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from fcn.datasets.shared import catalogue
-from fcn.network import models, transfer
+from fcn.network import build, transfer
 from fcn.records import shards
 from fcn.records.record import Records
 from fcn.settings import reader
@@ -94,20 +94,20 @@ def trained(uncompiled: None, records_of: Callable[[Data], Path]) -> Callable[[s
         split = Records(records_of(table.datasets[wanted.dataset]), "train")
         channels, classes = split.labels.channels, split.labels.classes
         shape = narrow(table.network(key), wanted.backbone)
-        model = models.network(
+        model = build.network(
             wanted.head,
             wanted.backbone,
             shape,
             channels,
             len(classes),
             wanted.upsampling,
-            wanted.freeze,
         )
+        build.freeze(model, wanted.freeze)
         start = wanted.init_from
         source = (
             train(start).model
             if start in table.models
-            else models.backbone(table.backbones[start].module, shape, channels)
+            else build.backbone(table.backbones[start].module, shape, channels)
         )
         transfer.transplant(source, model)
         before = [np.array(one) for one in model.get_weights()]

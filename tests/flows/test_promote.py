@@ -22,14 +22,14 @@ SAVE = """
 import sys
 from pathlib import Path
 import keras, numpy as np
-from fcn.network import models
+from fcn.network import model_file
 
 def save(number, weight, bias):
     images = keras.Input((None, None, 1))
     scores = keras.layers.Conv2D(11, 1)
     model = keras.Model(images, scores(images))
     scores.set_weights([np.reshape(weight, (1, 1, 1, 11)), bias])
-    models.save(model, Path(sys.argv[1]) / f"model-{number}/artifacts/m.keras")
+    model_file.save(model, Path(sys.argv[1]) / f"model-{number}/artifacts/m.keras")
 
 nothing, one_of = np.zeros(11), np.eye(11)
 save(0, nothing, one_of[5])

@@ -79,8 +79,8 @@ for run in children:
         assert run.inputs.dataset_inputs[0].dataset.name == "digits"
 os.environ["KERAS_BACKEND"] = "tensorflow"
 served = mlflow.pyfunc.load_model(f"models:/fcn-digits/{versions[0].version}")
-from fcn.network import models
-model = models.load(Path("data/models") / (versions[0].tags["fcn.key"] + ".keras"))
+from fcn.network import model_file
+model = model_file.load(Path("data/models") / (versions[0].tags["fcn.key"] + ".keras"))
 image = np.random.default_rng(0).integers(0, 255, (1, 64, 84, 1), np.uint8)
 masks = np.asarray(model.predict_on_batch(image)).argmax(-1)
 print("same masks", bool((served.predict(image) == masks).all()))

@@ -53,14 +53,14 @@ def test_it_takes_the_files_weights_and_tells_what_became_of_each_layer(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    from fcn.network import models  # after `keras_ready`
+    from fcn.network import build, model_file  # after `keras_ready`
 
     network = loaded.table.backbones[KEY].network
-    source = models.backbone("vgg16", network, 1)
+    source = build.backbone("vgg16", network, 1)
     source.set_weights([weight + 1 for weight in source.get_weights()])
-    models.save(source, tmp_path / "mine/own.keras")
+    model_file.save(source, tmp_path / "mine/own.keras")
     kept = "fc7"
-    target = models.load(made(scratch=[kept]))
+    target = model_file.load(made(scratch=[kept]))
     told = files.read_json(tmp_path / "metrics.json")
     taken = [layer.name for layer in source.layers if layer.weights and layer.name != kept]
     assert told["weights"] == "file"
@@ -74,10 +74,10 @@ def test_it_takes_the_files_weights_and_tells_what_became_of_each_layer(
 def test_what_does_not_fit_stops_the_stage_and_leaves_nothing(
     made: Callable[..., Path], loaded: reader.Loaded, tmp_path: Path
 ) -> None:
-    from fcn.network import models  # after `keras_ready`
+    from fcn.network import build, model_file  # after `keras_ready`
 
     network = loaded.table.backbones[KEY].network
-    models.save(models.backbone("vgg16", network, 3), tmp_path / "mine/own.keras")
+    model_file.save(build.backbone("vgg16", network, 3), tmp_path / "mine/own.keras")
     with pytest.raises(ValueError, match=r"mine/own\.keras does not fit vgg16\n  conv1_1: "):
         made()
     assert not (tmp_path / "out.keras").exists()

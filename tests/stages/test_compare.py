@@ -25,7 +25,7 @@ def constant(tmp_path: Path, keras_ready: None) -> Make:
     """Save a model that gives every pixel one class."""
     import keras
 
-    from fcn.network import models
+    from fcn.network import model_file
 
     def make(answer: int, classes: int = 11, channels: int = 1) -> Path:
         images = keras.Input((None, None, channels))
@@ -34,7 +34,7 @@ def constant(tmp_path: Path, keras_ready: None) -> Make:
             images
         )
         path = tmp_path / f"{answer}-of-{classes}-{channels}.keras"
-        models.save(keras.Model(images, scores), path)
+        model_file.save(keras.Model(images, scores), path)
         return path
 
     return make

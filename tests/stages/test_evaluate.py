@@ -27,17 +27,17 @@ def model(keras_ready: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def network(classes: int, path: Path) -> Path:
     import keras
 
-    from fcn.network import models
+    from fcn.network import build, model_file
 
     keras.utils.set_random_seed(3)
     shape = Network(width=0.0625, fc6_kernel=1, dropout=0.0, mean=0.0, std=255.0)
-    made = models.network("fcn8s", "vgg16", shape, 1, classes)
+    made = build.network("fcn8s", "vgg16", shape, 1, classes)
     for layer in made.layers:  # new score layers start at zero: every pixel would be the same
         if layer.name.startswith("score_"):
             layer.set_weights(
                 [np.random.default_rng(1).normal(size=w.shape) for w in layer.weights]
             )
-    models.save(made, path)
+    model_file.save(made, path)
     return path
 
 
@@ -60,17 +60,20 @@ def test_every_number_follows_from_what_is_kept_of_each_image(
     model: Path, small_records: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from fcn.inference import forward
-    from fcn.network import models
+    from fcn.network import model_file
 
     run(model, small_records, tmp_path, monkeypatch)
     split = Records(small_records, "test")
-    matrices = forward.count(models.load(model), split, 5, 11)
+    matrices = forward.count(model_file.load(model), split, 5, 11)
     images = per_image.read(tmp_path / "details" / per_image.FILE)
     np.testing.assert_array_equal(images.counts, matrices)
     assert images.ids == [row["id"] for row in split.rows]
     said = json.loads((tmp_path / "m.json").read_text("utf-8"))
     head = {"split": "test", "images": 6, "stride": 32}
-    head |= {"parameters": models.load(model).count_params(), "model_bytes": model.stat().st_size}
+    head |= {
+        "parameters": model_file.load(model).count_params(),
+        "model_bytes": model.stat().st_size,
+    }
     assert {name: said.pop(name) for name in head} == head
     assert said == summary(images, split.labels.classes)
     assert said["mean_iou"] == metrics.mean_iou(matrices.sum(axis=0))

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from fcn.inference import forward, tiles, tta
-from fcn.network import layers, models
+from fcn.network import build, layers
 from fcn.records.record import Decoded
 
 pytestmark = pytest.mark.usefixtures("seeded")
@@ -69,6 +69,16 @@ def test_every_scale_comes_back_to_the_images_size(
     )
 
 
+def test_images_of_several_sizes_are_resized_in_one_traced_network(
+    pixels: keras.Model, rng: np.random.Generator
+) -> None:
+    several = tta.averaged(pixels, scales=(0.5, 1.0, 1.75))
+    for height, width in ((8, 12), (7, 5), (37, 41)):
+        images = rng.integers(0, 256, (1, height, width, 3)).astype(np.float32)
+        expected = np.asarray(several(images))
+        np.testing.assert_allclose(several.predict_on_batch(images), expected, atol=1e-5)
+
+
 def test_tiles_answer_as_the_whole_image_does(
     pixels: keras.Model, rng: np.random.Generator
 ) -> None:
@@ -89,7 +99,7 @@ def test_tiles_of_a_network_that_resizes_begin_on_the_grid_of_its_own_input(
     coarse = keras.layers.AveragePooling2D(tiles.STRIDE)(pixels(layers.AreaResize(0.5)(images)))
     network = keras.Model(images, keras.layers.UpSampling2D(2 * tiles.STRIDE)(coarse))
     mirrored = tta.averaged(network, flip=True)
-    assert models.resize_factor(network) == models.resize_factor(mirrored) == 0.5
+    assert build.resize_factor(network) == build.resize_factor(mirrored) == 0.5
     height, width = 14 * tiles.STRIDE, 18 * tiles.STRIDE
     image = rng.integers(0, 256, (height, width, 3)).astype(np.uint8)
     example = [Decoded("large", image, np.zeros((height, width), np.uint8))]

@@ -53,7 +53,7 @@ def fresh(**parts: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_backend_precision_seed_and_determinism_are_the_settings_and_nothing_is_said() -> None:
+def test_backend_precision_seed_and_determinism_are_the_settings_and_stderr_is_empty() -> None:
     done = fresh(backend="tensorflow", first="")
     assert done.stderr == ""
     chosen, drawn = done.stdout.splitlines()
@@ -62,10 +62,10 @@ def test_backend_precision_seed_and_determinism_are_the_settings_and_nothing_is_
     assert float(drawn) == pytest.approx(float(keras.random.normal([1])[0]), rel=1e-6)
 
 
-def test_gpu_memory_is_taken_as_needed_unless_the_person_says_otherwise(
+def test_gpu_memory_is_allocated_as_needed_unless_the_user_sets_it(
     loaded: reader.Loaded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first, second = backend.AS_NEEDED
+    first, second = backend.GPU_MEMORY
     monkeypatch.delenv(first, raising=False)
     monkeypatch.setenv(second, "true")
     backend.use(loaded.common)
@@ -73,25 +73,25 @@ def test_gpu_memory_is_taken_as_needed_unless_the_person_says_otherwise(
 
 
 @pytest.mark.parametrize(
-    ("given", "then"),
+    ("before", "after"),
     [
         (None, backend.DETERMINISTIC),
         ("--xla_a=1", f"--xla_a=1 {backend.DETERMINISTIC}"),
         ("--xla_gpu_deterministic_ops=false", "--xla_gpu_deterministic_ops=false"),
     ],
 )
-def test_an_xla_flag_is_added_once_to_what_the_person_gave(
-    given: str | None, then: str, monkeypatch: pytest.MonkeyPatch
+def test_an_xla_flag_is_added_once_to_the_users(
+    before: str | None, after: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("XLA_FLAGS", raising=False)
-    if given is not None:
-        monkeypatch.setenv("XLA_FLAGS", given)
+    if before is not None:
+        monkeypatch.setenv("XLA_FLAGS", before)
     for _ in range(2):
         backend._add_xla_flag(backend.DETERMINISTIC)
-        assert os.environ["XLA_FLAGS"] == then
+        assert os.environ["XLA_FLAGS"] == after
 
 
-def test_a_backend_that_is_not_installed_is_named_with_the_way_out() -> None:
+def test_a_backend_that_is_not_installed_is_named_with_the_command_that_installs_it() -> None:
     done = fresh(backend="jax", first="sys.modules['jax'] = None")
     assert done.returncode == 1
     (message,) = done.stderr.splitlines()
@@ -107,10 +107,10 @@ def test_the_seed_fixes_first_weights(loaded: reader.Loaded) -> None:
     assert (drawn[0] == drawn[1]).all()
 
 
-def test_what_c_code_writes_while_loading_is_kept_back(
+def test_what_c_code_writes_while_loading_is_hidden(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    with backend._quietly():
+    with backend._hiding_stderr():
         os.write(2, b"a note on CPU features\n")
     os.write(2, b"after\n")
     assert capfd.readouterr().err == "after\n"
@@ -119,7 +119,7 @@ def test_what_c_code_writes_while_loading_is_kept_back(
 def test_what_c_code_writes_is_shown_when_loading_fails(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    with suppress(ImportError), backend._quietly():
+    with suppress(ImportError), backend._hiding_stderr():
         os.write(2, b"why it failed\n")
         raise ImportError
     assert capfd.readouterr().err == "why it failed\n"

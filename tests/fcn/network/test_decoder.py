@@ -16,8 +16,8 @@ def upsampled(scores: np.ndarray, stride: int, height: int, width: int) -> np.nd
     """Scores through an upsampling layer as it starts, cropped to height and width."""
     coarse = keras.Input((None, None, scores.shape[-1]))
     like = keras.Input((None, None, 1))
-    make = Decoder(scores.shape[-1])
-    up = make.upsample(coarse, stride, "up")
+    decoder = Decoder(scores.shape[-1])
+    up = decoder.upsample(coarse, stride, "up")
     model = keras.Model([coarse, like], CropLike()([up, like]))
     return ops.convert_to_numpy(model([scores, np.zeros((1, height, width, 1))]))
 
@@ -63,7 +63,7 @@ def test_fusing_adds() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "starts"),
+    ("upsampling", "starts"),
     [
         (None, ["bilinear", "random"]),
         ("random", ["random", "random"]),
@@ -73,16 +73,18 @@ def test_fusing_adds() -> None:
     ],
     ids=str,
 )
-def test_upsampling_starts_as_told_or_as_in_the_heads_source(said, starts: list[str]) -> None:
+def test_upsampling_starts_as_in_the_settings_or_as_in_the_heads_source(
+    upsampling, starts: list[str]
+) -> None:
     x = keras.Input((None, None, 2))
-    make = Decoder(2, upsampling=said)
+    decoder = Decoder(2, upsampling=upsampling)
     kernels = []
-    for name, own in (("one", "bilinear"), ("other", "random")):
-        make.upsample(x, 2, name, own)
-        kernels.append(type(make.start(name, own)).__name__)
+    for name, default in (("one", "bilinear"), ("other", "random")):
+        decoder.upsample(x, 2, name, default)
+        kernels.append(type(decoder.initializer(name, default)).__name__)
     assert kernels == [{"bilinear": "Bilinear", "random": "GlorotUniform"}[s] for s in starts]
 
 
 def test_a_map_that_the_backbone_does_not_have_is_refused() -> None:
-    with pytest.raises(ValueError, match="stands on pool4, but the backbone has pool1, last"):
+    with pytest.raises(ValueError, match="reads the map pool4, but the backbone has pool1, last"):
         Features({"pool1": None, "last": None})["pool4"]

@@ -21,13 +21,13 @@ def test_cropping_keeps_the_top_left_at_the_size_of_the_finer_map(height: int, w
     np.testing.assert_array_equal(ops.convert_to_numpy(cropped), coarse[:, :height, :width])
 
 
-def test_the_shape_of_a_cropped_map_is_known_as_far_as_the_finer_maps_is() -> None:
+def test_the_shape_of_a_cropped_map_is_the_finer_maps_as_far_as_that_is_known() -> None:
     coarse, like = keras.Input((None, 16, 5)), keras.Input((None, 9, 1))
     assert layers.CropLike()([coarse, like]).shape == (None, None, 9, 5)
 
 
 @pytest.mark.parametrize("offset", [1, 5])
-def test_cropping_inside_starts_at_the_offset_and_is_remembered(offset: int) -> None:
+def test_cropping_inside_starts_at_the_offset_which_is_saved(offset: int) -> None:
     coarse = np.arange(14 * 16, dtype=np.float32).reshape(1, 14, 16, 1)
     layer = layers.CropInside.from_config(layers.CropInside(offset).get_config())
     cropped = ops.convert_to_numpy(layer([coarse, np.zeros((1, 7, 8, 1), np.float32)]))
@@ -35,8 +35,8 @@ def test_cropping_inside_starts_at_the_offset_and_is_remembered(offset: int) -> 
 
 
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (4, 6), (7, 5), (33, 64)])
-@pytest.mark.parametrize("factor", [0.5, 0.3, 1 / 3, 1.0])
-def test_shrinking_keeps_the_mean_of_every_area(
+@pytest.mark.parametrize("factor", [0.5, 0.3, 1 / 3, 1.0, 1.5, 2.0])
+def test_area_resizing_gives_the_mean_of_every_area(
     factor: float, height: int, width: int, rng: np.random.Generator
 ) -> None:
     images = rng.uniform(0, 255, (2, height, width, 3)).astype(np.float32)
@@ -45,13 +45,13 @@ def test_shrinking_keeps_the_mean_of_every_area(
     assert got.shape == layer.compute_output_shape(images.shape)
     assert got.shape[1:3] == tuple(int(np.ceil(round(factor * n, 9))) for n in (height, width))
     np.testing.assert_allclose(got.mean((1, 2)), images.mean((1, 2)), rtol=1e-4)
-    # The definition: every old pixel in small squares, each new one the mean of its squares.
+    # The definition: each old pixel is cut into small squares, each new one is their mean.
     fine = images.repeat(got.shape[1], axis=1).repeat(got.shape[2], axis=2)
     parts = fine.reshape(2, got.shape[1], height, got.shape[2], width, 3)
     np.testing.assert_allclose(got, parts.mean((2, 4)), rtol=1e-3, atol=1e-2)
 
 
-def test_enlarging_is_bilinear_to_the_size_of_the_other() -> None:
+def test_resizing_is_bilinear_to_the_size_of_the_second_map() -> None:
     small = np.array([[0.0, 4.0]], np.float32).reshape(1, 1, 2, 1)
     got = layers.ResizeLike()([small, np.zeros((1, 2, 4, 1), np.float32)])
     np.testing.assert_allclose(ops.convert_to_numpy(got)[0, :, :, 0], [[0, 1, 3, 4]] * 2)

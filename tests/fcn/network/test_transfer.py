@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from keras import layers, ops
 
-from fcn.network import models, transfer
+from fcn.network import build, transfer
 from fcn.settings.network import Network
 
 pytestmark = pytest.mark.usefixtures("seeded")
@@ -12,7 +12,7 @@ CLASSES = 3
 
 def network(head: str, shape: Network, rng: np.random.Generator) -> keras.Model:
     """A network as if trained: no weight is at its start."""
-    model = models.network(head, "vgg16", shape, 1, CLASSES)
+    model = build.network(head, "vgg16", shape, 1, CLASSES)
     model.set_weights([rng.normal(0, 0.1, weight.shape) for weight in model.get_weights()])
     return model
 
@@ -33,16 +33,15 @@ def test_every_shared_weight_is_carried_bit_for_bit_and_new_layers_keep_their_st
     start: str, head: str, new: list[str], tiny: Network, rng: np.random.Generator
 ) -> None:
     source = network(start, tiny, rng)
-    target = models.network(head, "vgg16", tiny, 1, CLASSES)
+    target = build.network(head, "vgg16", tiny, 1, CLASSES)
     before = by_name(target)
     assert sorted(transfer.transplant(source, target)) == sorted(new)
-    theirs, ours = by_name(source), by_name(target)
-    for name, values in ours.items():
-        for value, wanted in zip(
-            values, before[name] if name in new else theirs[name], strict=True
-        ):
-            assert value.tobytes() == wanted.tobytes(), name
-    assert len(ours) - len(new) >= 16
+    source_weights, target_weights = by_name(source), by_name(target)
+    for name, values in target_weights.items():
+        expected = before[name] if name in new else source_weights[name]
+        for value, original in zip(values, expected, strict=True):
+            assert value.tobytes() == original.tobytes(), name
+    assert len(target_weights) - len(new) >= 16
 
 
 @pytest.mark.parametrize(
@@ -52,7 +51,7 @@ def test_every_shared_weight_is_carried_bit_for_bit_and_new_layers_keep_their_st
 def test_at_step_0_the_new_skip_adds_nothing(
     start: str, head: str, last: str, tiny: Network, rng: np.random.Generator
 ) -> None:
-    model = models.network(head, "vgg16", tiny, 1, CLASSES)
+    model = build.network(head, "vgg16", tiny, 1, CLASSES)
     transfer.transplant(network(start, tiny, rng), model)
     final = model.layers[-2]
     without = keras.Model(model.input, final(model.get_layer(f"{last}_crop").output))
@@ -73,15 +72,15 @@ def test_other_shapes_are_refused_with_the_layers_name_and_nothing_is_taken(
         match=r"layer fc6 is .*3, 3, 32, 256.* in fcn32s but .*1, 1, 32, 256.* in fcn16s",
     ):
         transfer.transplant(source, target)
-    for weight, kept in zip(target.get_weights(), before, strict=True):
-        np.testing.assert_array_equal(weight, kept)
+    for weight, original in zip(target.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(weight, original)
 
 
 def test_nothing_in_common_is_refused_with_both_sides_names(tiny: Network) -> None:
     other = keras.Sequential([keras.Input((2,)), layers.Dense(3, name="elsewhere")], name="other")
-    target = models.network("fcn32s", "vgg16", tiny, 1, CLASSES)
+    target = build.network("fcn32s", "vgg16", tiny, 1, CLASSES)
     with pytest.raises(
-        ValueError, match=r"no layer of other \(elsewhere\) fits .*fcn32s \(conv1_1"
+        ValueError, match=r"no layer of other \(elsewhere\) has the name .*fcn32s \(conv1_1"
     ):
         transfer.transplant(other, target)
 
@@ -108,16 +107,16 @@ def test_in_the_middle_of_its_window_the_convolution_is_the_dense_layer(
     np.testing.assert_allclose(same, flat, atol=1e-4)
 
 
-def test_in_a_larger_picture_the_convolution_sees_the_dense_window_alone(
+def test_in_a_larger_image_the_convolution_sees_the_dense_window_alone(
     rng: np.random.Generator,
 ) -> None:
     dense, conv = built(3, 2, 5)
     dense.set_weights([rng.normal(size=(18, 5)), rng.normal(size=5)])
     transfer.convolutionalize(dense, conv)
-    picture = rng.normal(size=(1, 7, 8, 2)).astype(np.float32)
-    scores = ops.convert_to_numpy(conv(picture))
+    image = rng.normal(size=(1, 7, 8, 2)).astype(np.float32)
+    scores = ops.convert_to_numpy(conv(image))
     for top, left in np.ndindex(5, 6):
-        window = picture[:, top : top + 3, left : left + 3]
+        window = image[:, top : top + 3, left : left + 3]
         flat = ops.convert_to_numpy(dense(window.reshape(1, -1)))
         np.testing.assert_allclose(scores[:, top + 1, left + 1], flat, atol=1e-4)
 

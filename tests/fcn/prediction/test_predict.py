@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from fcn.__main__ import main
-from fcn.network import models
+from fcn.network import build, model_file
 from fcn.prediction import predict
 from fcn.records.record import Labels
 from fcn.settings.network import Network
@@ -22,13 +22,13 @@ LABELS = Labels("toy", ("dark", "bright", "never"), ((9, 9, 9), (200, 0, 0), (0,
 @pytest.fixture(scope="session")
 def model(tiny: Network, keras_ready: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A network that sees class 1 where there is something, and class 0 elsewhere."""
-    network = models.network("fcn32s", "vgg16", tiny, 1, 3)
+    network = build.network("fcn32s", "vgg16", tiny, 1, 3)
     score = network.get_layer("score_fr")
     kernel, bias = score.get_weights()
     kernel[..., 1] = 1
     score.set_weights([kernel, bias + np.array([1e-6, 0, -1], np.float32)])
     path = tmp_path_factory.mktemp("model") / "model.keras"
-    models.save(network, path, asdict(LABELS))
+    model_file.save(network, path, asdict(LABELS))
     return path
 
 

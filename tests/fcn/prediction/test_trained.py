@@ -10,7 +10,7 @@ import pytest
 
 from fcn.common import files
 from fcn.datasets.shared import catalogue
-from fcn.network import models
+from fcn.network import build, model_file
 from fcn.prediction import trained
 from fcn.records.record import Labels
 from fcn.settings.network import Network
@@ -23,7 +23,7 @@ LABELS = Labels("toy", ("sky", "sea"), ((1, 2, 3), (4, 5, 6)), 1)
 @pytest.fixture(scope="session")
 def model(tiny: Network, keras_ready: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("model") / "model.keras"
-    models.save(models.network("fcn32s", "vgg16", tiny, 1, 2), path, asdict(LABELS))
+    model_file.save(build.network("fcn32s", "vgg16", tiny, 1, 2), path, asdict(LABELS))
     return path
 
 
@@ -55,10 +55,10 @@ def test_a_models_file_carries_its_classes(model: Path, lonely: None) -> None:
 
 
 def test_labels_change_neither_the_network_nor_its_bytes_twice(model: Path, tmp_path: Path) -> None:
-    opened = models.load(model)
-    models.save(opened, tmp_path / "again.keras", asdict(LABELS))
+    opened = model_file.load(model)
+    model_file.save(opened, tmp_path / "again.keras", asdict(LABELS))
     assert (tmp_path / "again.keras").read_bytes() == model.read_bytes()
-    models.save(opened, tmp_path / "bare.keras")
+    model_file.save(opened, tmp_path / "bare.keras")
     with zipfile.ZipFile(tmp_path / "bare.keras") as bare, zipfile.ZipFile(model) as labelled:
         assert {name: bare.read(name) for name in bare.namelist()} == {
             name: labelled.read(name) for name in bare.namelist()

@@ -270,9 +270,9 @@ def test_memory_does_not_grow_with_the_length(tmp_path: Path) -> None:
 def test_the_command_paints_what_a_model_sees(
     size: tuple[int, int], tiny: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from fcn.network import models
+    from fcn.network import model_file
 
-    models.save(toy.network(tiny, 1, 3, "fcn32s"), tmp_path / "toy.keras")
+    model_file.save(toy.network(tiny, 1, 3, "fcn32s"), tmp_path / "toy.keras")
     source, out = clip(tmp_path / "in.mp4", size=size), tmp_path / "out.mp4"
     monkeypatch.chdir(ROOT)
     options = ["--model", str(tmp_path / "toy.keras"), "--tile", str(tiles.LEAST)]

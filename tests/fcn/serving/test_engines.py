@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from tensorflow.python.framework import convert_to_constants
 
-from fcn.network import models
+from fcn.network import model_file
 from fcn.serving import engines
 from fcn.settings.network import Network
 from tests import toy
@@ -76,7 +76,7 @@ def test_an_engine_outlives_the_network_it_was_made_from(
 ) -> None:
     monkeypatch.setattr(engines, "LARGE", large)
     made = toy.network(tiny, 1, 3, "fcn16s")
-    models.save(made, tmp_path / "model.keras")
+    model_file.save(made, tmp_path / "model.keras")
     images = rng.integers(256, size=(1, 32, 32, 1), dtype=np.uint8)
     expected = made.predict_on_batch(images)
     engine = engines.load(engines.FASTEST[keras.backend.backend()], tmp_path / "model.keras")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fcn.common import files
-from fcn.network import models
+from fcn.network import build, model_file
 from fcn.records.record import Records
 from fcn.serving import card, export
 from fcn.serving import formats as exported
@@ -27,7 +27,7 @@ def network(keras_ready: None, tiny: Network) -> keras.Model:
 @pytest.fixture(scope="module")
 def model(network: keras.Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("model") / "toy-fcn16s.keras"
-    models.save(network, path)
+    model_file.save(network, path)
     return path
 
 
@@ -139,7 +139,7 @@ def test_a_folder_of_other_things_is_not_replaced(
 
 
 def test_a_model_of_other_classes_is_refused(tiny: Network, split: Records, tmp_path: Path) -> None:
-    models.save(models.network("fcn32s", "vgg16", tiny, 1, 4), tmp_path / "other.keras")
+    model_file.save(build.network("fcn32s", "vgg16", tiny, 1, 4), tmp_path / "other.keras")
     with pytest.raises(ValueError, match=r"tells 4 classes apart, but .* has 1 and 11"):
         export.export(tmp_path / "other.keras", tmp_path / "out", split)
 

@@ -19,7 +19,7 @@ import psutil
 import pytest
 from PIL import Image
 
-from fcn.network import models
+from fcn.network import build, model_file
 from fcn.settings.network import Network
 from fcn.tracking import runs
 from tests.fcn.pictures.test_photos import encoded, png_of_size
@@ -31,12 +31,12 @@ COLOURS = [(0, 0, 0), (255, 0, 0), (0, 255, 0), (0, 0, 255)]
 @pytest.fixture
 def served(mlflow: Any, tiny: Network, tmp_path: Path) -> Iterator[str]:
     """The address of a server of a network that sees class 1 where there is something, else 2."""
-    network = models.network("fcn16s", "vgg16", tiny, 1, 4)
+    network = build.network("fcn16s", "vgg16", tiny, 1, 4)
     score = network.get_layer("score_fr")
     kernel, bias = score.get_weights()
     kernel[..., 1], bias[2] = 1, 1e-6
     score.set_weights([kernel, bias])
-    models.save(network, tmp_path / "model.keras", {"colours": COLOURS})
+    model_file.save(network, tmp_path / "model.keras", {"colours": COLOURS})
     with runs.run("train", "toy-fcn16s", "toy", {}) as run:
         run.model(tmp_path / "model.keras", 1, "tensorflow")
     (done,) = mlflow.MlflowClient().search_runs([runs.experiment(mlflow, "toy")])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from fcn.network import models
+from fcn.network import build, model_file
 from fcn.settings.network import Network
 from fcn.tracking import runs
 
@@ -27,12 +27,12 @@ print(fcn.__file__)
 def test_a_logged_model_answers_with_the_networks_masks_without_the_project(
     mlflow: Any, tiny: Network, tmp_path: Path, rng: np.random.Generator
 ) -> None:
-    network = models.network("fcn16s", "vgg16", tiny, 1, 4)
+    network = build.network("fcn16s", "vgg16", tiny, 1, 4)
     score = network.get_layer("score_fr")
     kernel, bias = score.get_weights()
     kernel[..., 1], bias[2] = 1, 1e-6  # class 1 where there is something, else class 2
     score.set_weights([kernel, bias])
-    models.save(network, tmp_path / "model.keras")
+    model_file.save(network, tmp_path / "model.keras")
     with runs.run("train", "toy-fcn16s", "toy", {}) as run:
         run.model(tmp_path / "model.keras", 1, "tensorflow")
 

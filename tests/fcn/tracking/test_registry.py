@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from mlflow.entities import LoggedModelOutput, LoggedModelStatus
 
-from fcn.network import models
+from fcn.network import build, model_file
 from fcn.settings.network import Network
 from fcn.tracking import registry
 from fcn.tracking import runs as tracking
@@ -89,8 +89,8 @@ def project(
     made = Project(folder, new_store(folder, patch))
     for key in SCORES:
         head = key.removeprefix("digits-")
-        network = models.network(head, "vgg16", tiny, 1, 11)
-        models.save(network, folder / "data" / "models" / f"{key}.keras")
+        network = build.network(head, "vgg16", tiny, 1, 11)
+        model_file.save(network, folder / "data" / "models" / f"{key}.keras")
     (folder / "dvc.lock").write_text(json.dumps({"stages": {"train@digits-fcn16s": ENTRY}}))
     (folder / "data" / "tables").mkdir()
     return made
@@ -159,7 +159,7 @@ def test_a_failed_pipeline_marks_its_parent_and_registers_nothing(
     project: Project, tiny: Network, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = project.folder / "data" / "models" / "digits-fcn32s.keras"
-    models.save(models.network("fcn32s", "vgg16", tiny, 1, 11), path)
+    model_file.save(build.network("fcn32s", "vgg16", tiny, 1, 11), path)
     monkeypatch.setitem(SCORES, "digits-fcn32s", 0.9)
 
     def failing() -> None:

@@ -4,7 +4,7 @@ import pytest
 from keras import ops
 
 from fcn.datasets.shared.dataset import Crop
-from fcn.network import models
+from fcn.network import build
 from fcn.settings.backbone import Backbone, Classifier
 from fcn.settings.network import Network
 from fcn.settings.training import Training
@@ -48,7 +48,7 @@ def test_the_backbone_answers_as_the_classifier_on_its_own_size(
     assert wanted.classifier is not None
     dense = classifier.build(wanted, wanted.classifier, 1, CLASSES)
     dense.set_weights([w + rng.normal(0, 0.01, w.shape) for w in dense.get_weights()])
-    backbone = models.backbone("vgg16", wanted.network, 1)
+    backbone = build.backbone("vgg16", wanted.network, 1)
     classifier.decapitate(dense, backbone)
     images = rng.integers(256, size=(2, side, side, 1))
     fc7 = keras.Model(dense.input, dense.get_layer("drop7").output)
@@ -67,7 +67,7 @@ def test_an_input_larger_than_fc6_is_refused(tiny: Network) -> None:
     assert wanted.classifier is not None
     dense = classifier.build(wanted, wanted.classifier, 1, CLASSES)
     with pytest.raises(ValueError, match=r"fc6 \(288, 256\) does not fit fc6 \(1, 1, 32, 256\)"):
-        classifier.decapitate(dense, models.backbone("vgg16", wanted.network, 1))
+        classifier.decapitate(dense, build.backbone("vgg16", wanted.network, 1))
 
 
 def test_it_learns_and_is_measured_after_every_epoch(

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from fcn.network import models
+from fcn.network import build, model_file
 from fcn.settings.network import Network
 from fcn.training import losses
 
@@ -25,11 +25,12 @@ CLASSES = 3
 def test_frozen_layers_stay_as_they_are_and_all_others_learn(
     freeze: list[str], frozen: set[str], tiny: Network, tmp_path: Path
 ) -> None:
-    model = models.network("fcn16s", "vgg16", tiny, 1, CLASSES, freeze=freeze)
+    model = build.network("fcn16s", "vgg16", tiny, 1, CLASSES)
+    build.freeze(model, freeze)
     score = model.get_layer("score_fr")
     score.set_weights([weight + 0.1 for weight in score.get_weights()])
-    models.save(model, tmp_path / "model.keras")
-    for one in (model, models.load(tmp_path / "model.keras")):
+    model_file.save(model, tmp_path / "model.keras")
+    for one in (model, model_file.load(tmp_path / "model.keras")):
         assert {x.name for x in one.layers if x.weights and not x.trainable} == frozen
     learned = {x.name: x for x in model.layers if x.weights}
     before = {name: layer.get_weights() for name, layer in learned.items()}
@@ -47,22 +48,27 @@ def test_frozen_layers_stay_as_they_are_and_all_others_learn(
 
 
 @pytest.mark.parametrize(
-    ("told", "message"),
+    ("pattern", "message"),
     [
-        ({"freeze": ["upscor2"]}, r"freeze: no layer 'upscor2' learns; did you mean 'upscore2'"),
-        ({"freeze": ["pool*"]}, r"freeze: no layer 'pool\*' learns"),
-        ({"freeze": ["*"]}, r"freeze: \* leaves nothing to learn"),
-        (
-            {"upsampling": {"upscore": "random"}},
-            r"upsampling: no layer 'upscore' upsamples; did you mean 'upscore2'",
-        ),
-        (
-            {"upsampling": {"conv1_1": "random"}},
-            r"upsampling: no layer 'conv1_1' upsamples; known: upscore16, upscore2",
-        ),
+        ("upscor2", r"freeze: no layer 'upscor2' learns; did you mean 'upscore2'"),
+        ("pool*", r"freeze: no layer 'pool\*' learns"),
+        ("*", r"freeze: \* leaves nothing to learn"),
     ],
-    ids=str,
 )
-def test_names_that_no_layer_has_are_refused(told: dict, message: str, tiny: Network) -> None:
+def test_a_pattern_that_freezes_no_layer_or_every_layer_is_refused(
+    pattern: str, message: str, tiny: Network
+) -> None:
+    model = build.network("fcn16s", "vgg16", tiny, 1, CLASSES)
     with pytest.raises(ValueError, match=message):
-        models.network("fcn16s", "vgg16", tiny, 1, CLASSES, **told)
+        build.freeze(model, [pattern])
+
+
+@pytest.mark.parametrize(
+    ("layer", "hint"),
+    [("upscore", "did you mean 'upscore2'"), ("conv1_1", "known: upscore16, upscore2")],
+)
+def test_upsampling_of_a_layer_that_does_not_upsample_is_refused(
+    layer: str, hint: str, tiny: Network
+) -> None:
+    with pytest.raises(ValueError, match=f"upsampling: no layer '{layer}' upsamples; {hint}"):
+        build.network("fcn16s", "vgg16", tiny, 1, CLASSES, {layer: "random"})

@@ -17,7 +17,7 @@ import keras
 import numpy as np
 import pytest
 
-from fcn.network import models
+from fcn.network import build, model_file
 from fcn.settings import reader
 from fcn.settings.network import Network
 
@@ -65,7 +65,7 @@ def first_steps(path: Path, recipe: dict[str, Any]) -> dict[str, Any]:
     import keras
     import numpy as np
 
-    from fcn.network import models
+    from fcn.network import model_file
     from fcn.settings.training import Training
     from fcn.training import losses, optimizers
 
@@ -73,7 +73,7 @@ def first_steps(path: Path, recipe: dict[str, Any]) -> dict[str, Any]:
     images = rng.integers(256, size=(3, 4, 40, 36, 1)).astype("uint8")
     labels = rng.integers(3, size=(3, 4, 40, 36)).astype("uint8")
     labels[:, :, :5] = 255
-    model = models.load(path)
+    model = model_file.load(path)
     three = images[0][:3]  # does not divide by two devices, and need not
     logits = keras.ops.convert_to_numpy(model.predict_on_batch(three))
     usual = {"epochs": 1, "batch": 4, "warmup": 0, "translate": 0, "schedule": "constant"}
@@ -141,12 +141,12 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def by_jax(project: Path, tiny: Network, keras_ready: None) -> Done:
     """The first steps on one device and on two, from a network saved here by TensorFlow."""
     keras.utils.set_random_seed(5)
-    model = models.network("fcn8s", "vgg16", tiny, 1, 3)
+    model = build.network("fcn8s", "vgg16", tiny, 1, 3)
     rng = np.random.default_rng(7)
     for layer in model.layers:
         if layer.name.startswith("score"):  # they start at zero
             layer.set_weights([rng.normal(size=w.shape, scale=0.1) for w in layer.get_weights()])
-    models.save(model, project / "start.keras")
+    model_file.save(model, project / "start.keras")
     return python(ON_JAX, project, XLA_FLAGS=f"--xla_force_host_platform_device_count=2 {QUICK}")
 
 
@@ -205,7 +205,7 @@ def test_training_and_measuring_need_neither_tensorflow_nor_any_service(
     assert by_jax
     start, model = project / "digits-vgg16.keras", project / "digits-fcn32s.keras"
     network = reader.load("digits", project).table.network("digits-fcn32s")
-    models.save(models.backbone("vgg16", network, 1), start)
+    model_file.save(build.backbone("vgg16", network, 1), start)
     data = ["--records", small_records, "--valid", valid, "--no-tracking"]
     outs = ["--start", start, "--out", model, "--curve", project / "loss.csv"]
     train = ["stages.train", "digits-fcn32s", *data, *outs]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from fcn.network import models, transfer
+from fcn.network import build, transfer
 from fcn.network.layers import CropLike
 from fcn.settings.network import Network
 from fcn.training import losses
@@ -35,7 +35,8 @@ def trained(keras_ready: None, tiny: Network) -> Trained:
     """FCN-32s that has learned to tell blocks apart, aligned either way."""
     keras.utils.set_random_seed(5)
     # Upsampling fixed as bilinear, as the last one in the paper: what it learns is not handed on.
-    first = models.network("fcn32s", "vgg16", tiny, 1, CLASSES, freeze=["upscore32"])
+    first = build.network("fcn32s", "vgg16", tiny, 1, CLASSES)
+    build.freeze(first, ["upscore32"])
     first.compile(keras.optimizers.Adam(3e-3), losses.pixel_cross_entropy)
     images, labels = blocks(np.random.default_rng(1), 4, 128, 128)
     for _ in range(60):
@@ -45,7 +46,7 @@ def trained(keras_ready: None, tiny: Network) -> Trained:
 
     def aligned(padding: str) -> keras.Model:
         shape = tiny.model_copy(update={"padding": padding})
-        model = models.network("fcn32s", "vgg16", shape, 1, CLASSES)
+        model = build.network("fcn32s", "vgg16", shape, 1, CLASSES)
         transfer.transplant(first, model)
         return model
 
@@ -58,7 +59,7 @@ def test_the_next_one_carries_every_shared_weight_and_agrees(
 ) -> None:
     before = trained(padding)
     shape = tiny.model_copy(update={"padding": padding})
-    after = models.network("fcn16s", "vgg16", shape, 1, CLASSES)
+    after = build.network("fcn16s", "vgg16", shape, 1, CLASSES)
     new = transfer.transplant(before, after)
     assert sorted(new) == ["score_pool4", "upscore16", "upscore2"]
     shared = [layer for layer in before.layers if layer.weights and layer.name != "upscore32"]
@@ -83,7 +84,7 @@ def test_at_its_start_a_network_is_itself_without_the_skip(
     head: str, padding: str, tiny: Network, rng: np.random.Generator
 ) -> None:
     shape = tiny.model_copy(update={"padding": padding})
-    model = models.network(head, "vgg16", shape, 1, CLASSES)
+    model = build.network(head, "vgg16", shape, 1, CLASSES)
     for layer in model.layers:  # all but the newest skip has learned something
         if layer.name.startswith("score") and layer.name != LADDER[head].replace("fuse", "score"):
             layer.set_weights([rng.normal(size=weight.shape) for weight in layer.get_weights()])

@@ -9,7 +9,7 @@ import pytest
 from keras import ops
 
 from fcn.datasets.shared.dataset import IGNORE_INDEX
-from fcn.network import models
+from fcn.network import build
 from fcn.settings.common import Checkpoints
 from fcn.settings.network import Network
 from fcn.settings.training import Training
@@ -40,7 +40,7 @@ def source(count: int) -> inputs.InMemory:
 def network(tiny: Network, dropout: float = 0.0) -> keras.Model:
     keras.utils.set_random_seed(1)
     shape = tiny.model_copy(update={"dropout": dropout})
-    return models.network("fcn16s", "vgg16", shape, 1, CLASSES)
+    return build.network("fcn16s", "vgg16", shape, 1, CLASSES)
 
 
 def unmeasured(_: keras.Model, __: int) -> dict[str, float]:

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from keras import ops
 
-from fcn.network import models
-from fcn.pretrained import start as pretrained
-from fcn.pretrained.layer import Layer
+from fcn.network import build, model_file
+from fcn.pretrained import load
+from fcn.pretrained.layer_weights import LayerWeights
 from fcn.settings.backbone import PUBLISHED, Backbone, WeightsFile
 from fcn.settings.network import Network
 from tests import torch_files
@@ -78,22 +78,22 @@ def images() -> np.ndarray:
 @pytest.fixture(scope="module")
 def answers(vgg: vgg16.Vgg, images: np.ndarray) -> Callable[[str], np.ndarray]:
     """The dense network's fc7 over the images, B D, worked out once for each way to show them."""
-    known: dict[str, np.ndarray] = {}
+    answers: dict[str, np.ndarray] = {}
 
     def answer(kind: str) -> np.ndarray:
         same = kind if kind == "torchvision" else shape(kind).channel_order
-        if same not in known:
-            known[same] = vgg16.fc7(trained(kind, vgg), shown(kind, images))
-        return known[same]
+        if same not in answers:
+            answers[same] = vgg16.fc7(trained(kind, vgg), shown(kind, images))
+        return answers[same]
 
     return answer
 
 
-def start(network: keras.Model, kind: str, path: Path, wanted: Network, **more: Any) -> Any:
+def start(network: keras.Model, kind: str, path: Path, settings: Network, **more: Any) -> Any:
     # Past the settings' check, which wants all channels.
-    backbone = Backbone.model_construct(source="pretrained/own", network=wanted)
+    backbone = Backbone.model_construct(source="pretrained/own", network=settings)
     file = WeightsFile(format=kind, path=path.name, **more)
-    return pretrained.start(network, backbone, file, path.parent, path.parent / "beside")
+    return load.load_weights(network, backbone, file, path.parent, path.parent / "beside")
 
 
 @pytest.mark.parametrize("name", WRITERS)
@@ -106,7 +106,7 @@ def test_the_convolutional_form_answers_as_the_dense_network_in_the_file(
 ) -> None:
     kind, write = WRITERS[name]
     path = write(trained(kind, vgg), tmp_path / name)
-    network = models.backbone("vgg16", shape(kind), 3)
+    network = build.backbone("vgg16", shape(kind), 3)
     fate = start(network, kind, path, shape(kind))
     assert fate["taken"] == [layer.name for layer in network.layers if layer.weights]
     assert len(fate["taken"]) == 15
@@ -130,22 +130,22 @@ def test_the_oracle_answers_as_keras_own_dense_network(
 
 
 def test_without_fc6_and_fc7_the_file_may_have_them_or_not(vgg: vgg16.Vgg, tmp_path: Path) -> None:
-    wanted = shape("caffe", fc=False)
-    network = models.backbone("vgg16", wanted, 3)
-    with_top = start(network, "caffe", vgg16.caffe(vgg, tmp_path / "a.caffemodel"), wanted)
+    settings = shape("caffe", fc=False)
+    network = build.backbone("vgg16", settings, 3)
+    with_top = start(network, "caffe", vgg16.caffe(vgg, tmp_path / "a.caffemodel"), settings)
     before = network.get_weights()
     assert with_top["in the file only"] == ["fc6", "fc7", "fc8"]
     top_less = {name: vgg[name] for name in vgg if name.startswith("conv")}
     path = vgg16.caffe(top_less, tmp_path / "b.caffemodel")
-    assert start(network, "caffe", path, wanted)["in the file only"] == []
+    assert start(network, "caffe", path, settings)["in the file only"] == []
     for weight, same in zip(network.get_weights(), before, strict=True):
         np.testing.assert_array_equal(weight, same)
 
 
-def layers(network: keras.Model) -> dict[str, Layer]:
+def layers(network: keras.Model) -> dict[str, LayerWeights]:
     """What would fit."""
     return {
-        layer.name: Layer(*(weight + 1 for weight in layer.get_weights()))
+        layer.name: LayerWeights(*(weight + 1 for weight in layer.get_weights()))
         for layer in network.layers
         if layer.weights
     }
@@ -160,27 +160,27 @@ def layers(network: keras.Model) -> dict[str, Layer]:
         ({"fc6": (33 * 49, 24)}, 3, [r"fc6: \(1617, 24\) and \(24,\) in the file"]),
         ({"fc6": (32 * 81, 24)}, 3, [r"fc6: dense \(2592, 24\) does not fit"]),
         ({"conv1_1": (3, 3, 3, 4)}, 1, [r"conv1_1: \(3, 3, 3, 4\) .* \(3, 3, 1, 4\)"]),
-        ({"conv3_1": np.nan}, 3, ["conv3_1: holds numbers that are not finite"]),
+        ({"conv3_1": np.nan}, 3, ["conv3_1: has values that are not finite"]),
     ],
 )
 def test_what_does_not_fit_is_refused_with_all_layers_and_nothing_is_taken(
     changes: dict[str, Any], channels: int, lines: list[str]
 ) -> None:
-    network = models.backbone("vgg16", shape("keras", mean=0.0), channels)
-    theirs = layers(network)
+    network = build.backbone("vgg16", shape("keras", mean=0.0), channels)
+    file_layers = layers(network)
     for name, change in changes.items():
         match change:
             case None:
-                del theirs[name]
+                del file_layers[name]
             case tuple():
-                theirs[name] = Layer(np.zeros(change), np.zeros(change[-1]))
+                file_layers[name] = LayerWeights(np.zeros(change), np.zeros(change[-1]))
             case 1:
-                theirs[name] = theirs["conv1_1"]
+                file_layers[name] = file_layers["conv1_1"]
             case _:
-                theirs[name].kernel.flat[3] = change
+                file_layers[name].kernel.flat[3] = change
     before = network.get_weights()
     with pytest.raises(ValueError, match="a file does not fit vgg16") as caught:
-        pretrained.fill(network, theirs, (), "a file")
+        load.assign_weights(network, file_layers, (), "a file")
     for line in [*lines, "fits: conv1_", "in the file only: "]:
         caught.match(line)
     for weight, same in zip(network.get_weights(), before, strict=True):
@@ -188,26 +188,26 @@ def test_what_does_not_fit_is_refused_with_all_layers_and_nothing_is_taken(
 
 
 def test_layers_that_the_settings_name_keep_their_random_start() -> None:
-    network = models.backbone("vgg16", shape("keras"), 3)
-    theirs = layers(network)
+    network = build.backbone("vgg16", shape("keras"), 3)
+    file_layers = layers(network)
     kept = network.get_layer("fc7").get_weights()[0]
-    del theirs["fc7"]
-    fate = pretrained.fill(network, theirs, ("fc6", "fc7"), "a file")
+    del file_layers["fc7"]
+    fate = load.assign_weights(network, file_layers, ("fc6", "fc7"), "a file")
     assert fate["random"] == ["fc6", "fc7"]
     assert fate["in the file only"] == ["fc6"]
     np.testing.assert_array_equal(network.get_layer("fc7").get_weights()[0], kept)
     with pytest.raises(ValueError, match=r"fc9: `file\.scratch` names it, the network has none"):
-        pretrained.fill(network, layers(network), ("fc9",), "a file")
+        load.assign_weights(network, layers(network), ("fc9",), "a file")
 
 
-def test_a_model_of_ours_says_which_pictures_it_was_trained_to_see(tmp_path: Path) -> None:
+def test_a_saved_model_records_its_own_preprocessing(tmp_path: Path) -> None:
     bgr = shape("caffe")
-    source = models.backbone("vgg16", bgr, 3)
-    models.save(source, tmp_path / "ours.keras")
-    target = models.backbone("vgg16", bgr, 3)
+    source = build.backbone("vgg16", bgr, 3)
+    model_file.save(source, tmp_path / "ours.keras")
+    target = build.backbone("vgg16", bgr, 3)
     start(target, "model", tmp_path / "ours.keras", bgr)
-    for ours, theirs in zip(target.get_weights(), source.get_weights(), strict=True):
-        np.testing.assert_array_equal(ours, theirs)
+    for weight, original in zip(target.get_weights(), source.get_weights(), strict=True):
+        np.testing.assert_array_equal(weight, original)
     for changes in ({"channel_order": "rgb"}, {"mean": 0.0}, {"std": 255.0}):
         with pytest.raises(
             ValueError, match=r"ours\.keras `network:` has `channel_order: bgr, mean: \[10"
@@ -216,7 +216,7 @@ def test_a_model_of_ours_says_which_pictures_it_was_trained_to_see(tmp_path: Pat
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
-    network = models.backbone("vgg16", shape("slim"), 3)
+    network = build.backbone("vgg16", shape("slim"), 3)
     for kind in ("slim", "caffe", "savedmodel"):
         with pytest.raises(ValueError, match=r"missing\.one is missing; `file\.path` names"):
             start(network, kind, tmp_path / "missing.one", shape(kind))
