@@ -17,7 +17,7 @@ from PIL import Image
 
 from fcn.runtime import workers
 from fcn.scores import metrics
-from fcn.scores.ceiling import METHODS, ceiling
+from fcn.scores.ceiling import METHODS, measure_mask
 
 CLASSES = 21
 PUBLISHED = {128: 50.9, 64: 73.3, 32: 86.1, 16: 92.8, 8: 96.4, 4: 98.5}
@@ -28,7 +28,10 @@ def measure(path: Path) -> np.ndarray:
     """Return the confusion matrices of one mask: methods, strides, K, K."""
     label = np.array(Image.open(path))
     return np.array(
-        [[ceiling(label, stride, CLASSES, method) for stride in PUBLISHED] for method in METHODS]
+        [
+            [measure_mask(label, stride, CLASSES, method) for stride in PUBLISHED]
+            for method in METHODS
+        ]
     )
 
 

@@ -3,9 +3,9 @@
 Run, after `dvc repro` (or `make reproduce`):
     python -m bench.checkpoints digits-fcn8s --epochs 3
 
-Trains the model from where it starts, with the interval of params.yaml, on its own records, and
-times every checkpoint inside that training: what else runs on the machine slows down both sides.
-The files lie in a temporary folder beside the real ones.
+Trains the model from its initial weights, with the interval of params.yaml, on its own records,
+and times every checkpoint inside that training: other load on the machine slows down both sides.
+The files go to a temporary folder beside the real ones.
 """
 
 import argparse
@@ -29,32 +29,31 @@ def main(key: str, epochs: int) -> None:
 
     split = Records(Path("data/records") / wanted.dataset, "train")
     learned = wanted.training.model_copy(update={"epochs": epochs})
-    source = inputs.FromRecords(inputs.kept(split))
+    source = inputs.RecordSource(inputs.cache(split))
     shape, names = loaded.table.network(key), split.labels
     model = build.network(wanted.head, wanted.backbone, shape, names.channels, len(names.classes))
     transfer.transplant(model_file.load(Path(f"data/models/{wanted.init_from}.keras")), model)
     saved: list[float] = []
 
-    class Timed(checkpoints.Place):
+    class Timed(checkpoints.CheckpointStore):
         def save(self, *content: object) -> None:
             began = time.perf_counter()
             super().save(*content)  # type: ignore[arg-type]
             saved.append(time.perf_counter() - began)
 
     with tempfile.TemporaryDirectory(dir="data", prefix=".bench") as folder:
-        place = Timed(key, "0" * 64, loaded.common.checkpoints, Path(folder))
+        store = Timed(key, "0" * 64, loaded.common.checkpoints, Path(folder))
         began = time.perf_counter()
         loop.fit(
             model,
             losses.pixel_cross_entropy,
             inputs.batches(source, learned, loaded.common.seed),
             learned,
-            lambda _, __: {"nothing": 0.0},
-            lambda _, __: None,
-            place,
+            loop.Callbacks(lambda _, __: {"nothing": 0.0}, lambda _, __: None),
+            store,
         )
         total = time.perf_counter() - began
-        size = sum(path.stat().st_size for path in Path(folder).rglob("*")) / checkpoints.KEPT
+        size = sum(path.stat().st_size for path in Path(folder).rglob("*")) / checkpoints.KEEP
     print(f"{key}: {total:.1f} s of training, {len(saved)} checkpoints of {size / 1e6:.1f} MB")
     print(f"share: {sum(saved) / total:.4f} ({1000 * sum(saved) / len(saved):.0f} ms each)")
     print(f"ratio: {total / (total - sum(saved)):.4f} (with checkpoints / without)")

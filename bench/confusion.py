@@ -17,7 +17,7 @@ import numpy as np
 from sklearn.metrics import confusion_matrix as theirs
 
 from fcn.datasets.shared.dataset import IGNORE_INDEX
-from fcn.scores.intervals import resampled_mean_iou
+from fcn.scores.intervals import resample_mean_iou
 from fcn.scores.metrics import confusion_matrix as ours
 
 IMAGES, HEIGHT, WIDTH, CLASSES = 233, 360, 480, 11
@@ -69,7 +69,7 @@ def main() -> None:
     matrices = rng.integers(0, 5000, VOC)
 
     def resample() -> np.ndarray:
-        return resampled_mean_iou(matrices, RESAMPLES, seed=1)
+        return resample_mean_iou(matrices, RESAMPLES, seed=1)
 
     images, classes, _ = VOC
     took = spread([seconds(resample)[0] for _ in range(TURNS)])

@@ -4,8 +4,8 @@ Run:
     python -m bench.evaluation [--images 16] [--batch 4] [--turns 7] [--backend tensorflow]
 
 FCN-8s on VGG-16 (fc6 and fc7 of 1,024), untrained, on images of CamVid's size with 11 classes and
-void. Measuring reads records and counts everything that `fcn.scores.per_image` keeps; the forward pass is
-`predict_on_batch` on images that lie in memory. Both in turns, in this process.
+void. Measuring reads records and counts everything that `fcn.scores.per_image` keeps; the forward
+pass is `predict_on_batch` on images that lie in memory. Both in turns, in this process.
 """
 
 import argparse
@@ -79,9 +79,11 @@ def main(images: int, batch: int, turns: int, name: str) -> None:
                 model.predict_on_batch(stacked[start : start + batch])
 
         def measure() -> None:
-            said = evaluation.predict_surely(model, split, batch, averaging.LIKELY)
+            said = evaluation.predict_with_confidence(model, split, batch, averaging.THRESHOLD)
             for example, one in said:
-                counting.count(example.label, one.mask, one.confidence, one.likely, CLASSES)
+                counting.count_image(
+                    example.label, one.mask, one.confidence, one.thresholded, CLASSES
+                )
 
         for run in (forward, measure):
             run()

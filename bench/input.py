@@ -39,7 +39,7 @@ def waiting(key: str, records: Path, epochs: int) -> float:
     model, examples = loaded.table.models[key], Records(records, "train")
     shape, labels = loaded.table.network(key), examples.labels
     network = build.network(model.head, model.backbone, shape, labels.channels, len(labels.classes))
-    source = inputs.FromRecords(inputs.kept(examples))
+    source = inputs.RecordSource(inputs.cache(examples))
     wanted = model.training.model_copy(update={"epochs": epochs})
     asked: list[float] = []
     got: list[float] = []
@@ -61,8 +61,7 @@ def waiting(key: str, records: Path, epochs: int) -> float:
         losses.pixel_cross_entropy,
         inputs.batches(source, wanted, seed=1),
         wanted,
-        lambda *_: {"nothing": 0.0},
-        lambda *_: None,
+        loop.Callbacks(lambda *_: {"nothing": 0.0}, lambda *_: None),
     )
     waited = sum(end - begin for begin, end in zip(asked[1:-1], got[1:-1], strict=True))
     return waited / (asked[-1] - asked[1])

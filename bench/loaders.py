@@ -18,7 +18,7 @@ def ours(folder: Path, training: Training) -> Iterator[Any]:
     from fcn.training import inputs
 
     examples = Records(folder, "train")
-    source = inputs.FromRecords(inputs.kept(examples))
+    source = inputs.RecordSource(inputs.cache(examples))
     yield from inputs.stream(inputs.batches(source, training, seed=1))
 
 
@@ -57,7 +57,7 @@ def data_loader(folder: Path, training: Training, workers: int = 2) -> Iterator[
     from PIL import Image
     from torch.utils.data import DataLoader, Dataset
 
-    from fcn.training.inputs import shifted
+    from fcn.training.augmentation import crop_or_pad
 
     class Canvases(Dataset):
         def __init__(self) -> None:
@@ -72,7 +72,9 @@ def data_loader(folder: Path, training: Training, workers: int = 2) -> Iterator[
         def __getitem__(self, number: int) -> tuple[np.ndarray, np.ndarray]:
             image, label = self.pairs[number]
             down, right = self.random.integers(-training.translate, training.translate + 1, size=2)
-            return shifted(image, down, right, 0), shifted(label, down, right, 255)
+            size = image.shape[:2]
+            image = crop_or_pad(image, -down, -right, *size, fill=0)
+            return image, crop_or_pad(label, -down, -right, *size, fill=255)
 
     def _open(encoded: bytes) -> np.ndarray:
         return np.array(Image.open(io.BytesIO(encoded)))

@@ -4,9 +4,9 @@ Run:
     python -m bench.refine digits-fcn8s [--images 200]
 
 Mean IoU of a row's validation images, over all pixels and over those near an edge of the truth,
-with and without `fcn.inference.refine`; the difference with its 95 % interval over images; milliseconds per
-image.
-The validation split, because whoever switches it on would choose it by what this says.
+with and without `fcn.inference.refine`; the difference with its 95 % interval over images;
+milliseconds per image. It uses the validation split, because these numbers decide whether to use
+the filter.
 """
 
 import argparse
@@ -42,22 +42,22 @@ def main(key: str, images: int) -> None:
         for example in islice(split, images):
             sure = answering.softmax(network(example.image[None])[0])
             began = time.perf_counter()
-            moved = refine.refined(example.image, sure)
+            moved = refine.refine(example.image, sure)
             seconds += time.perf_counter() - began
             for name, scores in (("as it is", sure), ("refined", moved)):
                 mask = scores.argmax(-1).astype(np.uint8)
                 n = metrics.confusion_matrix(example.label, mask, classes)
-                found[name].append((n, boundaries.bands(example.label, mask, classes)))
+                found[name].append((n, boundaries.trimap_areas(example.label, mask, classes)))
     for name, counted in found.items():
         matrices, bands = (np.stack(part) for part in zip(*counted, strict=True))
         shown = {width: iou for width, iou in boundaries.trimap_iou(bands).items() if iou}
         near = ", ".join(f"{width} px {iou:.3f}" for width, iou in shown.items())
         print(f"{name}: mean IoU {metrics.mean_iou(matrices.sum(axis=0)):.4f}; near edges {near}")
     drawn = [
-        intervals.resampled_mean_iou(np.stack([n for n, _ in counted]), RESAMPLES, seed=1)
+        intervals.resample_mean_iou(np.stack([n for n, _ in counted]), RESAMPLES, seed=1)
         for counted in found.values()
     ]
-    between = intervals.interval(100 * (drawn[1] - drawn[0]), level=0.95)
+    between = intervals.percentile_interval(100 * (drawn[1] - drawn[0]), level=0.95)
     print(f"refined - as it is: [{between.low:+.2f}, {between.high:+.2f}] points of mean IoU")
     print(f"{1e3 * seconds / len(found['refined']):.1f} ms per image")
 

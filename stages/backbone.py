@@ -55,20 +55,22 @@ def backbone(
     shown = wanted.model_dump() | loaded.common.model_dump()
     crops = _objects(wanted, raw, loaded.common.seed) if wanted.classifier else {}
     determined = checkpoints.digest(
-        loaded.common,
+        loaded.common.compute(),
+        Path(__file__),
+        [f"backbones/{wanted.module}", f"datasets/{wanted.source}"],
         settings=wanted.model_dump(mode="json"),
         channels=channels,
         crops=classifier.fingerprint(crops),
     )
-    place = checkpoints.Place(key, determined, loaded.common.checkpoints)
-    with runs.run("train", key, wanted.table, shown, no_tracking, place.run) as run:
-        place.run = run.id
+    store = checkpoints.CheckpointStore(key, determined, loaded.common.checkpoints)
+    with runs.run("train", key, wanted.table, shown, no_tracking, store.run_id) as run:
+        store.run_id = run.id
         run.data(wanted.dataset, records, fingerprint, "train")
         if wanted.classifier is not None:
             objects = len(catalogue.load(wanted.source).classes) - 1
             dense = classifier.build(wanted, wanted.classifier, channels, objects)
             seed = loaded.common.seed
-            classifier.train(dense, wanted.classifier, crops, seed, run.metrics, place)
+            classifier.train(dense, wanted.classifier, crops, seed, run.metrics, store)
             classifier.decapitate(dense, network)
             accuracies = {
                 split: classifier.accuracy(dense, crops[split], wanted.classifier.side)
@@ -83,7 +85,7 @@ def backbone(
                 messages.say(f"{key}: {fate}: {', '.join(names) or 'none'}")
         model_file.save(network, out)
         files.write_json(metrics, measured)
-    place.clear()
+    store.clear()
     for split, value in accuracies.items():
         messages.say(f"{key}: the classifier names {value:.4f} of the {split} objects right")
 

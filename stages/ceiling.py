@@ -28,7 +28,7 @@ def ceiling(
     loaded = reader.load(key)
     wanted = reader.entry(loaded.table.datasets, key, "datasets").ceiling
     verdict.require_valid(valid, records)
-    matrices = measured.of_split(
+    matrices = measured.measure_split(
         records, wanted.split, wanted.strides, wanted.method, loaded.common.workers
     )
     values = {str(stride): metrics.scores(n)["mean_iou"] for stride, n in matrices.items()}

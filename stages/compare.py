@@ -43,7 +43,7 @@ def compare(
     split, drawing = Records(records, SPLIT), loaded.common.intervals
     names = split.labels
     expected = (names.channels, len(names.classes))
-    units = per_image.units([tuple(row["group"]) for row in split.rows])
+    units = per_image.resampling_units([tuple(row["group"]) for row in split.rows])
     backend.use(loaded.common)
     from fcn.inference import forward
     from fcn.network import model_file
@@ -58,13 +58,13 @@ def compare(
                     "it has {} channels and tells {} classes apart, ".format(*known)
                     + "but the records have {} channels and {} classes".format(*expected)
                 )
-        matrices = forward.count(network, split, wanted.evaluation.batch, expected[1])
+        matrices = forward.confusion_matrices(network, split, wanted.evaluation.batch, expected[1])
         scores[role] = metrics.mean_iou(matrices.sum(axis=0))
         # The same seed and units draw the same images for both.
-        drawn[role] = intervals.resampled_mean_iou(
+        drawn[role] = intervals.resample_mean_iou(
             matrices, drawing.resamples, loaded.common.seed, units
         )
-    spread = intervals.interval(drawn["candidate"] - drawn["champion"], drawing.level)
+    spread = intervals.percentile_interval(drawn["candidate"] - drawn["champion"], drawing.level)
     evidence = {
         "split": SPLIT,
         "images": len(split),

@@ -25,7 +25,7 @@ from fcn.pictures import overlay
 from fcn.records.record import Labels, Records
 from fcn.scores import averaging, counting, extremes, per_image
 from fcn.scores import metrics as measured
-from fcn.scores.summary import summary
+from fcn.scores.summary import summarise
 from fcn.settings import reader
 
 IOU, CONFUSION = "class_iou.csv", "confusion.csv"
@@ -74,12 +74,16 @@ def evaluate(
     ):
         run.data(wanted.dataset, records, fingerprint, told.split)
         counted, masks = [], []
-        seen = tta.averaged(network, told.scales, told.flip)
-        predictions = forward.predict_surely(seen, split, told.batch, averaging.LIKELY, told.window)
+        seen = tta.with_augmentation(network, told.scales, told.flip)
+        predictions = forward.predict_with_confidence(
+            seen, split, told.batch, averaging.THRESHOLD, told.window
+        )
         began = time.perf_counter()
         for example, said in predictions:
             counted.append(
-                counting.count(example.label, said.mask, said.confidence, said.likely, classes)
+                counting.count_image(
+                    example.label, said.mask, said.confidence, said.thresholded, classes
+                )
             )
             # Which ones to show is known at the end; a mask packs to a few kilobytes till then.
             masks.append(zlib.compress(said.mask.tobytes(), level=1))
@@ -90,9 +94,9 @@ def evaluate(
                 "peak_memory_bytes": 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
             }
         )
-        images = per_image.together(split.rows, counted)
+        images = per_image.stack(split.rows, counted)
         per_image.write(aside / per_image.FILE, images)
-        for rank, members in extremes.chosen(images, told.pictures).items():
+        for rank, members in extremes.select(images, told.pictures).items():
             for place, number in enumerate(members, start=1):
                 example = split[number]
                 mask = np.frombuffer(zlib.decompress(masks[number]), np.uint8)
@@ -100,7 +104,7 @@ def evaluate(
                 picture.save(aside / f"{overlay.file_name(example.id)}.png")
                 # By rank: so the runs of a table line up where MLflow compares them.
                 run.picture(f"{rank}-{place}", picture)
-        numbers = summary(images, names.classes)
+        numbers = summarise(images, names.classes)
         run.metrics({name: value for name, value in numbers.items() if isinstance(value, float)})
         run.metrics({f"iou_{name}": value for name, value in numbers["class_iou"].items()})
         write_plots(plots, images.total, names)

@@ -40,24 +40,24 @@ def train(
     """Build the network, take over the weights of `init_from`, train, save model and loss curve."""
     loaded = reader.load(key)
     wanted = reader.entry(loaded.table.models, key, "models")
-    common = reader.seeded(loaded.common, wanted.seed)
+    compute = loaded.common.compute(wanted.seed)
     fingerprint = verdict.require_valid(valid, records)
     split, val = Records(records, "train"), Records(records, "val")
     names = split.labels
-    weighting = class_weights.weights(wanted.training.class_weights, names.classes, split.rows)
+    weighting = class_weights.compute(wanted.training.class_weights, names.classes, split.rows)
     devices.reserve(key)
-    backend.use(common)
+    backend.use(compute)
     from fcn.inference import forward
     from fcn.network import build, model_file, transfer
     from fcn.pictures import overlay
     from fcn.tracking import runs
     from fcn.training import inputs, loop, losses
 
-    shape, seed = loaded.table.network(key), common.seed
+    shape, seed = loaded.table.network(key), compute.seed
     inputs.require_equal_sizes(split, wanted.training)
-    batches = inputs.batches(inputs.FromRecords(inputs.kept(split)), wanted.training, seed)
-    measured = inputs.kept(val)
-    numbers = inputs.numbers(len(split), wanted.training, seed)
+    batches = inputs.batches(inputs.RecordSource(inputs.cache(split)), wanted.training, seed)
+    measured = inputs.cache(val)
+    numbers = inputs.sample_numbers(len(split), wanted.training, seed)
     model = build.network(
         wanted.head,
         wanted.backbone,
@@ -69,15 +69,17 @@ def train(
     build.freeze(model, wanted.freeze)
     new = transfer.transplant(model_file.load(init_from), model)
     messages.say(f"{key}: starts from {init_from}; new layers: {', '.join(new) or 'none'}")
-    shown = wanted.model_dump() | {"network": shape.model_dump(), **common.model_dump()}
+    shown = wanted.model_dump() | {"network": shape.model_dump(), **compute.model_dump()}
     determined = checkpoints.digest(
-        common,
+        compute,
+        Path(__file__),
+        [f"heads/{wanted.head}", f"backbones/{wanted.backbone}"],
         settings=wanted.model_dump(mode="json"),
         network=shape.model_dump(),
         records=fingerprint,
         init_from=files.sha256(init_from),
     )
-    place = checkpoints.Place(key, determined, common.checkpoints)
+    store = checkpoints.CheckpointStore(key, determined, loaded.common.checkpoints)
     epochs = wanted.training.epochs
 
     def measure(network: Any, epoch: int) -> dict[str, float]:
@@ -87,27 +89,31 @@ def train(
             for example, mask in forward.predict(network, few, wanted.training.batch):
                 picture = overlay.compared(example, mask, names)
                 run.picture(f"epoch-{epoch:04d}-{overlay.file_name(example.id)}", picture)
-        counts = forward.count(network, measured, wanted.training.batch, len(names.classes))
+        counts = forward.confusion_matrices(
+            network, measured, wanted.training.batch, len(names.classes)
+        )
         return {"val_mean_iou": metrics.mean_iou(counts.sum(axis=0))}
 
-    with runs.run("train", key, wanted.table, shown, no_tracking, place.run) as run:
-        place.run = run.id
+    with runs.run("train", key, wanted.table, shown, no_tracking, store.run_id) as run:
+        store.run_id = run.id
         run.data(wanted.dataset, records, fingerprint, "train")
         done = loop.fit(
             model,
-            losses.wanted(wanted.training, weighting),
+            losses.build(wanted.training, weighting),
             batches,
             wanted.training,
-            measure,
-            run.metrics,
-            place,
-            lambda step: [split.rows[number]["id"] for number in numbers[step - 1]],
+            loop.Callbacks(
+                measure,
+                run.metrics,
+                lambda step: [split.rows[number]["id"] for number in numbers[step - 1]],
+            ),
+            store,
         )
         model_file.save(model, out, asdict(names))
         with files.writing(curve) as aside:
             pd.DataFrame([epoch.row() for epoch in done]).to_csv(aside, index=False)
-        run.model(out, names.channels, common.backend)
-    place.clear()
+        run.model(out, names.channels, compute.backend)
+    store.clear()
 
 
 if __name__ == "__main__":

@@ -8,10 +8,10 @@ import pytest
 
 from fcn.datasets.shared.dataset import IGNORE_INDEX
 from fcn.scores import averaging, boundaries, calibration, counting
-from fcn.scores.averaging import CONVENTIONS, LIKELY
+from fcn.scores.averaging import CONVENTIONS, THRESHOLD
 from fcn.scores.metrics import SCORES
-from fcn.scores.per_image import ARRAYS, PerImageCounts, together
-from fcn.scores.summary import summary
+from fcn.scores.per_image import ARRAYS, PerImageCounts, stack
+from fcn.scores.summary import summarise
 
 PAGE = (Path(__file__).parents[1] / "docs/metrics.md").read_text("utf-8")
 CLASSES = 5
@@ -29,10 +29,10 @@ def images() -> PerImageCounts:
         ).astype(np.uint8)
         truth[truth == 9] = IGNORE_INDEX
         sure = np.ones(mask.shape, np.float32)
-        likely = mask[..., None] == np.arange(1, CLASSES)
-        counted.append(counting.count(truth, mask, sure, likely, CLASSES))
+        thresholded = mask[..., None] == np.arange(1, CLASSES)
+        counted.append(counting.count_image(truth, mask, sure, thresholded, CLASSES))
     rows = [{"id": str(number), "group": [str(number)]} for number in range(len(counted))]
-    return together(rows, counted)
+    return stack(rows, counted)
 
 
 def between(name: str) -> list[str]:
@@ -41,17 +41,17 @@ def between(name: str) -> list[str]:
     return found.group(1).splitlines()
 
 
-def test_every_policy_stands_on_the_page_with_the_number_it_computes(
+def test_the_page_has_every_convention_with_its_computed_number(
     images: PerImageCounts,
 ) -> None:
     rows = [
         "| convention | an absent class | added up | void | mean IoU | used by |",
         "| --- | --- | --- | --- | ---: | --- |",
     ]
-    for name, value in averaging.every(images.counts, images.ignored).items():
+    for name, value in averaging.mean_iou_by_convention(images.confusion, images.ignored).items():
         convention = CONVENTIONS[name]
         added = {None: "all images", 1: "each image"}.get(
-            convention.together, f"{convention.together} images"
+            convention.batch, f"{convention.batch} images"
         )
         number = "NaN" if np.isnan(value) else f"{100 * value:.2f}"
         cells = name, convention.absent, added, convention.void, number, convention.used_by
@@ -59,29 +59,29 @@ def test_every_policy_stands_on_the_page_with_the_number_it_computes(
     assert between("conventions") == rows
 
 
-def test_so_do_the_other_aggregates(images: PerImageCounts) -> None:
+def test_the_page_has_the_other_aggregates(images: PerImageCounts) -> None:
     numbers = {
-        "pixel accuracy, void left out": averaging.pixel_accuracy(images.counts, images.ignored),
+        "pixel accuracy, void left out": averaging.pixel_accuracy(images.confusion, images.ignored),
         "pixel accuracy, void as background (Apiquet/Segmentation)": averaging.pixel_accuracy(
-            images.counts, images.ignored, CONVENTIONS["void as background"]
+            images.confusion, images.ignored, CONVENTIONS["void as background"]
         ),
-        f"foreground IoU of every softmax above {LIKELY}, per batch of 4 (farhanhubble/"
-        "udacity-connect), of a network that is sure of every pixel": averaging.likely_iou(
-            images.likely
+        f"foreground IoU of every softmax above {THRESHOLD}, per batch of 4 (farhanhubble/"
+        "udacity-connect), of a network that is sure of every pixel": averaging.thresholded_iou(
+            images.thresholded
         ),
     }
     rows = ["| what | value |", "| --- | ---: |"]
     assert between("others") == rows + [f"| {n} | {100 * v:.2f} |" for n, v in numbers.items()]
 
 
-def test_all_policies_that_can_differ_do_on_the_page(images: PerImageCounts) -> None:
-    values = averaging.every(images.counts, images.ignored).values()
+def test_all_conventions_differ_on_the_page(images: PerImageCounts) -> None:
+    values = averaging.mean_iou_by_convention(images.confusion, images.ignored).values()
     assert len({round(value, 4) for value in values}) == len(CONVENTIONS)
 
 
 def test_the_page_names_every_measure_and_every_column(images: PerImageCounts) -> None:
     films = PerImageCounts(images.ids, [("one",)] * 5, *(getattr(images, name) for name in ARRAYS))
-    measures = {*summary(films, [str(number) for number in range(CLASSES)])}
+    measures = {*summarise(films, [str(number) for number in range(CLASSES)])}
     assert measures >= {*SCORES}
     assert [name for name in sorted(measures | {*ARRAYS}) if f"`{name}`" not in PAGE] == []
     widths = ", ".join(str(width) for width in boundaries.WIDTHS)

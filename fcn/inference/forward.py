@@ -1,4 +1,4 @@
-"""Run a network over a split, at the label's original size."""
+"""Run a network on the samples of a split; outputs have the label's original size."""
 
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,99 +16,102 @@ from fcn.scores.metrics import confusion_matrix
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a network says of one image, and how sure it is."""
+    """The predicted classes of one image, and their probabilities."""
 
     mask: np.ndarray
-    """The class with the largest score, the first of equals, uint8 H W."""
+    """The class with the largest logit, the first of equals, uint8 H W."""
     confidence: np.ndarray
-    """Its softmax, float32 H W."""
-    likely: np.ndarray
-    """Which classes, the first left out, have a softmax above a threshold, bool H W K - 1."""
+    """The softmax of this class, float32 H W."""
+    thresholded: np.ndarray
+    """Whether the softmax of each class but the first is above a threshold, bool H W K - 1."""
 
 
 def predict(
-    model: keras.Model, examples: Iterable[Decoded], batch: int
+    model: keras.Model, samples: Iterable[Decoded], batch: int
 ) -> Iterator[tuple[Decoded, np.ndarray]]:
-    """Yield every example with its predicted mask uint8 H W, in order.
+    """Yield every sample with its predicted mask uint8 H W, in order.
 
-    Neighbours of the same size go through the network together, `batch` at the most.
+    Consecutive samples of the same size form batches of at most `batch`.
     """
-    for example, scores in _forward(model, examples, batch):
-        yield example, scores.argmax(axis=-1).astype(np.uint8)
+    for sample, logits in _forward(model, samples, batch):
+        yield sample, logits.argmax(axis=-1).astype(np.uint8)
 
 
-def predict_surely(
+def predict_with_confidence(
     model: keras.Model,
-    examples: Iterable[Decoded],
+    samples: Iterable[Decoded],
     batch: int,
     threshold: float,
     window: int | None = None,
 ) -> Iterator[tuple[Decoded, Prediction]]:
-    """Yield every example with its prediction, in order; examples are read ahead.
+    """Yield every sample with its mask and probabilities, in order; samples are read ahead.
 
-    With a `window`, larger images are predicted in tiles of this side (`fcn.inference.tiles`).
-
-    Probabilities are computed where the network is; they are many, what is kept of them is little.
+    With a `window`, larger images are predicted in tiles of this side in pixels
+    (`fcn.inference.tiles`). The model itself reduces the probabilities to a `Prediction`, so that
+    the full softmax H W K is never copied from its device.
     """
-    ops, scores = keras.ops, model.outputs[0]
-    softmax = ops.softmax(scores, axis=-1)
-    says = {
-        "mask": ops.cast(ops.argmax(scores, axis=-1), "uint8"),
+    ops, logits = keras.ops, model.outputs[0]
+    softmax = ops.softmax(logits, axis=-1)
+    outputs = {
+        "mask": ops.cast(ops.argmax(logits, axis=-1), "uint8"),
         "confidence": ops.max(softmax, axis=-1),
-        "likely": softmax[..., 1:] > threshold,
+        "thresholded": softmax[..., 1:] > threshold,
     }
-    for example, said in _forward(keras.Model(model.inputs, says), examples, batch, window):
-        yield example, Prediction(**said)
+    for sample, arrays in _forward(keras.Model(model.inputs, outputs), samples, batch, window):
+        yield sample, Prediction(**arrays)
 
 
-def count(model: keras.Model, examples: Iterable[Decoded], batch: int, classes: int) -> np.ndarray:
-    """Return the confusion matrix of each example, N K K int64."""
+def confusion_matrices(
+    model: keras.Model, samples: Iterable[Decoded], batch: int, classes: int
+) -> np.ndarray:
+    """Return the confusion matrix of each sample, N K K int64."""
     return np.stack(
         [
-            confusion_matrix(example.label, mask, classes)
-            for example, mask in predict(model, examples, batch)
+            confusion_matrix(sample.label, mask, classes)
+            for sample, mask in predict(model, samples, batch)
         ]
     )
 
 
 def _forward(
-    model: keras.Model, examples: Iterable[Decoded], batch: int, window: int | None = None
+    model: keras.Model, samples: Iterable[Decoded], batch: int, window: int | None = None
 ) -> Iterator[tuple[Decoded, Any]]:
-    """Yield every example with the model's outputs for it, one array or a dict of them."""
+    """Yield every sample with the model's outputs for it, one array or a dict of arrays."""
 
     def outputs_of(images: np.ndarray) -> Any:
         return keras.tree.map_structure(keras.ops.convert_to_numpy, model.predict_on_batch(images))
 
     tiling = tiles.Tiling(window, build.resize_factor(model)) if window is not None else None
-    for group in _ahead(_same_size(examples, batch)):
+    for group in _prefetch(_group_by_size(samples, batch)):
         if tiling is not None and max(group[0].image.shape[:2]) > tiling.side:
-            for example in group:
-                yield example, tiling.predict(outputs_of, example.image)
+            for sample in group:
+                yield sample, tiling.predict(outputs_of, sample.image)
             continue
-        # Filled up to the batch's size: another shape would trace the network again.
+        # Padded to the full batch: another shape would trace the network again.
         images = np.zeros((batch, *group[0].image.shape), np.uint8)
-        images[: len(group)] = [example.image for example in group]
+        images[: len(group)] = [sample.image for sample in group]
         outputs = outputs_of(images)
-        for number, example in enumerate(group):
-            yield example, keras.tree.map_structure(lambda output, n=number: output[n], outputs)
+        for number, sample in enumerate(group):
+            yield sample, keras.tree.map_structure(lambda output, n=number: output[n], outputs)
 
 
-def _same_size(examples: Iterable[Decoded], batch: int) -> Iterator[list[Decoded]]:
+def _group_by_size(samples: Iterable[Decoded], batch: int) -> Iterator[list[Decoded]]:
+    """Yield consecutive samples of the same image size, at most `batch` at a time."""
     group: list[Decoded] = []
-    for example in examples:
-        if group and (len(group) == batch or example.image.shape != group[0].image.shape):
+    for sample in samples:
+        if group and (len(group) == batch or sample.image.shape != group[0].image.shape):
             yield group
             group = []
-        group.append(example)
+        group.append(sample)
     if group:
         yield group
 
 
-def _ahead(groups: Iterator[list[Decoded]]) -> Iterator[list[Decoded]]:
-    """Yield the groups, the next one being read in a thread of its own meanwhile."""
+def _prefetch(groups: Iterator[list[Decoded]]) -> Iterator[list[Decoded]]:
+    """Yield the groups; a thread reads the next one meanwhile."""
     with ThreadPoolExecutor(max_workers=1) as reader:
-        nothing: list[Decoded] = []
-        coming = reader.submit(next, groups, nothing)
-        while group := coming.result():
-            coming = reader.submit(next, groups, nothing)
+        end: list[Decoded] = []
+        next_group = reader.submit(next, groups, end)
+        while group := next_group.result():
+            next_group = reader.submit(next, groups, end)
             yield group

@@ -1,8 +1,7 @@
-"""One image seen several times, larger, smaller and mirrored, and the answers averaged.
+"""Test-time augmentation: average the predictions for rescaled and mirrored versions of an image.
 
-What mmsegmentation calls test-time augmentation: the softmax of every view, brought back to the
-image's size, is averaged. As the paper's numbers are of one view at the original size, so are ours
-by default.
+As in mmsegmentation, each version's softmax is resized to the image's size and averaged. The
+default is the image itself alone, at its original size, as in the paper.
 """
 
 from collections.abc import Sequence
@@ -61,27 +60,27 @@ class Mean(keras.layers.Layer):
         return (*shapes[0][:3], shapes[1][-1])
 
 
-def averaged(
+def with_augmentation(
     model: keras.Model, scales: Sequence[float] = (1.0,), flip: bool = False
 ) -> keras.Model:
-    """Return a model of the same images and classes that averages over views of each image.
+    """Return a model of the same inputs and classes that applies test-time augmentation.
 
     Its output is the logarithm of the mean softmax, float32 B H W K: its softmax is that mean.
 
     Args:
         model: images B H W C in 0..255 -> logits B H W K.
         scales: factors by which the image is resized.
-        flip: whether each is also seen mirrored, left for right.
+        flip: whether the horizontally mirrored image is predicted too, at each scale.
     """
     if tuple(scales) == (1.0,) and not flip:
         return model
     images = keras.Input(model.inputs[0].shape[1:], name="images")
     maps = []
     for scale in scales:
-        seen = Scaled(scale)(images)
-        maps.append(ops.softmax(model(seen)))
+        resized = Scaled(scale)(images)
+        maps.append(ops.softmax(model(resized)))
         if flip:
-            maps.append(ops.flip(ops.softmax(model(ops.flip(seen, axis=2))), axis=2))
+            maps.append(ops.flip(ops.softmax(model(ops.flip(resized, axis=2))), axis=2))
     mean = Mean()([images, *maps])
-    # A class that is nowhere likely keeps a finite logarithm.
+    # Keeps the logarithm of a probability of 0 finite.
     return keras.Model(images, ops.log(ops.maximum(mean, 1e-30)), name=model.name)

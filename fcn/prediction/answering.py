@@ -157,7 +157,7 @@ def _settled(model: Opened, answer: Answer, surely: bool) -> Answer:
     if not model.refine:
         return answer
     assert answer.probabilities is not None
-    moved = refine.refined(answer.image, answer.probabilities)
+    moved = refine.refine(answer.image, answer.probabilities)
     mask, probabilities = moved.argmax(axis=-1).astype(np.uint8), moved.clip(0, 1)
     return replace(
         answer, mask=mask, probabilities=probabilities.astype(np.float16) if surely else None

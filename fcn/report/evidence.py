@@ -99,7 +99,7 @@ def _behind(
     row: Row, loaded: TableFile, evaluated: Evaluated, plots: Path, details: Path
 ) -> Behind:
     images = evaluated.images(row.key)
-    scores = extremes.mean_iou(images)
+    scores = extremes.mean_iou_by_image(images)
     count = loaded.tables[loaded.models[row.key].table].evaluation.pictures
     pictures = {
         which: [
@@ -109,7 +109,7 @@ def _behind(
             )
             for number in numbers
         ]
-        for which, numbers in extremes.chosen(images, count).items()
+        for which, numbers in extremes.select(images, count).items()
     }
     chain = _chain(row.key, loaded)
     curves = [_curve(plots / key / "loss.csv") for key in chain]

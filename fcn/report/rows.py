@@ -13,7 +13,7 @@ from fcn.report.verdicts import Cell, Measured
 from fcn.scores import intervals, metrics, per_image
 from fcn.scores.intervals import Interval
 from fcn.scores.per_image import PerImageCounts
-from fcn.scores.statistic import statistic
+from fcn.scores.statistic import build_statistic
 from fcn.settings.common import Intervals
 from fcn.settings.published import Published
 from fcn.settings.table import Table
@@ -66,16 +66,16 @@ class Evaluated:
         self, key: str, metric: str = "mean_iou", convention: str = "berkeley"
     ) -> np.ndarray:
         """Return a score of each bootstrap resample; the same images are drawn for every model."""
-        of = statistic(self.images(key), metric, convention)
-        return of.resampled(self._told.resamples, self._seed)
+        of = build_statistic(self.images(key), metric, convention)
+        return of.resample(self._told.resamples, self._seed)
 
     def interval(self, values: np.ndarray) -> Interval:
         """Return the interval of resampled values at the level that the settings ask for."""
-        return intervals.interval(values, self._told.level)
+        return intervals.percentile_interval(values, self._told.level)
 
     def measured(self, keys: tuple[str, ...], metric: str, convention: str) -> Measured:
         """Return a score of one row over its trainings, with the noise of both."""
-        values = [statistic(self.images(key), metric, convention).value for key in keys]
+        values = [build_statistic(self.images(key), metric, convention).value for key in keys]
         images = self.interval(self.resampled(keys[0], metric, convention))
         return verdicts.measured(values, images, self._told.level)
 
@@ -103,7 +103,7 @@ def rows(table: Table, evaluated: Evaluated) -> list[Row]:
                 class_iou=said["class_iou"],
                 ceiling=ceilings.get(str(said["stride"])),
                 interval=evaluated.interval(drawn),
-                units=int(images.units().max()) + 1,
+                units=int(images.resampling_units().max()) + 1,
                 gain=gain,
                 trainings=tuple(
                     evaluated.metrics(one)["mean_iou"]

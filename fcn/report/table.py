@@ -9,7 +9,7 @@ from typing import Any
 
 from fcn.datasets.shared.dataset import Overlap
 from fcn.report.verdicts import FIELD_SPREAD, Cell
-from fcn.scores.intervals import FEW, Interval
+from fcn.scores.intervals import MIN_UNITS, Interval
 from fcn.scores.metrics import ABSENT, SCORES
 
 TITLES = {
@@ -237,7 +237,7 @@ def _drawn(report: Report) -> str:
     if units == report.examples:
         return "images"
     alike = f"{units} groups of images, each drawn as a whole (the frames of one video)"
-    return alike if units >= FEW else f"{alike}; so few groups say little"
+    return alike if units >= MIN_UNITS else f"{alike}; so few groups say little"
 
 
 def _score(row: Row, name: str) -> str:

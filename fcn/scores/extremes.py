@@ -1,4 +1,4 @@
-"""Which images of a row to show: the best, those in the middle and the worst."""
+"""Select the images of a row to show: the best, those around the median, and the worst."""
 
 import numpy as np
 
@@ -7,18 +7,19 @@ from fcn.scores.metrics import areas
 from fcn.scores.per_image import PerImageCounts
 
 
-def mean_iou(images: PerImageCounts) -> np.ndarray:
-    """Return each image's own mean IoU, N float64; NaN where nothing was counted."""
-    return mean_over_classes(areas(images.counts), BERKELEY)
+def mean_iou_by_image(images: PerImageCounts) -> np.ndarray:
+    """Return each image's own mean IoU, N float64; NaN for an image without a labelled pixel."""
+    return mean_over_classes(areas(images.confusion), BERKELEY)
 
 
-def chosen(images: PerImageCounts, count: int) -> dict[str, list[int]]:
-    """Return the numbers of `count` images, or of all where there are fewer, by what they are.
+def select(images: PerImageCounts, count: int) -> dict[str, list[int]]:
+    """Return the numbers of `count` images, or of all where there are fewer, by their rank.
 
-    A third each, no image twice; the best begin with the best, the worst with the worst, those in
-    the middle are the ones around the median. Of equals the first in the split comes first.
+    Each rank gets a third, and no image comes twice. `best` begins with the best image, `worst`
+    with the worst; `median` holds the images around the median. Equal images keep the split's
+    order.
     """
-    scores = mean_iou(images)
+    scores = mean_iou_by_image(images)
     order = np.argsort(-scores, kind="stable")[: np.count_nonzero(~np.isnan(scores))].tolist()
     count = min(count, len(order))
     worst, best, median = ((count + extra) // 3 for extra in (2, 1, 0))

@@ -153,9 +153,9 @@ def _judge(
         reason = f"it could not be compared with version {before}: {error}; {next_step}"
         return made(before, reason, problem=True)
     between = f"{evidence['low']:+.4f}, {evidence['high']:+.4f}"
-    if evidence["units"] < intervals.FEW:
+    if evidence["units"] < intervals.MIN_UNITS:
         few = f"{evidence['units']} independent images or groups are too few for an interval"
-        return made(before, f"{few} (at least {intervals.FEW})", evidence=evidence)
+        return made(before, f"{few} (at least {intervals.MIN_UNITS})", evidence=evidence)
     if evidence["low"] > margin:
         reason = f"the whole interval [{between}] is above {margin:g}"
         return made(version, reason, evidence=evidence)

@@ -1,11 +1,11 @@
-"""Where a training stands, kept on disk so that a killed one goes on from there.
+"""The checkpoints of a training on disk: a killed training resumes from the newest one.
 
     data/checkpoints/<model>/<digest>/step-00001234/state.npz, meta.json
 
-DVC removes a stage's outs before it runs, so this folder is none of them. The digest is made of all
-that determines the result: whatever is changed, no training goes on from what was another's. A
-checkpoint is written aside, flushed and renamed, the newest two are kept, and a finished training
-leaves none.
+DVC removes a stage's outs before it runs, so this folder is not an out. The digest covers all that
+determines the result: a training never resumes from a checkpoint of other settings, data or code.
+A checkpoint is written to a temporary folder, flushed and renamed. The newest two are kept; a
+finished training removes all of its own.
 """
 
 import errno
@@ -16,7 +16,7 @@ import platform
 import sys
 import time
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -24,136 +24,127 @@ from typing import Any
 
 import numpy as np
 
+from fcn.code import imports
 from fcn.common import files, messages
-from fcn.settings.common import Checkpoints, Common
+from fcn.settings.common import Checkpoints, Compute
 
 ROOT = Path("data/checkpoints")
-"""In the project's folder, from which every stage runs."""
+"""Relative to the project's folder, in which every stage runs."""
 STATE, META = "state.npz", "meta.json"
 VERSION = 1
-"""Of this layout; another one is not read."""
-KEPT = 2
+"""Of this layout; checkpoints of another version are not read."""
+KEEP = 2
 SHARE = 0.01
-"""At most this share of the time goes into checkpoints that are due by the clock."""
-CHANGE_NO_RESULT = {"checkpoints", "intervals", "mirror", "workers"}
-"""Of `Common`; a training goes on when one of these is changed."""
-BESIDE = (
-    *("backlog", "checkpoints", "consistency", "device", "door", "files", "logged_model"),
-    *("progress", "schema", "settings", "text", "tracking"),
-)
-"""Modules that no number of a training goes through; they may change while it stands still."""
+"""With `checkpoints.minutes`, writing takes at most this share of the training time."""
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What one of them holds."""
+    """The content of one checkpoint."""
 
     step: int
-    facts: dict[str, Any]
-    """What fits into JSON."""
+    metadata: dict[str, Any]
+    """JSON values."""
     arrays: dict[str, np.ndarray]
 
 
-def digest(common: Common, **parts: Any) -> str:
+def digest(compute: Compute, entry: Path, found_by_name: Sequence[str], **parts: Any) -> str:
     """Return the SHA-256 over all that determines a training's result.
 
     Args:
-        common: params.yaml; what changes no result is left out.
-        parts: settings, data and starting weights, as values or hashes that JSON can say.
+        compute: seed, backend, precision and devices.
+        entry: the stage's file; the code that it depends on is part of the digest.
+        found_by_name: modules named in the settings, as in `heads/fcn16s`; their code counts too.
+        parts: settings, data and starting weights, as JSON values or hashes.
 
     Returns:
-        64 hexadecimal digits: of these, the code of this project as it is loaded, the versions of
-        what computes, and the kind of machine. Another CPU of the same kind may round otherwise:
-        going on there works, but only the same one promises the same bits.
+        64 hexadecimal digits over these, the versions of the numerical libraries and the kind of
+        machine. Another CPU of the same kind may round differently: a training resumes there, but
+        its bits are the same only on the same CPU.
     """
-    import keras  # ten seconds, and only a training needs them
+    import keras  # takes ten seconds; only a training needs it
 
     backend = sys.modules[keras.config.backend()]
-    determined = {
+    content = {
         "parts": parts,
-        "common": common.model_dump(mode="json", exclude=CHANGE_NO_RESULT),
-        "code": dict(_code()),
+        "compute": compute.model_dump(mode="json"),
+        "code": imports.fingerprint(
+            entry, [imports.ROOMS / f"{name}.py" for name in found_by_name]
+        ),
         "versions": {name: version(name) for name in ("grain", "keras", "numpy")},
         "backend": f"{backend.__name__} {backend.__version__}",
         "machine": [platform.machine(), *keras.distribution.list_devices()],
         "layout": VERSION,
     }
-    return hashlib.sha256(json.dumps(determined, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def _code() -> Iterator[tuple[str, str]]:
-    """Yield name and SHA-256 of the stage and of each module of `fcn` that is loaded."""
-    for name, module in sorted(sys.modules.items()):
-        file = getattr(module, "__file__", None)
-        ours = name == "__main__" or name.startswith("fcn.")
-        if ours and file and name.removeprefix("fcn.").partition(".")[0] not in BESIDE:
-            yield name, files.sha256(Path(file))
+class CheckpointStore:
+    """The checkpoints of one training; prints where it resumes, or why it starts at step 0."""
 
-
-class Place:
-    """The checkpoints of one training; says from where it goes on, or why it starts afresh."""
-
-    def __init__(self, key: str, digest: str, every: Checkpoints, root: Path = ROOT) -> None:
-        """Find the newest checkpoint that is whole.
+    def __init__(self, key: str, digest: str, interval: Checkpoints, root: Path = ROOT) -> None:
+        """Load the newest complete checkpoint; remove those of other digests.
 
         Args:
             key: the model's key in the table file.
-            digest: of `digest`.
-            every: when one is due.
+            digest: from `digest`.
+            interval: how often a checkpoint is due.
             root: the folder of all checkpoints.
 
         Raises:
             OSError: the folder cannot be read or written.
         """
-        self.key, self.digest, self.every = key, digest, every
+        self.key, self.digest, self.interval = key, digest, interval
         self.folder = root / key / digest[:16]
         self.folder.mkdir(parents=True, exist_ok=True)
         if not os.access(self.folder, os.W_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(self.folder))
-        self._forget_others()
-        self.found = self._newest()
-        """What the training goes on from; None where it starts at step 0."""
-        self.run: str | None = self.found.facts.get("run") if self.found else None
+        self._remove_outdated()
+        self.latest = self._load_latest()
+        """What the training resumes from; None where it starts at step 0."""
+        self.run_id: str | None = self.latest.metadata.get("run_id") if self.latest else None
         """MLflow's id of the training's run."""
-        self.newest = self.found.step if self.found else 0
-        """The step of the newest checkpoint; 0 where there is none."""
-        self._seconds, self._written = 0.0, time.monotonic()
+        self.last_step = self.latest.step if self.latest else 0
+        """The step of the newest checkpoint; 0 without one."""
+        self._write_seconds, self._written_at = 0.0, time.monotonic()
 
     def due(self, step: int) -> bool:
         """Return whether a checkpoint is to be written after `step`."""
-        if self.every.steps is not None:
-            return step % self.every.steps == 0
-        assert self.every.minutes is not None
-        pause = max(60 * self.every.minutes, self._seconds / SHARE)
-        return time.monotonic() - self._written >= pause
+        if self.interval.steps is not None:
+            return step % self.interval.steps == 0
+        assert self.interval.minutes is not None
+        pause = max(60 * self.interval.minutes, self._write_seconds / SHARE)
+        return time.monotonic() - self._written_at >= pause
 
-    def save(self, step: int, facts: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
-        """Write a checkpoint; it is there when all of it is on the disk, and not before."""
+    def save(
+        self, step: int, metadata: Mapping[str, Any], arrays: Mapping[str, np.ndarray]
+    ) -> None:
+        """Write a checkpoint; it appears under its name only when all of it is on the disk."""
         began = time.monotonic()
         path = self.folder / f"step-{step:08d}"
-        with files.writing_folder(path) as aside:
-            with (aside / STATE).open("wb") as file:
+        with files.writing_folder(path) as temporary:
+            with (temporary / STATE).open("wb") as file:
                 np.savez(file, allow_pickle=False, **arrays)
                 file.flush()
                 os.fsync(file.fileno())
             meta = {
                 "version": VERSION,
                 "digest": self.digest,
-                "sha256": files.sha256(aside / STATE),
+                "sha256": files.sha256(temporary / STATE),
                 "step": step,
-                "facts": {**facts, "run": self.run},
+                "metadata": {**metadata, "run_id": self.run_id},
             }
-            files.write_json(aside / META, meta)
-            _flush(aside)
-        _flush(self.folder)
-        self.newest = step
-        for old in self._paths()[KEPT:]:
+            files.write_json(temporary / META, meta)
+            _fsync_folder(temporary)
+        _fsync_folder(self.folder)
+        self.last_step = step
+        for old in self._paths()[KEEP:]:
             files.remove(old)
-        self._written = time.monotonic()
-        self._seconds = self._written - began
+        self._written_at = time.monotonic()
+        self._write_seconds = self._written_at - began
 
     def clear(self) -> None:
-        """Remove all of them: the training is finished, and what it made is in place."""
+        """Remove all checkpoints; call it when the finished training's outputs are written."""
         files.remove(self.folder)
         if not any(self.folder.parent.iterdir()):
             self.folder.parent.rmdir()
@@ -164,37 +155,37 @@ class Place:
             (p for p in self.folder.iterdir() if p.name.startswith("step-")), reverse=True
         )
 
-    def _forget_others(self) -> None:
-        """Remove what a killed run left half-written, and what other settings or code left."""
+    def _remove_outdated(self) -> None:
+        """Remove half-written checkpoints of a killed run, and those of other digests."""
         for path in self.folder.glob(f".*{files.PARTIAL}*"):
             files.remove(path)
-        for other in self.folder.parent.iterdir():
-            if other == self.folder:
+        for folder in self.folder.parent.iterdir():
+            if folder == self.folder:
                 continue
-            ends = (path.name.removeprefix("step-") for path in other.glob("step-*"))
-            steps = [int(end) for end in ends if end.isdecimal()]
+            suffixes = (path.name.removeprefix("step-") for path in folder.glob("step-*"))
+            steps = [int(suffix) for suffix in suffixes if suffix.isdecimal()]
             if steps:
                 messages.say(
-                    f"{self.key}: settings, data or code changed since the checkpoint of step "
-                    f"{max(steps)}: starts afresh"
+                    f"{self.key}: settings, data or code changed since the checkpoint at step "
+                    f"{max(steps)}; starts from step 0"
                 )
-            files.remove(other)
+            files.remove(folder)
 
-    def _newest(self) -> Checkpoint | None:
+    def _load_latest(self) -> Checkpoint | None:
         paths = self._paths()
         for path in paths:
             try:
-                found = self._read(path)
+                checkpoint = self._read(path)
             except ValueError as error:
                 messages.say(
-                    f"warning: {path} cannot be used ({error}); looking for the one before"
+                    f"warning: {path} cannot be used ({error}); trying the checkpoint before it"
                 )
                 files.remove(path)
             else:
-                messages.say(f"{self.key}: goes on from the checkpoint of step {found.step}")
-                return found
+                messages.say(f"{self.key}: resumes from the checkpoint at step {checkpoint.step}")
+                return checkpoint
         if paths:
-            messages.say(f"{self.key}: no checkpoint can be used: starts afresh")
+            messages.say(f"{self.key}: no checkpoint can be used; starts from step 0")
         return None
 
     def _read(self, path: Path) -> Checkpoint:
@@ -213,14 +204,14 @@ class Place:
             if files.sha256(state) != meta["sha256"]:
                 raise ValueError(f"{STATE} does not match its SHA-256")
             with np.load(state, allow_pickle=False) as arrays:
-                return Checkpoint(int(meta["step"]), dict(meta["facts"]), dict(arrays))
+                return Checkpoint(int(meta["step"]), dict(meta["metadata"]), dict(arrays))
         except FileNotFoundError as error:
             raise ValueError(f"{error.filename} is missing") from None
         except (KeyError, TypeError, zipfile.BadZipFile) as error:
-            raise ValueError(f"{META} or {STATE} is of another layout: {error}") from None
+            raise ValueError(f"{META} or {STATE} has another layout: {error}") from None
 
 
-def _flush(folder: Path) -> None:
+def _fsync_folder(folder: Path) -> None:
     """Wait until the names in a folder are on the disk."""
     opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:

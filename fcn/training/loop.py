@@ -1,8 +1,8 @@
 """Train a network on batches; the same settings and data give the same weights.
 
-One function for classifiers and segmentation networks: they differ in the loss and in how they are
-measured after each epoch, both given by the caller. A training that was killed goes on from its
-newest checkpoint and ends with the weights and the curve of one that was not.
+Classifiers and segmentation networks share this loop. They differ in the loss and in the
+evaluation after each epoch; the caller gives both. A killed training resumes from its newest
+checkpoint and ends with the weights and the loss curve of an uninterrupted one.
 """
 
 import time
@@ -18,20 +18,29 @@ import psutil
 from fcn.runtime.progress import Progress
 from fcn.settings.training import Training
 from fcn.training import guard, inputs, losses, optimizers
-from fcn.training.checkpoints import Checkpoint, Place
+from fcn.training.checkpoints import Checkpoint, CheckpointStore
 
-Measure = Callable[[keras.Model, int], dict[str, float]]
-"""Measures a model after an epoch, given its number from 1, on the validation split. The first
-value is the score: more is better, and `patience` and `keep` go by it."""
-Seen = Callable[[Mapping[str, float], int], None]
-"""Is told values by name, and the step after which they hold."""
-TELL_SECONDS = 5.0
-"""Between two tellings of speed, memory and the loss of one batch."""
+LOG_SECONDS = 5.0
+"""Between two logs of speed, memory and the loss of one batch."""
+
+
+@dataclass(frozen=True)
+class Callbacks:
+    """What the loop calls."""
+
+    evaluate: Callable[[keras.Model, int], dict[str, float]]
+    """Evaluates a model on the validation split after an epoch, counted from 1. The first value is
+    the score: more is better; `patience` and `keep` use it."""
+    log: Callable[[Mapping[str, float], int], None]
+    """Takes values by name and their step: those of every epoch, those before the checkpoint
+    included, and the speed every few seconds."""
+    sample_ids: Callable[[int], Sequence[str]] | None = None
+    """Returns the ids of a step's samples, for messages; steps count from 1."""
 
 
 @dataclass(frozen=True)
 class Epoch:
-    """What is known after an epoch; the rows of a loss curve."""
+    """The results of an epoch; a row of the loss curve."""
 
     epoch: int
     step: int
@@ -39,37 +48,41 @@ class Epoch:
     """Mean over the epoch's steps, in nats."""
     learning_rate: float
     """At the epoch's last step."""
-    measured: dict[str, float]
-    """By `Measure`."""
+    scores: dict[str, float]
+    """From `Callbacks.evaluate`."""
 
     def values(self) -> dict[str, float]:
-        """Return what was measured, by name."""
-        return {"loss": self.loss, "learning_rate": self.learning_rate, **self.measured}
+        """Return loss, learning rate and scores by name."""
+        return {"loss": self.loss, "learning_rate": self.learning_rate, **self.scores}
 
     def row(self) -> dict[str, float]:
         """Return everything as one flat row."""
         return {"epoch": self.epoch, "step": self.step, **self.values()}
 
     def score(self) -> float:
-        """Return the first value measured."""
-        return next(iter(self.measured.values()))
+        """Return the first score."""
+        return next(iter(self.scores.values()))
 
 
 @dataclass
-class Progressed:
-    """How far a training has come, beside the variables of its model and optimizer."""
+class TrainingState:
+    """The progress of a training, without the variables of its model and optimizer."""
 
     step: int = 0
-    total: float = 0.0
-    """Of the losses of the running epoch's steps."""
+    loss_sum: float = 0.0
+    """Over the steps of the current epoch."""
     epochs: list[Epoch] = field(default_factory=list)
-    best: list[np.ndarray] = field(default_factory=list)
-    """The weights of the best epoch; empty unless they are to be kept."""
+    best_weights: list[np.ndarray] = field(default_factory=list)
+    """Of the best epoch; empty unless `keep: best`."""
 
-    def waited(self) -> int:
-        """Return the number of epochs since the best one, the first of equals."""
+    def epochs_since_best(self) -> int:
+        """Return the number of epochs since the best one; of equal scores the first is the best."""
         scores = [epoch.score() for epoch in self.epochs]
         return len(scores) - 1 - scores.index(max(scores))
+
+    def stops_early(self, patience: int | None) -> bool:
+        """Return whether `patience` epochs brought no better score."""
+        return bool(patience and self.epochs and self.epochs_since_best() >= patience)
 
 
 def fit(
@@ -77,23 +90,18 @@ def fit(
     loss: losses.Loss,
     batches: grain.MapDataset,
     training: Training,
-    measure: Measure,
-    seen: Seen,
-    place: Place | None = None,
-    ids: Callable[[int], Sequence[str]] | None = None,
+    callbacks: Callbacks,
+    store: CheckpointStore | None = None,
 ) -> list[Epoch]:
-    """Train `model` in place over all `batches`, or those that its checkpoint has not seen.
+    """Train `model` in place on all `batches`, or on those after its checkpoint.
 
     Args:
-        model: the network; its weights are where the training starts.
+        model: the network; the training starts from its weights.
         loss: of labels and the model's output.
         batches: of all epochs, one for each step.
         training: the settings.
-        measure: called after every epoch.
-        seen: told the values of every epoch, those before the checkpoint included, and every few
-            seconds how fast it goes.
-        place: where checkpoints are; without it, none are read or written.
-        ids: the examples of a step, counted from 1, by name, for messages.
+        callbacks: evaluation and logs.
+        store: the checkpoints; None reads and writes none.
 
     Returns:
         The epochs, in order.
@@ -103,9 +111,9 @@ def fit(
             changed), or there was not enough memory.
     """
     steps = len(batches)
-    per_epoch = steps // training.epochs
-    optimizer = optimizers.wanted(training, steps)
-    rate = optimizers.schedule(training, steps)
+    steps_per_epoch = steps // training.epochs
+    optimizer = optimizers.build(training, steps)
+    schedule = optimizers.schedule(training, steps)
     model.compile(
         optimizer,
         loss,
@@ -113,65 +121,68 @@ def fit(
         jit_compile=keras.backend.backend() == "jax",
     )
     optimizer.build(model.trainable_variables)
-    now = restored(model, place.found) if place and place.found else Progressed()
-    for epoch in now.epochs:
-        seen(epoch.values(), epoch.step)
-    progress = Progress(model.name, training.epochs, training.batch, steps, now.step)
-    told = time.monotonic()
-    stream = iter(inputs.stream(batches[now.step :]))
-    while now.step < steps and not _enough(now, training):
+    state = restore(model, store.latest) if store and store.latest else TrainingState()
+    for epoch in state.epochs:
+        callbacks.log(epoch.values(), epoch.step)
+    progress = Progress(model.name, training.epochs, training.batch, steps, state.step)
+    logged_at = time.monotonic()
+    stream = iter(inputs.stream(batches[state.step :]))
+    while state.step < steps and not state.stops_early(training.patience):
         images, labels = next(stream)
-        now.step += 1
-        about = partial(_about, now.step, ids, place)
-        loss_now = guard.step(model, images, labels, training, about)
-        now.total += loss_now
-        progress.step(now.step, loss_now)
-        if time.monotonic() - told >= TELL_SECONDS:
-            told = time.monotonic()
-            seen(_pulse(loss_now, progress.images_per_second(now.step)), now.step)
-        if ended := now.step % per_epoch == 0:
-            # The schedule counts from 0: this is the rate that the epoch's last step used.
-            rate_now = float(rate(now.step - 1))
-            number = now.step // per_epoch
-            done = Epoch(number, now.step, now.total / per_epoch, rate_now, measure(model, number))
-            now.total = 0.0
-            now.epochs.append(done)
-            if training.keep == "best" and now.waited() == 0:
-                now.best = model.get_weights()
-            seen(done.values(), done.step)
-            progress.epoch(done.step, done.loss, done.measured)
-        last = ended and (now.step == steps or _enough(now, training))
-        if place and (last or place.due(now.step)):
-            place.save(now.step, *kept(model, now))
-    if now.best:
-        model.set_weights(now.best)
-    return now.epochs
+        state.step += 1
+        describe_step = partial(_describe_step, state.step, callbacks.sample_ids, store)
+        batch_loss = guard.step(model, images, labels, training, describe_step)
+        state.loss_sum += batch_loss
+        progress.step(state.step, batch_loss)
+        if time.monotonic() - logged_at >= LOG_SECONDS:
+            logged_at = time.monotonic()
+            callbacks.log(
+                _resources(batch_loss, progress.images_per_second(state.step)), state.step
+            )
+        if epoch_ended := state.step % steps_per_epoch == 0:
+            # The schedule counts from 0: this is the rate of the epoch's last step.
+            learning_rate = float(schedule(state.step - 1))
+            number = state.step // steps_per_epoch
+            mean_loss = state.loss_sum / steps_per_epoch
+            scores = callbacks.evaluate(model, number)
+            epoch = Epoch(number, state.step, mean_loss, learning_rate, scores)
+            state.loss_sum = 0.0
+            state.epochs.append(epoch)
+            if training.keep == "best" and state.epochs_since_best() == 0:
+                state.best_weights = model.get_weights()
+            callbacks.log(epoch.values(), epoch.step)
+            progress.epoch(epoch.step, epoch.loss, epoch.scores)
+        last = epoch_ended and (state.step == steps or state.stops_early(training.patience))
+        if store and (last or store.due(state.step)):
+            store.save(state.step, *snapshot(model, state))
+    if state.best_weights:
+        model.set_weights(state.best_weights)
+    return state.epochs
 
 
-def _enough(now: Progressed, training: Training) -> bool:
-    return bool(training.patience and now.epochs and now.waited() >= training.patience)
+def _describe_step(
+    step: int, sample_ids: Callable[[int], Sequence[str]] | None, store: CheckpointStore | None
+) -> str:
+    """Return the step, its samples and the newest checkpoint, for the message of a failed step."""
+    samples = f" with samples {', '.join(sample_ids(step))}" if sample_ids else ""
+    if store and store.last_step:
+        return f"step {step}{samples}; the checkpoint at step {store.last_step} is kept"
+    return f"step {step}{samples}; no checkpoint was saved"
 
 
-def _about(step: int, ids: Callable[[int], Sequence[str]] | None, place: Place | None) -> str:
-    """Return what a person has to know of a step that failed."""
-    examples = f" with examples {', '.join(ids(step))}" if ids else ""
-    left = f"the checkpoint of step {place.newest} stays" if place and place.newest else None
-    return f"step {step}{examples}; {left or 'nothing was saved'}"
-
-
-def _pulse(loss: float, images_per_second: float) -> dict[str, float]:
+def _resources(batch_loss: float, images_per_second: float) -> dict[str, float]:
     memory = psutil.Process().memory_info().rss
     return {
-        "batch_loss": loss,
+        "batch_loss": batch_loss,
         "images_per_second": images_per_second,
         "memory_bytes": memory,
     }
 
 
 def _variables(model: keras.Model) -> dict[str, keras.Variable]:
-    """Return all that a training changes: weights, states of random generators, the optimizer's.
+    """Return all that a step changes: weights, states of random generators, the optimizer's.
 
-    By number: Keras' names count the models of a process.
+    By number: Keras' own names depend on how many models the process has built.
     """
     kinds = {"model": model.variables, "optimizer": model.optimizer.variables}
     return {
@@ -181,19 +192,23 @@ def _variables(model: keras.Model) -> dict[str, keras.Variable]:
     }
 
 
-def kept(model: keras.Model, now: Progressed) -> tuple[dict[str, object], dict[str, np.ndarray]]:
-    """Return what a checkpoint holds, as JSON and as arrays."""
-    facts = {"total": now.total, "epochs": [asdict(epoch) for epoch in now.epochs]}
+def snapshot(
+    model: keras.Model, state: TrainingState
+) -> tuple[dict[str, object], dict[str, np.ndarray]]:
+    """Return a checkpoint's metadata (JSON values) and arrays."""
+    metadata = {"loss_sum": state.loss_sum, "epochs": [asdict(epoch) for epoch in state.epochs]}
     arrays = {
         name: keras.ops.convert_to_numpy(variable) for name, variable in _variables(model).items()
     }
-    return facts, arrays | {f"best-{n:04d}": weight for n, weight in enumerate(now.best)}
+    best = {f"best-{number:04d}": weight for number, weight in enumerate(state.best_weights)}
+    return metadata, arrays | best
 
 
-def restored(model: keras.Model, found: Checkpoint) -> Progressed:
-    """Give a compiled model and its optimizer the state that `kept` returned; return the rest."""
+def restore(model: keras.Model, checkpoint: Checkpoint) -> TrainingState:
+    """Give a compiled model and its optimizer the state of a checkpoint; return the rest."""
     for name, variable in _variables(model).items():
-        variable.assign(found.arrays[name])
-    epochs = [Epoch(**row) for row in found.facts["epochs"]]
-    best = [found.arrays[name] for name in sorted(found.arrays) if name.startswith("best-")]
-    return Progressed(found.step, found.facts["total"], epochs, best)
+        variable.assign(checkpoint.arrays[name])
+    metadata, arrays = checkpoint.metadata, checkpoint.arrays
+    epochs = [Epoch(**row) for row in metadata["epochs"]]
+    best = [arrays[name] for name in sorted(arrays) if name.startswith("best-")]
+    return TrainingState(checkpoint.step, metadata["loss_sum"], epochs, best)

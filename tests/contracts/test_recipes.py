@@ -113,14 +113,13 @@ def trained(uncompiled: None, records_of: Callable[[Data], Path]) -> Callable[[s
         before = [np.array(one) for one in model.get_weights()]
         small = shortened(wanted.training, len(split))
         few = list(split)[: small.batch * EPOCH]
-        weighting = class_weights.weights(small.class_weights, classes, split.rows)
+        weighting = class_weights.compute(small.class_weights, classes, split.rows)
         done = loop.fit(
             model,
-            losses.wanted(small, weighting),
-            inputs.batches(inputs.FromRecords(few), small, seed=3),
+            losses.build(small, weighting),
+            inputs.batches(inputs.RecordSource(few), small, seed=3),
             small,
-            measure=lambda model, epoch: {"score": epoch},
-            seen=lambda values, step: None,
+            loop.Callbacks(lambda model, epoch: {"score": epoch}, lambda values, step: None),
         )
         assert done[-1].step == STEPS
         return Trained(model, before, [epoch.loss for epoch in done])

@@ -111,7 +111,7 @@ def test_a_training_killed_three_times_ends_with_the_same_bits_and_one_curve(
         kill_at_random(fresh, KEY, chance, 0.3, *train(tmp_path))
     assert list(tmp_path.iterdir()) == []
     said = fresh.run(*train(tmp_path)).stdout
-    assert f"{KEY}: goes on from the checkpoint of step" in said
+    assert f"{KEY}: resumes from the checkpoint at step" in said
     assert same(tmp_path, whole)
     assert newest(fresh, KEY) == 0
     told = fresh.run(sys.executable, "-c", READ_STORE).stdout.splitlines()[-1]
@@ -158,7 +158,7 @@ def test_a_training_killed_under_the_flow_is_tried_again_and_ends_with_the_same_
         log.seek(0)
         said = log.read()
     assert flow.returncode == 0, said
-    assert f"{KEY}: goes on from the checkpoint of step" in said
+    assert f"{KEY}: resumes from the checkpoint at step" in said
     shutil.copy(fresh.root / f"data/models/{KEY}.keras", tmp_path / "model.keras")
     shutil.copy(fresh.root / f"data/plots/digits/{KEY}/loss.csv", tmp_path / "loss.csv")
     assert same(tmp_path, whole)
@@ -189,7 +189,7 @@ def test_the_digits_table_after_twenty_kills_is_the_table_of_none(
         one, key = ("dvc", "repro", "--single-item", stage), stage.partition("@")[2]
         for _ in range(5):
             kill_at_random(killed, key, chance, seconds, *one)
-        assert f"{key}: goes on from the checkpoint of step" in killed.run(*one).stdout
+        assert f"{key}: resumes from the checkpoint at step" in killed.run(*one).stdout
     killed.run("dvc", "repro")
     unkilled, found = whole.outs(), killed.outs()
     assert sorted(found) == sorted(unkilled)

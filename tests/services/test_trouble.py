@@ -68,5 +68,5 @@ def test_on_a_full_or_read_only_disk_nothing_that_was_learned_is_lost(
         assert said in done.stdout
         assert "Traceback" not in done.stdout
     done = project.run(*train)
-    assert f"{KEY}: goes on from the checkpoint of step" in done.stdout
+    assert f"{KEY}: resumes from the checkpoint at step" in done.stdout
     assert "ran 1 (backbone@digits-vgg16)" in done.stdout

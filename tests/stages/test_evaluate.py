@@ -9,7 +9,7 @@ import pytest
 from fcn.labels import verdict
 from fcn.records.record import Records
 from fcn.scores import metrics, per_image
-from fcn.scores.summary import summary
+from fcn.scores.summary import summarise
 from fcn.settings.network import Network
 from stages.evaluate import evaluate
 from tests.conftest import ROOT
@@ -64,9 +64,9 @@ def test_every_number_follows_from_what_is_kept_of_each_image(
 
     run(model, small_records, tmp_path, monkeypatch)
     split = Records(small_records, "test")
-    matrices = forward.count(model_file.load(model), split, 5, 11)
+    matrices = forward.confusion_matrices(model_file.load(model), split, 5, 11)
     images = per_image.read(tmp_path / "details" / per_image.FILE)
-    np.testing.assert_array_equal(images.counts, matrices)
+    np.testing.assert_array_equal(images.confusion, matrices)
     assert images.ids == [row["id"] for row in split.rows]
     said = json.loads((tmp_path / "m.json").read_text("utf-8"))
     head = {"split": "test", "images": 6, "stride": 32}
@@ -75,7 +75,7 @@ def test_every_number_follows_from_what_is_kept_of_each_image(
         "model_bytes": model.stat().st_size,
     }
     assert {name: said.pop(name) for name in head} == head
-    assert said == summary(images, split.labels.classes)
+    assert said == summarise(images, split.labels.classes)
     assert said["mean_iou"] == metrics.mean_iou(matrices.sum(axis=0))
     assert len(list((tmp_path / "details").glob("*.png"))) == 6
     assert images.confidence[:, 0].sum() == matrices.sum()

@@ -38,7 +38,7 @@ ELSEWHERE = """  digits-elsewhere:
 
 
 def better(counted: PerImageCounts, step: int) -> PerImageCounts:
-    more = counted.counts + 40 * step * np.eye(counted.counts.shape[1], dtype=np.int64)
+    more = counted.confusion + 40 * step * np.eye(counted.confusion.shape[1], dtype=np.int64)
     return replace(counted, counts=more)
 
 
@@ -76,7 +76,7 @@ def left(project: Path, key: str, counted: PerImageCounts) -> None:
     said |= metrics.scores(counted.total) | MORE | {"parameters": 12345, "model_bytes": 67890}
     files.write_json(project / f"m/{key}.json", said)
     per_image.write(project / "d" / key / per_image.FILE, counted)
-    for number in chain(*extremes.chosen(counted, 8).values()):
+    for number in chain(*extremes.select(counted, 8).values()):
         picture = Image.new("RGB", (40, 10), (number, 0, 0))
         picture.save(project / "d" / key / f"{file_name(counted.ids[number])}.png")
     curve = "epoch,step,loss,val_mean_iou\n1,10,0.5,0.25\n2,20,0.25,0.75\n"

@@ -48,7 +48,7 @@ def test_masks_come_in_order_and_at_each_images_own_size(
 
 
 def test_each_example_is_counted_for_itself(reader: keras.Model, examples: list[Decoded]) -> None:
-    matrices = forward.count(reader, examples, 2, CLASSES)
+    matrices = forward.confusion_matrices(reader, examples, 2, CLASSES)
     assert matrices.shape == (len(examples), CLASSES, CLASSES)
     assert matrices.dtype == np.int64
     for example, matrix in zip(examples, matrices, strict=True):
@@ -59,18 +59,18 @@ def test_each_example_is_counted_for_itself(reader: keras.Model, examples: list[
 
 
 @pytest.mark.parametrize("batch", [1, 4])
-def test_a_sure_prediction_is_the_mask_and_its_softmax(
+def test_a_prediction_is_the_mask_and_its_softmax(
     reader: keras.Model, examples: list[Decoded], batch: int
 ) -> None:
     plain = forward.predict(reader, examples, batch)
-    sure = forward.predict_surely(reader, examples, batch, 0.1)
+    sure = forward.predict_with_confidence(reader, examples, batch, 0.1)
     for (example, mask), (same, said) in zip(plain, sure, strict=True):
         assert same.id == example.id
         np.testing.assert_array_equal(said.mask, mask)
         scores = keras.ops.convert_to_numpy(reader(example.image[None].astype(np.float32)))[0]
         softmax = np.exp(scores) / np.exp(scores).sum(axis=-1, keepdims=True)
         np.testing.assert_allclose(said.confidence, softmax.max(axis=-1), rtol=1e-5)
-        np.testing.assert_array_equal(said.likely, softmax[..., 1:] > 0.1)
+        np.testing.assert_array_equal(said.thresholded, softmax[..., 1:] > 0.1)
         assert (said.mask.dtype, said.confidence.dtype) == (np.uint8, np.float32)
 
 
@@ -78,7 +78,7 @@ def test_of_equal_scores_the_first_class_is_taken(examples: list[Decoded]) -> No
     pixel = keras.layers.Conv2D(CLASSES, 1, kernel_initializer="zeros")
     model = keras.Sequential([keras.Input((None, None, 1)), pixel])
     pixel.set_weights([np.zeros((1, 1, 1, CLASSES)), np.array([0, 2, 1, 2, 2])])
-    for _, said in forward.predict_surely(model, examples, 4, 0.1):
+    for _, said in forward.predict_with_confidence(model, examples, 4, 0.1):
         assert (said.mask == 1).all()
 
 

@@ -1,4 +1,4 @@
-"""Several looks at one image: each is undone where it was done, and the answers are averaged."""
+"""Test-time augmentation: each transformation is inverted and the predictions are averaged."""
 
 import keras
 import numpy as np
@@ -36,20 +36,24 @@ def softmax(logits: np.ndarray) -> np.ndarray:
     return np.asarray(keras.ops.softmax(logits))
 
 
-def test_one_look_is_the_network_itself(pixels: keras.Model) -> None:
-    assert tta.averaged(pixels) is pixels
+def test_without_augmentation_the_model_is_returned(pixels: keras.Model) -> None:
+    assert tta.with_augmentation(pixels) is pixels
 
 
-def test_a_mirrored_look_is_mirrored_back(pixels: keras.Model, rng: np.random.Generator) -> None:
+def test_a_mirrored_prediction_is_mirrored_back(
+    pixels: keras.Model, rng: np.random.Generator
+) -> None:
     images = rng.integers(0, 256, (2, 5, 7, 3)).astype(np.float32)
-    both = tta.averaged(pixels, flip=True).predict_on_batch(images)
+    both = tta.with_augmentation(pixels, flip=True).predict_on_batch(images)
     # Each pixel is seen twice in the same way.
     np.testing.assert_allclose(softmax(both), softmax(pixels.predict_on_batch(images)), atol=1e-5)
 
 
-def test_the_mean_is_of_both_looks(neighbours: keras.Model, rng: np.random.Generator) -> None:
+def test_the_mean_is_over_both_predictions(
+    neighbours: keras.Model, rng: np.random.Generator
+) -> None:
     images = rng.integers(0, 4, (1, 4, 6, 1)).astype(np.float32)
-    both = tta.averaged(neighbours, flip=True).predict_on_batch(images)
+    both = tta.with_augmentation(neighbours, flip=True).predict_on_batch(images)
     one = softmax(neighbours.predict_on_batch(images))
     other = softmax(neighbours.predict_on_batch(images[:, :, ::-1]))[:, :, ::-1]
     np.testing.assert_allclose(softmax(both), (one + other) / 2, atol=1e-5)
@@ -61,7 +65,9 @@ def test_every_scale_comes_back_to_the_images_size(
     pixels: keras.Model, size: tuple[int, int]
 ) -> None:
     images = np.full((1, *size, 3), 77, np.float32)
-    several = tta.averaged(pixels, scales=(0.5, 1.0, 1.75), flip=True).predict_on_batch(images)
+    several = tta.with_augmentation(pixels, scales=(0.5, 1.0, 1.75), flip=True).predict_on_batch(
+        images
+    )
     assert several.shape == (1, *size, 4)
     # An even picture looks the same at every scale.
     np.testing.assert_allclose(
@@ -85,10 +91,10 @@ def test_tiles_answer_as_the_whole_image_does(
     height, width = tiles.LEAST + 45, 2 * tiles.LEAST + 3
     image = rng.integers(0, 256, (height, width, 3)).astype(np.uint8)
     example = [Decoded("large", image, np.zeros((height, width), np.uint8))]
-    ((_, whole),) = forward.predict_surely(pixels, example, 1, 0.3)
-    ((_, tiled),) = forward.predict_surely(pixels, example, 1, 0.3, window=tiles.LEAST)
+    ((_, whole),) = forward.predict_with_confidence(pixels, example, 1, 0.3)
+    ((_, tiled),) = forward.predict_with_confidence(pixels, example, 1, 0.3, window=tiles.LEAST)
     np.testing.assert_array_equal(tiled.mask, whole.mask)
-    np.testing.assert_array_equal(tiled.likely, whole.likely)
+    np.testing.assert_array_equal(tiled.thresholded, whole.thresholded)
     np.testing.assert_allclose(tiled.confidence, whole.confidence, atol=1e-6)
 
 

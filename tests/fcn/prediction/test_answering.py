@@ -106,7 +106,7 @@ def test_edges_follow_the_picture_where_that_is_wanted(
     assert isinstance(one, Answer)
     assert isinstance(as_it_is, Answer)
     assert as_it_is.probabilities is not None
-    moved = refine.refined(one.image, as_it_is.probabilities)
+    moved = refine.refine(one.image, as_it_is.probabilities)
     np.testing.assert_array_equal(one.mask, moved.argmax(axis=-1))
     assert (one.mask != as_it_is.mask).any()
     if surely:

@@ -11,7 +11,7 @@ from fcn.report import verdicts
 from fcn.report.verdicts import Cell, Measured
 from fcn.scores.averaging import CONVENTIONS
 from fcn.scores.intervals import Interval
-from fcn.scores.statistic import statistic
+from fcn.scores.statistic import build_statistic
 from fcn.settings.published import ConventionName, Metric
 from tests.fcn.scores.test_statistic import images
 
@@ -111,5 +111,5 @@ def test_every_metric_under_every_policy_that_settings_allow_can_be_computed(
     metric: str, convention: str
 ) -> None:
     assert set(CONVENTIONS) == set(ConventionName.__args__)
-    value = statistic(images(), metric, convention).value
+    value = build_statistic(images(), metric, convention).value
     assert 0 <= value <= 1 or np.isnan(value)

@@ -1,4 +1,4 @@
-"""Policies: by hand, against the tools that are installed, and against their published code."""
+"""Averaging conventions: by hand, against the installed tools, and against their published code."""
 
 from dataclasses import replace
 
@@ -26,7 +26,7 @@ IMAGES = arrays(
 def counted(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Matrices N K K and predictions on ignored pixels N K; void is never predicted."""
     truth, prediction = images[:, 0], np.where(images[:, 1] == IGNORE_INDEX, 0, images[:, 1])
-    pairs = [metrics.counts(t, p, K) for t, p in zip(truth, prediction, strict=True)]
+    pairs = [metrics.count_pixels(t, p, K) for t, p in zip(truth, prediction, strict=True)]
     return np.stack([n for n, _ in pairs]), np.stack([void for _, void in pairs])
 
 
@@ -53,18 +53,20 @@ NO_VOID = np.zeros((2, 3), np.int64)
         "void as background": by_hand(10 / 12, 0),
     }.items(),
 )
-def test_every_policy_is_as_computed_by_hand(name: str, expected: float) -> None:
-    assert averaging.every(ABSENT, NO_VOID)[name] == pytest.approx(expected, nan_ok=True)
+def test_every_convention_is_as_computed_by_hand(name: str, expected: float) -> None:
+    assert averaging.mean_iou_by_convention(ABSENT, NO_VOID)[name] == pytest.approx(
+        expected, nan_ok=True
+    )
 
 
-def test_no_policy_is_missing_above() -> None:
-    marks = test_every_policy_is_as_computed_by_hand.pytestmark  # type: ignore[attr-defined]
+def test_no_convention_is_missing_above() -> None:
+    marks = test_every_convention_is_as_computed_by_hand.pytestmark  # type: ignore[attr-defined]
     assert [name for name, _ in marks[0].args[1]] == list(CONVENTIONS)
 
 
 @hypothesis_settings(deadline=None)
 @given(images=IMAGES)
-def test_the_first_policy_is_the_tables_own(images: np.ndarray) -> None:
+def test_the_first_convention_is_the_tables_own(images: np.ndarray) -> None:
     matrices, ignored = counted(images)
     value = averaging.mean_iou(matrices, ignored, next(iter(CONVENTIONS.values())))
     if matrices.any():
@@ -106,7 +108,7 @@ def test_batches_are_scored_one_by_one_and_averaged(images: np.ndarray, number: 
     matrices, ignored = counted(images)
     parts = [slice(start, start + number) for start in range(0, len(images), number)]
     each = [averaging.mean_iou(matrices[part], ignored[part], BERKELEY) for part in parts]
-    value = averaging.mean_iou(matrices, ignored, replace(BERKELEY, together=number))
+    value = averaging.mean_iou(matrices, ignored, replace(BERKELEY, batch=number))
     if np.isnan(each).all():
         assert np.isnan(value)
     else:
@@ -118,7 +120,7 @@ def test_batches_are_scored_one_by_one_and_averaged(images: np.ndarray, number: 
 def test_counting_absent_classes_0_is_never_more_than_leaving_them_out(images: np.ndarray) -> None:
     matrices, ignored = counted(images)
     if matrices.any():
-        found = averaging.every(matrices, ignored)
+        found = averaging.mean_iou_by_convention(matrices, ignored)
         assert found["zero"] <= found["berkeley"] <= found["detectron2"] + 1e-12
         assert found["zero"] <= found["one"]
 
@@ -138,23 +140,25 @@ def test_keras_leaves_absent_classes_out() -> None:
     truth, prediction = np.array([0, 0, 1, 1, 255, 0]), np.array([0, 1, 1, 1, 0, 2])
     metric = keras.metrics.MeanIoU(num_classes=5, ignore_class=255)
     metric.update_state(truth, prediction)
-    n, void = metrics.counts(truth, prediction, 5)
+    n, void = metrics.count_pixels(truth, prediction, 5)
     expected = averaging.mean_iou(n[None], void[None], BERKELEY)
     assert float(metric.result()) == pytest.approx(expected, abs=1e-6)
     assert expected == pytest.approx((1 / 3 + 2 / 3 + 0) / 3)
 
 
 def test_thresholded_foreground_is_averaged_over_batches() -> None:
-    likely = np.array([[1, 2], [3, 4], [0, 0], [2, 2], [1, 10]])
-    assert averaging.likely_iou(likely, batch=4) == pytest.approx((6 / 8 + 1 / 10) / 2)
-    assert averaging.likely_iou(likely, batch=1) == pytest.approx((1 / 2 + 3 / 4 + 1 + 1 / 10) / 4)
+    thresholded = np.array([[1, 2], [3, 4], [0, 0], [2, 2], [1, 10]])
+    assert averaging.thresholded_iou(thresholded, batch=4) == pytest.approx((6 / 8 + 1 / 10) / 2)
+    assert averaging.thresholded_iou(thresholded, batch=1) == pytest.approx(
+        (1 / 2 + 3 / 4 + 1 + 1 / 10) / 4
+    )
 
 
 def test_thresholded_foreground_that_is_nowhere_is_no_number() -> None:
-    assert np.isnan(averaging.likely_iou(np.zeros((3, 2), np.int64)))
+    assert np.isnan(averaging.thresholded_iou(np.zeros((3, 2), np.int64)))
 
 
-def test_every_policy_says_who_uses_it_and_no_two_are_the_same() -> None:
+def test_every_convention_says_who_uses_it_and_no_two_are_the_same() -> None:
     assert all(convention.used_by for convention in CONVENTIONS.values())
     bare = [replace(convention, used_by="") for convention in CONVENTIONS.values()]
     assert len(set(bare)) == len(bare)

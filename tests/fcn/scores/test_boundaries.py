@@ -42,7 +42,7 @@ def band_by_definition(truth: np.ndarray, width: int) -> np.ndarray:
 @given(maps=blobs())
 def test_bands_hold_the_pixels_near_an_edge(maps: tuple[np.ndarray, np.ndarray]) -> None:
     truth, prediction = maps
-    found = boundaries.bands(truth, prediction, K)
+    found = boundaries.trimap_areas(truth, prediction, K)
     assert found.dtype == np.int64
     for counted, width in zip(found, WIDTHS, strict=True):
         inside = np.where(band_by_definition(truth, width), truth, IGNORE_INDEX)
@@ -53,13 +53,13 @@ def test_bands_hold_the_pixels_near_an_edge(maps: tuple[np.ndarray, np.ndarray])
 @hypothesis_settings(deadline=None)
 @given(maps=blobs())
 def test_wider_bands_hold_all_of_narrower_ones(maps: tuple[np.ndarray, np.ndarray]) -> None:
-    assert (np.diff(boundaries.bands(*maps, K), axis=0) >= 0).all()
+    assert (np.diff(boundaries.trimap_areas(*maps, K), axis=0) >= 0).all()
 
 
 def test_a_straight_edge_has_a_band_of_as_many_pixels_to_either_side() -> None:
     truth = np.zeros((10, 200), np.uint8)
     truth[:, 100:] = 1
-    for counted, width in zip(boundaries.bands(truth, truth, 2), WIDTHS, strict=True):
+    for counted, width in zip(boundaries.trimap_areas(truth, truth, 2), WIDTHS, strict=True):
         assert counted[1].tolist() == [10 * width, 10 * width]
 
 
@@ -67,7 +67,9 @@ def test_void_is_where_objects_end() -> None:
     """VOC's void strip lies between an object and its background: their band begins beside it."""
     truth = np.zeros((4, 60), np.uint8)
     truth[:, 28:32], truth[:, 32:] = IGNORE_INDEX, 1
-    right, all_pixels, _ = boundaries.bands(truth, np.where(truth == IGNORE_INDEX, 0, truth), 2)[0]
+    right, all_pixels, _ = boundaries.trimap_areas(
+        truth, np.where(truth == IGNORE_INDEX, 0, truth), 2
+    )[0]
     assert all_pixels.tolist() == right.tolist() == [4, 4]
 
 
@@ -85,7 +87,7 @@ def test_boundaries_of_all_classes_at_once_are_those_of_each(
     maps: tuple[np.ndarray, np.ndarray],
 ) -> None:
     truth, prediction = maps
-    right, of_truth, of_prediction = boundaries.boundary(truth, prediction, K)
+    right, of_truth, of_prediction = boundaries.boundary_areas(truth, prediction, K)
     for label in range(K):
         ours, theirs = inner_by_erosion(truth == label), inner_by_erosion(prediction == label)
         counted = truth != IGNORE_INDEX
@@ -96,18 +98,18 @@ def test_boundaries_of_all_classes_at_once_are_those_of_each(
 
 def test_a_large_image_has_a_deep_boundary() -> None:
     truth = np.zeros((300, 400), np.uint8)  # a diagonal of 500: 10 pixels
-    assert boundaries.boundary(truth, truth, 2)[1, 0] == 300 * 400 - 280 * 380
+    assert boundaries.boundary_areas(truth, truth, 2)[1, 0] == 300 * 400 - 280 * 380
 
 
 def test_a_mask_that_is_one_pixel_too_large_loses_more_at_its_boundary_than_inside() -> None:
     truth = np.zeros((200, 200), np.uint8)
     truth[50:150, 50:150] = 1
     grown = cv2.dilate(truth, np.ones((3, 3), np.uint8))
-    boundary = boundaries.boundary_iou(boundaries.boundary(truth, grown, 2)[None])
+    boundary = boundaries.boundary_iou(boundaries.boundary_areas(truth, grown, 2)[None])
     mask = metrics.mean_iou(metrics.confusion_matrix(truth, grown, 2))
     assert boundary is not None
     assert boundary < mask - 0.1
-    assert boundaries.boundary_iou(boundaries.boundary(truth, truth, 2)[None]) == 1
+    assert boundaries.boundary_iou(boundaries.boundary_areas(truth, truth, 2)[None]) == 1
 
 
 def test_scores_add_up_over_images_before_they_divide() -> None:
@@ -121,7 +123,7 @@ def test_scores_add_up_over_images_before_they_divide() -> None:
 
 def test_where_there_is_no_edge_there_is_no_band() -> None:
     truth = np.zeros((5, 5), np.uint8)
-    bands = boundaries.bands(truth, truth, 2)[None]
+    bands = boundaries.trimap_areas(truth, truth, 2)[None]
     assert not bands.any()
     assert set(boundaries.trimap_iou(bands).values()) == {None}
     assert set(boundaries.trimap_accuracy(bands).values()) == {None}
@@ -129,7 +131,7 @@ def test_where_there_is_no_edge_there_is_no_band() -> None:
 
 def test_an_image_without_a_known_pixel_counts_nothing() -> None:
     truth, prediction = np.full((5, 5), IGNORE_INDEX, np.uint8), np.zeros((5, 5), np.uint8)
-    assert not boundaries.bands(truth, prediction, 2).any()
-    counted = boundaries.boundary(truth, prediction, 2)
+    assert not boundaries.trimap_areas(truth, prediction, 2).any()
+    counted = boundaries.boundary_areas(truth, prediction, 2)
     assert not counted.any()
     assert boundaries.boundary_iou(counted[None]) is None

@@ -11,7 +11,7 @@ from hypothesis.extra.numpy import arrays
 from fcn.datasets.shared.dataset import IGNORE_INDEX
 from fcn.records.record import Records
 from fcn.scores import metrics
-from fcn.scores.ceiling import METHODS, ceiling, of_split
+from fcn.scores.ceiling import METHODS, measure_mask, measure_split
 from fcn.settings.data import Ceiling
 
 K = 4
@@ -35,7 +35,7 @@ def through(label: list[list[int]], stride: int, method: str) -> list[list[int]]
 @hypothesis_settings(deadline=None)
 @given(label=MASKS)
 def test_stride_1_loses_nothing(method: str, label: np.ndarray) -> None:
-    n = ceiling(label, 1, K, method)
+    n = measure_mask(label, 1, K, method)
     assert lossless(n)
     assert n.sum() == (label != IGNORE_INDEX).sum()
 
@@ -46,7 +46,7 @@ def test_stride_1_loses_nothing(method: str, label: np.ndarray) -> None:
 def test_a_mask_of_one_class_loses_nothing(
     method: str, size: tuple[int, int], stride: int, value: int
 ) -> None:
-    n = ceiling(np.full(size, value, np.uint8), stride, K, method)
+    n = measure_mask(np.full(size, value, np.uint8), stride, K, method)
     assert n[value, value] == size[0] * size[1]
 
 
@@ -58,7 +58,7 @@ def test_every_size_comes_back_as_classes(method: str, label: np.ndarray, stride
     assert made.shape == label.shape
     assert made.min() >= 0
     assert made.max() < K
-    assert ceiling(label, stride, K, method).sum() == (label != IGNORE_INDEX).sum()
+    assert measure_mask(label, stride, K, method).sum() == (label != IGNORE_INDEX).sum()
 
 
 @pytest.mark.parametrize("method", ["nearest", "area"])
@@ -75,7 +75,7 @@ def test_every_pixel_of_a_cell_is_the_same(method: str, label: np.ndarray, strid
 @pytest.mark.parametrize("stride", [2, 3, 4])
 def test_borders_between_cells_are_kept_by_cells(method: str, stride: int) -> None:
     label = np.kron([[0, 1], [2, 3]], np.ones((stride, stride))).astype(np.uint8)
-    assert lossless(ceiling(label, stride, K, method))
+    assert lossless(measure_mask(label, stride, K, method))
 
 
 def test_nearest_takes_the_pixel_at_the_middle() -> None:
@@ -116,7 +116,7 @@ def test_bilinear_gives_a_cell_that_is_ignored_to_its_neighbours() -> None:
 
 @each_method
 def test_nothing_known_counts_nothing(method: str) -> None:
-    assert ceiling(np.full((5, 7), IGNORE_INDEX, np.uint8), 4, K, method).sum() == 0
+    assert measure_mask(np.full((5, 7), IGNORE_INDEX, np.uint8), 4, K, method).sum() == 0
 
 
 @each_method
@@ -134,16 +134,18 @@ def test_all_masks_of_a_split_are_counted_whoever_measures_them(
     method: str, small_records: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     masks = [example.label for example in Records(small_records, "train")]
-    expected = {s: sum(ceiling(mask, s, 11, method) for mask in masks).tolist() for s in (8, 3)}
+    expected = {
+        s: sum(measure_mask(mask, s, 11, method) for mask in masks).tolist() for s in (8, 3)
+    }
     for part, worker_count in ((64, 1), (5, 2)):
-        monkeypatch.setattr("fcn.scores.ceiling.PART", part)
-        found = of_split(small_records, "train", [8, 3], method, worker_count)
+        monkeypatch.setattr("fcn.scores.ceiling.MASKS_PER_TASK", part)
+        found = measure_split(small_records, "train", [8, 3], method, worker_count)
         assert {stride: n.tolist() for stride, n in found.items()} == expected
 
 
 @each_method
 def test_more_stride_keeps_less_of_real_masks(method: str, small_records: Path) -> None:
-    found = of_split(small_records, "train", (32, 16, 8, 4, 1), method, 1)
+    found = measure_split(small_records, "train", (32, 16, 8, 4, 1), method, 1)
     kept = [metrics.mean_iou(n) for n in found.values()]
     assert kept == sorted(kept)
     assert kept[-1] == 1

@@ -168,21 +168,21 @@ def test_what_was_predicted_on_ignored_pixels_is_counted_apart(
     maps: tuple[np.ndarray, np.ndarray],
 ) -> None:
     truth, prediction = maps
-    _, ignored = metrics.counts(truth, prediction, K)
+    _, ignored = metrics.count_pixels(truth, prediction, K)
     expected = np.bincount(prediction[truth == IGNORE_INDEX], minlength=K)
     np.testing.assert_array_equal(ignored, expected)
 
 
 def test_more_pixels_of_one_pair_than_float32_holds_are_counted_one_by_one() -> None:
-    pixels = metrics.EXACT + 3
+    pixels = metrics.MAX_EXACT + 3
     truth = np.zeros(pixels, np.uint8)
-    assert metrics.counts(truth, truth, 2)[0].tolist() == [[pixels, 0], [0, 0]]
+    assert metrics.count_pixels(truth, truth, 2)[0].tolist() == [[pixels, 0], [0, 0]]
     ignored = np.full(pixels, IGNORE_INDEX, np.uint8)
-    assert metrics.counts(ignored, truth, 2)[1].tolist() == [pixels, 0]
+    assert metrics.count_pixels(ignored, truth, 2)[1].tolist() == [pixels, 0]
 
 
 def test_a_wrong_value_behind_the_first_part_is_found() -> None:
-    truth = np.zeros(metrics.EXACT + 3, np.uint8)
+    truth = np.zeros(metrics.MAX_EXACT + 3, np.uint8)
     prediction = truth.copy()
     prediction[-1] = 7
     with pytest.raises(ValueError, match=r"prediction holds \[7\]; allowed: 0\.\.1$"):
@@ -216,5 +216,5 @@ def test_what_is_no_class_is_refused_with_what_is_allowed(
 
 
 def test_without_a_pixel_there_is_no_score() -> None:
-    with pytest.raises(ValueError, match="no pixel to measure"):
+    with pytest.raises(ValueError, match="no labelled pixel"):
         metrics.scores(np.zeros((K, K), np.int64))

@@ -107,7 +107,7 @@ def test_the_evidence_is_a_file_of_the_run_that_made_the_candidate(
 
 def test_few_images_prove_nothing(client: Any, register: Register) -> None:
     decide(register(0.1))
-    few = intervals.FEW - 1
+    few = intervals.MIN_UNITS - 1
     made = decide(register(0.9), lambda one, other: compare(one, other, units=few))
     assert not made.moved
     assert f"{few} independent images" in made.reason

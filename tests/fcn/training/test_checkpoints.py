@@ -1,6 +1,5 @@
 import json
 import os
-import re
 import resource
 import shutil
 import subprocess
@@ -11,21 +10,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fcn.code import imports
 from fcn.common import files
 from fcn.settings import reader
-from fcn.settings.common import Checkpoints, Intervals
+from fcn.settings.common import Checkpoints, Compute
 from fcn.training import checkpoints
 from tests.mounting import can_mount, mount
-from tests.test_graph import CANNOT_CHANGE_RESULTS
 
 ROOT = Path(__file__).parents[3]
-EVERY = Checkpoints(steps=1)
+EVERY_STEP = Checkpoints(steps=1)
 DIGEST = "a" * 64
-FACTS = {"total": 0.1 + 0.2, "epochs": [{"epoch": 1, "loss": 1 / 3}]}
+METADATA = {"loss_sum": 0.1 + 0.2, "epochs": [{"epoch": 1, "loss": 1 / 3}]}
 
 
-def place(root: Path, digest: str = DIGEST) -> checkpoints.Place:
-    return checkpoints.Place("toy-fcn", digest, EVERY, root)
+def open_store(root: Path, digest: str = DIGEST) -> checkpoints.CheckpointStore:
+    return checkpoints.CheckpointStore("toy-fcn", digest, EVERY_STEP, root)
 
 
 def arrays(step: int) -> dict[str, np.ndarray]:
@@ -36,36 +35,36 @@ def arrays(step: int) -> dict[str, np.ndarray]:
     }
 
 
-def save(where: checkpoints.Place, *steps: int) -> None:
+def save(store: checkpoints.CheckpointStore, *steps: int) -> None:
     for step in steps:
-        where.save(step, FACTS, arrays(step))
+        store.save(step, METADATA, arrays(step))
 
 
 def names(root: Path) -> list[str]:
     return sorted(path.name for path in (root / "toy-fcn").glob("*/*"))
 
 
-def test_what_is_kept_comes_back_to_the_last_bit(tmp_path: Path) -> None:
-    one = place(tmp_path)
-    one.run = "run-7"
-    save(one, 12)
-    found = place(tmp_path).found
-    assert found is not None
-    assert found.step == 12
-    assert found.facts == FACTS | {"run": "run-7"}
-    assert place(tmp_path).run == "run-7"
-    assert found.arrays.keys() == arrays(12).keys()
+def test_a_checkpoint_is_read_back_bit_for_bit(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    store.run_id = "run-7"
+    save(store, 12)
+    checkpoint = open_store(tmp_path).latest
+    assert checkpoint is not None
+    assert checkpoint.step == 12
+    assert checkpoint.metadata == METADATA | {"run_id": "run-7"}
+    assert open_store(tmp_path).run_id == "run-7"
+    assert checkpoint.arrays.keys() == arrays(12).keys()
     for name, array in arrays(12).items():
-        assert found.arrays[name].dtype == array.dtype
-        assert found.arrays[name].tobytes() == array.tobytes()
+        assert checkpoint.arrays[name].dtype == array.dtype
+        assert checkpoint.arrays[name].tobytes() == array.tobytes()
 
 
-def test_the_newest_two_are_kept_and_a_finished_training_leaves_none(tmp_path: Path) -> None:
-    one = place(tmp_path)
-    assert one.found is None
-    save(one, 8, 9, 10, 11)
+def test_the_newest_two_are_kept_and_clear_removes_all(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    assert store.latest is None
+    save(store, 8, 9, 10, 11)
     assert names(tmp_path) == ["step-00000010", "step-00000011"]
-    one.clear()
+    store.clear()
     assert list(tmp_path.iterdir()) == []
 
 
@@ -94,9 +93,9 @@ UNUSABLE: dict[str, tuple[Callable[[Path], object], str]] = {
     "damaged": (flip, "does not match its SHA-256"),
     "empty": (lambda path: (path / checkpoints.STATE).write_bytes(b""), "SHA-256"),
     "without its state": (lambda path: (path / checkpoints.STATE).unlink(), "npz is missing"),
-    "without its facts": (lambda path: (path / checkpoints.META).unlink(), "json is missing"),
+    "without its metadata": (lambda path: (path / checkpoints.META).unlink(), "json is missing"),
     "of another version": (lambda path: edit(path, version=0), "version 0, allowed: 1"),
-    "of another layout": (lambda path: edit(path, facts=3), "of another layout"),
+    "of another layout": (lambda path: edit(path, metadata=3), "has another layout"),
     "from another setting": (lambda path: edit(path, digest="b" * 64), "other settings, data"),
     "not JSON": (lambda path: (path / checkpoints.META).write_text("{"), "Expecting"),
     "not text": (lambda path: (path / checkpoints.META).write_bytes(b"\xff"), "codec"),
@@ -105,73 +104,76 @@ UNUSABLE: dict[str, tuple[Callable[[Path], object], str]] = {
 
 
 @pytest.mark.parametrize("how", UNUSABLE)
-def test_one_that_cannot_be_used_is_named_and_the_one_before_is_taken(
+def test_an_unusable_checkpoint_is_named_and_the_one_before_it_is_used(
     how: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    spoil, said = UNUSABLE[how]
-    one = place(tmp_path)
-    save(one, 1, 2)
-    spoil(one.folder / "step-00000002")
-    found = place(tmp_path).found
-    assert found is not None
-    assert found.step == 1
-    warning, goes_on = capsys.readouterr().err.splitlines()
-    assert warning.startswith(f"warning: {one.folder / 'step-00000002'} cannot be used")
-    assert said in warning
-    assert goes_on == "toy-fcn: goes on from the checkpoint of step 1"
-    save(place(tmp_path), 2)
+    damage, reason = UNUSABLE[how]
+    store = open_store(tmp_path)
+    save(store, 1, 2)
+    damage(store.folder / "step-00000002")
+    checkpoint = open_store(tmp_path).latest
+    assert checkpoint is not None
+    assert checkpoint.step == 1
+    warning, resumes = capsys.readouterr().err.splitlines()
+    assert warning.startswith(f"warning: {store.folder / 'step-00000002'} cannot be used")
+    assert reason in warning
+    assert resumes == "toy-fcn: resumes from the checkpoint at step 1"
+    save(open_store(tmp_path), 2)
     assert names(tmp_path) == ["step-00000001", "step-00000002"]
 
 
-def test_without_a_usable_one_it_starts_afresh_and_says_so(
+def test_without_a_usable_checkpoint_training_starts_from_step_0_with_a_message(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    one = place(tmp_path)
-    save(one, 1, 2)
-    for step in one.folder.iterdir():
+    store = open_store(tmp_path)
+    save(store, 1, 2)
+    for step in store.folder.iterdir():
         truncate(step)
-    assert place(tmp_path).found is None
+    assert open_store(tmp_path).latest is None
     assert capsys.readouterr().err.splitlines()[-1] == (
-        "toy-fcn: no checkpoint can be used: starts afresh"
+        "toy-fcn: no checkpoint can be used; starts from step 0"
     )
 
 
-def test_what_somebody_else_put_beside_old_checkpoints_stops_nothing(tmp_path: Path) -> None:
-    old = place(tmp_path)
+def test_foreign_files_beside_outdated_checkpoints_are_removed_without_an_error(
+    tmp_path: Path,
+) -> None:
+    old = open_store(tmp_path)
     (old.folder / "step-00000001.bak").mkdir()
-    assert place(tmp_path, "b" * 64).found is None
+    assert open_store(tmp_path, "b" * 64).latest is None
     assert not old.folder.exists()
 
 
-def test_another_setting_starts_afresh_and_says_so(
+def test_another_digest_starts_from_step_0_with_a_message(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    save(place(tmp_path), 41, 42)
-    other = place(tmp_path, "b" * 64)
-    assert other.found is None
+    save(open_store(tmp_path), 41, 42)
+    other = open_store(tmp_path, "b" * 64)
+    assert other.latest is None
     assert capsys.readouterr().err == (
-        "toy-fcn: settings, data or code changed since the checkpoint of step 42: starts afresh\n"
+        "toy-fcn: settings, data or code changed since the checkpoint at step 42; "
+        "starts from step 0\n"
     )
     assert names(tmp_path) == []
 
 
-# What a place finds after a training was killed at each moment of saving step 2.
+# What a store finds after a training was killed at each call while it saves step 2.
 KILLED = """
 import json, sys
 from pathlib import Path
-from tests.fcn.training.test_checkpoints import names, place, save
+from tests.fcn.training.test_checkpoints import names, open_store, save
 from tests.killing import before_each_call
 root = Path(sys.argv[1])
-found, beside = [], []
+steps, folders = [], []
 def start():
-    global one
-    place(root).clear()
-    one = place(root)
-    save(one, 1)
-for _ in before_each_call(start, lambda: save(one, 2)):
-    found.append(place(root).found.step)
-    beside.append(names(root))
-print(json.dumps([found, beside]))
+    global store
+    open_store(root).clear()
+    store = open_store(root)
+    save(store, 1)
+for _ in before_each_call(start, lambda: save(store, 2)):
+    steps.append(open_store(root).latest.step)
+    folders.append(names(root))
+print(json.dumps([steps, folders]))
 """
 
 
@@ -192,16 +194,16 @@ def run(
     )
 
 
-def test_killed_at_any_moment_of_saving_it_finds_the_old_one_or_the_new_one(
+def test_killed_at_any_moment_of_saving_the_old_or_the_new_checkpoint_is_found(
     tmp_path: Path,
 ) -> None:
     done = run(KILLED, tmp_path)
     assert done.returncode == 0, done.stderr
-    found, beside = json.loads(done.stdout)
-    assert sorted(found) == found
-    assert set(found) == {1, 2}
+    steps, folders = json.loads(done.stdout)
+    assert sorted(steps) == steps
+    assert set(steps) == {1, 2}
     both = ["step-00000001", "step-00000002"]
-    assert all(left in (both[:1], both) for left in beside)
+    assert all(folder in (both[:1], both) for folder in folders)
 
 
 SAVE_MUCH = """
@@ -209,27 +211,27 @@ import sys
 from pathlib import Path
 import numpy as np
 from fcn.common import messages
-from tests.fcn.training.test_checkpoints import place
+from tests.fcn.training.test_checkpoints import open_store
 def save(root, size):
-    one = place(Path(root))
-    one.save(2, {}, {"model-0000": np.zeros(int(size))})
+    store = open_store(Path(root))
+    store.save(2, {}, {"model-0000": np.zeros(int(size))})
 with messages.explaining():
     save(Path(sys.argv[1]), sys.argv[3])
 """
 
 
-def test_a_checkpoint_that_does_not_fit_is_one_message_and_the_last_good_one_stays(
+def test_a_checkpoint_above_the_file_size_limit_is_one_message_and_the_last_good_one_stays(
     tmp_path: Path,
 ) -> None:
-    save(place(tmp_path), 1)
+    save(open_store(tmp_path), 1)
     done = run(SAVE_MUCH, tmp_path, "--size", 10**6, limit=50_000)
     assert done.returncode == 1
     (_, message) = done.stderr.splitlines()
     assert message.startswith(f"error: {tmp_path}/toy-fcn/{DIGEST[:16]}/step-00000002: the file is")
     assert names(tmp_path) == ["step-00000001"]
-    found = place(tmp_path).found
-    assert found is not None
-    assert found.step == 1
+    checkpoint = open_store(tmp_path).latest
+    assert checkpoint is not None
+    assert checkpoint.step == 1
 
 
 @pytest.mark.skipif(not can_mount(), reason="may not mount a small disk here")
@@ -244,7 +246,7 @@ def test_a_full_disk_is_one_message_and_the_last_good_one_stays(tmp_path: Path) 
 
 
 @pytest.mark.skipif(not can_mount(), reason="may not mount a read-only disk here")
-def test_a_read_only_folder_is_said_before_anything_is_trained(tmp_path: Path) -> None:
+def test_a_read_only_folder_is_refused_before_training(tmp_path: Path) -> None:
     read_only = mount(f'mount -t tmpfs -o ro none {tmp_path}; "$@"', "sh")
     done = run(SAVE_MUCH, tmp_path, "--size", 10, before=read_only)
     assert done.returncode == 1
@@ -253,7 +255,7 @@ def test_a_read_only_folder_is_said_before_anything_is_trained(tmp_path: Path) -
 
 
 def rightless() -> list[str]:
-    """What makes a command a common person's: root may read and write everything."""
+    """The prefix that drops root's right to read and write everything."""
     return ["setpriv", "--bounding-set=-all", "--inh-caps=-all"] if os.geteuid() == 0 else []
 
 
@@ -262,16 +264,16 @@ def rightless() -> list[str]:
 )
 @pytest.mark.parametrize("what", ["", "step-00000001/state.npz"])
 @pytest.mark.parametrize("mode", [0o000, 0o500])
-def test_what_may_not_be_read_or_written_is_refused_and_stays(
+def test_a_path_without_permission_is_refused_and_kept(
     what: str, mode: int, tmp_path: Path
 ) -> None:
-    one = place(tmp_path)
-    save(one, 1)
-    path = one.folder / what
+    store = open_store(tmp_path)
+    save(store, 1)
+    path = store.folder / what
     path.chmod(mode)
     done = run(SAVE_MUCH, tmp_path, "--size", 10, before=rightless())
     path.chmod(0o700)
-    if what and mode == 0o500:  # whoever may read it may go on
+    if what and mode == 0o500:  # reading suffices
         assert done.returncode == 0
     else:
         assert done.returncode == 1
@@ -279,55 +281,83 @@ def test_what_may_not_be_read_or_written_is_refused_and_stays(
         assert names(tmp_path) == ["step-00000001"]
 
 
-def test_by_steps_one_is_due_after_every_so_many(tmp_path: Path) -> None:
-    one = checkpoints.Place("toy-fcn", DIGEST, Checkpoints(steps=3), tmp_path)
-    assert [step for step in range(1, 10) if one.due(step)] == [3, 6, 9]
+def test_by_steps_a_checkpoint_is_due_after_every_n_steps(tmp_path: Path) -> None:
+    store = checkpoints.CheckpointStore("toy-fcn", DIGEST, Checkpoints(steps=3), tmp_path)
+    assert [step for step in range(1, 10) if store.due(step)] == [3, 6, 9]
 
 
-def test_by_the_clock_one_is_due_when_the_time_is_over_and_not_too_much_goes_into_them(
+def test_by_the_clock_a_checkpoint_is_due_after_the_interval_or_a_hundred_times_its_cost(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 0.0
     monkeypatch.setattr(checkpoints.time, "monotonic", lambda: now)
-    one = checkpoints.Place("toy-fcn", DIGEST, Checkpoints(minutes=0.5), tmp_path)
-    assert not one.due(1)
+    store = checkpoints.CheckpointStore("toy-fcn", DIGEST, Checkpoints(minutes=0.5), tmp_path)
+    assert not store.due(1)
     now = 30.0
-    assert one.due(2)
-    one._seconds = 0.6  # what the last one took: 30 s would be 2 % of it
-    assert not one.due(2)
+    assert store.due(2)
+    store._write_seconds = 0.6  # seconds that the last one took: 2 % of 30 s
+    assert not store.due(2)
     now = 60.0
-    assert one.due(3)
-    save(one, 3)
-    assert not one.due(4)
+    assert store.due(3)
+    save(store, 3)
+    assert not store.due(4)
+
+
+ENTRY = ROOT / "stages/train.py"
+BY_NAME = ["heads/fcn8s", "backbones/vgg16"]
 
 
 @pytest.mark.usefixtures("seeded")
-def test_the_digest_changes_with_what_can_change_the_result(loaded: reader.Loaded) -> None:
-    common = loaded.common
+def test_the_digest_changes_with_all_that_can_change_the_result(loaded: reader.Loaded) -> None:
+    compute = loaded.common.compute()
 
-    def digest(**changed: object) -> str:
-        parts = {"settings": {"epochs": 3}, "records": "abc", "start": "def"} | changed
-        return checkpoints.digest(common, **parts)
+    def digest(compute: Compute = compute, **changes: object) -> str:
+        parts = {"settings": {"epochs": 3}, "records": "abc", "init_from": "def"} | changes
+        return checkpoints.digest(compute, ENTRY, BY_NAME, **parts)
 
-    first = digest()
-    assert first == digest()
-    others = {
+    digests = [
+        digest(),
         digest(settings={"epochs": 4}),
         digest(records="abd"),
-        digest(start="deg"),
-        checkpoints.digest(common.model_copy(update={"seed": 1})),
-        checkpoints.digest(common.model_copy(update={"precision": "mixed_bfloat16"})),
-    }
-    assert len(others | {first}) == 6
-    beside = common.model_copy(
-        update={"checkpoints": EVERY, "intervals": Intervals(resamples=100, level=0.5)}
-    )
-    assert checkpoints.digest(beside) == checkpoints.digest(common)
+        digest(init_from="deg"),
+        digest(compute.model_copy(update={"seed": 1})),
+        digest(compute.model_copy(update={"precision": "mixed_bfloat16"})),
+        checkpoints.digest(compute, ENTRY, ["heads/fcn4s", "backbones/vgg16"]),
+    ]
+    assert len(set(digests)) == len(digests)
+    assert digest() == digest()
 
 
-def test_the_code_that_counts_is_all_that_can_change_a_result() -> None:
-    same = {re.split(r"[/.]", path)[1] for path in CANNOT_CHANGE_RESULTS}
-    assert set(checkpoints.BESIDE) <= same
-    counted = dict(checkpoints._code())
-    assert "fcn.datasets.shared.dataset" in counted or "fcn.records.record" in counted
-    assert "fcn.settings.reader" not in counted
+@pytest.mark.usefixtures("seeded")
+@pytest.mark.parametrize(
+    ("path", "counts"),
+    [
+        ("stages/train.py", True),
+        ("fcn/training/losses.py", True),
+        ("fcn/records/record.py", True),
+        ("fcn/heads/fcn8s.py", True),
+        ("fcn/heads/unet.py", False),
+        ("fcn/pictures/photos.py", False),
+        ("fcn/common/messages.py", False),
+        ("fcn/runtime/progress.py", False),
+        ("stages/evaluate.py", False),
+    ],
+)
+def test_an_edit_changes_the_digest_if_training_depends_on_the_file(
+    path: str, counts: bool, loaded: reader.Loaded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def digest() -> str:
+        for function in (imports._imports, imports._resources):
+            function.cache_clear()
+        return checkpoints.digest(loaded.common.compute(), tmp_path / "stages/train.py", BY_NAME)
+
+    for folder in ("fcn", "stages"):
+        shutil.copytree(
+            ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__")
+        )
+    monkeypatch.setattr(imports, "ROOT", tmp_path)
+    monkeypatch.setattr(imports, "ROOMS", tmp_path / "fcn")
+    before = digest()
+    with (tmp_path / path).open("a") as file:
+        file.write("# edited\n")
+    assert (digest() != before) == counts

@@ -15,8 +15,8 @@ CLASSES = 2
 SIDE = 32
 
 
-def described(tiny: Network, side: int, fc6_kernel: int) -> Backbone:
-    learned = Training(epochs=6, batch=8, learning_rate=1e-3, warmup=0.1, translate=1)
+def settings(tiny: Network, side: int, fc6_kernel: int) -> Backbone:
+    training = Training(epochs=6, batch=8, learning_rate=1e-3, warmup=0.1, translate=1)
     return Backbone(
         table="digits",
         dataset="digits",
@@ -25,12 +25,12 @@ def described(tiny: Network, side: int, fc6_kernel: int) -> Backbone:
         module="vgg16",
         network=tiny.model_copy(update={"fc6_kernel": fc6_kernel}),
         weights="classifier",
-        classifier=Classifier(side=side, training=learned),
+        classifier=Classifier(side=side, training=training),
     )
 
 
 def crops(count: int, rng: np.random.Generator) -> list[Crop]:
-    """Standing bars are class 1, lying bars class 2."""
+    """Vertical bars are class 1, horizontal bars class 2."""
     drawn = []
     for number in range(count):
         image = np.zeros((20, 20), np.uint8)
@@ -41,14 +41,14 @@ def crops(count: int, rng: np.random.Generator) -> list[Crop]:
 
 
 @pytest.mark.parametrize(("side", "fc6_kernel"), [(32, 1), (96, 3), (32, 3)])
-def test_the_backbone_answers_as_the_classifier_on_its_own_size(
+def test_the_backbone_equals_the_classifier_at_its_input_size(
     side: int, fc6_kernel: int, tiny: Network, rng: np.random.Generator
 ) -> None:
-    wanted = described(tiny, side, fc6_kernel)
-    assert wanted.classifier is not None
-    dense = classifier.build(wanted, wanted.classifier, 1, CLASSES)
+    backbone_settings = settings(tiny, side, fc6_kernel)
+    assert backbone_settings.classifier is not None
+    dense = classifier.build(backbone_settings, backbone_settings.classifier, 1, CLASSES)
     dense.set_weights([w + rng.normal(0, 0.01, w.shape) for w in dense.get_weights()])
-    backbone = build.backbone("vgg16", wanted.network, 1)
+    backbone = build.backbone("vgg16", backbone_settings.network, 1)
     classifier.decapitate(dense, backbone)
     images = rng.integers(256, size=(2, side, side, 1))
     fc7 = keras.Model(dense.input, dense.get_layer("drop7").output)
@@ -63,42 +63,42 @@ def test_the_backbone_answers_as_the_classifier_on_its_own_size(
 
 
 def test_an_input_larger_than_fc6_is_refused(tiny: Network) -> None:
-    wanted = described(tiny, 96, 1)
-    assert wanted.classifier is not None
-    dense = classifier.build(wanted, wanted.classifier, 1, CLASSES)
+    backbone_settings = settings(tiny, 96, 1)
+    assert backbone_settings.classifier is not None
+    dense = classifier.build(backbone_settings, backbone_settings.classifier, 1, CLASSES)
     with pytest.raises(ValueError, match=r"fc6 \(288, 256\) does not fit fc6 \(1, 1, 32, 256\)"):
-        classifier.decapitate(dense, build.backbone("vgg16", wanted.network, 1))
+        classifier.decapitate(dense, build.backbone("vgg16", backbone_settings.network, 1))
 
 
-def test_it_learns_and_is_measured_after_every_epoch(
+def test_it_learns_and_is_evaluated_after_every_epoch(
     tiny: Network, rng: np.random.Generator
 ) -> None:
-    wanted = described(tiny, SIDE, 1)
-    assert wanted.classifier is not None
+    backbone_settings = settings(tiny, SIDE, 1)
+    assert backbone_settings.classifier is not None
     keras.utils.set_random_seed(1)
-    dense = classifier.build(wanted, wanted.classifier, 1, CLASSES)
-    wrong = [Crop(crop.image, 3 - crop.label) for crop in crops(12, rng)]
-    splits = {"train": crops(48, rng), "val": wrong}
-    seen: list[int] = []
+    dense = classifier.build(backbone_settings, backbone_settings.classifier, 1, CLASSES)
+    mislabelled = [Crop(crop.image, 3 - crop.label) for crop in crops(12, rng)]
+    splits = {"train": crops(48, rng), "val": mislabelled}
+    logged: list[int] = []
     epochs = classifier.train(
         dense,
-        wanted.classifier,
+        backbone_settings.classifier,
         splits,
         1,
-        lambda values, step: seen.append(step) if "val_accuracy" in values else None,
+        lambda values, step: logged.append(step) if "val_accuracy" in values else None,
     )
-    assert [epoch.step for epoch in epochs] == seen
+    assert [epoch.step for epoch in epochs] == logged
     assert len(epochs) == 6
-    assert epochs[-1].measured == {"val_accuracy": classifier.accuracy(dense, splits["val"], SIDE)}
+    assert epochs[-1].scores == {"val_accuracy": classifier.accuracy(dense, splits["val"], SIDE)}
     assert classifier.accuracy(dense, crops(12, rng), SIDE) > 0.9
-    assert epochs[-1].measured["val_accuracy"] < 0.1
+    assert epochs[-1].scores["val_accuracy"] < 0.1
     assert epochs[-1].loss < epochs[0].loss
 
 
-def test_accuracy_is_the_share_named_right(tiny: Network, rng: np.random.Generator) -> None:
-    wanted = described(tiny, SIDE, 1)
-    assert wanted.classifier is not None
-    dense = classifier.build(wanted, wanted.classifier, 1, CLASSES)
+def test_accuracy_is_the_share_of_right_labels(tiny: Network, rng: np.random.Generator) -> None:
+    backbone_settings = settings(tiny, SIDE, 1)
+    assert backbone_settings.classifier is not None
+    dense = classifier.build(backbone_settings, backbone_settings.classifier, 1, CLASSES)
     always_first = dense.get_layer("score")
     always_first.set_weights([np.zeros(always_first.kernel.shape), np.array([1.0, 0.0])])
     some = crops(8, rng)
@@ -107,20 +107,20 @@ def test_accuracy_is_the_share_named_right(tiny: Network, rng: np.random.Generat
     assert classifier.accuracy(dense, some[1::2], SIDE) == 0
 
 
-def test_a_crop_stands_in_the_middle_and_classes_begin_after_the_background() -> None:
-    example = classifier._example(Crop(np.full((2, 4), 9, np.uint8), 3), 6)
-    wanted = np.zeros((6, 6), np.uint8)
-    wanted[2:4, 1:5] = 9
-    np.testing.assert_array_equal(example["image"][..., 0], wanted)
-    assert example["label"] == 2
+def test_a_crop_is_centred_and_labels_start_after_the_background() -> None:
+    sample = classifier._sample(Crop(np.full((2, 4), 9, np.uint8), 3), 6)
+    expected = np.zeros((6, 6), np.uint8)
+    expected[2:4, 1:5] = 9
+    np.testing.assert_array_equal(sample["image"][..., 0], expected)
+    assert sample["label"] == 2
 
 
 def test_a_crop_larger_than_the_input_is_refused() -> None:
     with pytest.raises(ValueError, match=r"classifier\.side: got 16, but a crop is 20x20"):
-        classifier._example(Crop(np.zeros((20, 20), np.uint8), 1), 16)
+        classifier._sample(Crop(np.zeros((20, 20), np.uint8), 1), 16)
 
 
-def test_the_fingerprint_changes_with_any_pixel_label_or_split(rng: np.random.Generator) -> None:
+def test_the_fingerprint_changes_with_pixels_labels_and_splits(rng: np.random.Generator) -> None:
     some = crops(4, rng)
     first = classifier.fingerprint({"train": some[:2], "val": some[2:]})
     assert first == classifier.fingerprint({"val": some[2:], "train": some[:2]})

@@ -1,4 +1,4 @@
-"""Layers that stay as they are, and names in the settings that no layer has."""
+"""Frozen layers, and names in the settings that no layer has."""
 
 from pathlib import Path
 
@@ -22,7 +22,7 @@ CLASSES = 3
     ],
     ids=str,
 )
-def test_frozen_layers_stay_as_they_are_and_all_others_learn(
+def test_frozen_layers_do_not_change_and_all_others_learn(
     freeze: list[str], frozen: set[str], tiny: Network, tmp_path: Path
 ) -> None:
     model = build.network("fcn16s", "vgg16", tiny, 1, CLASSES)
@@ -30,21 +30,21 @@ def test_frozen_layers_stay_as_they_are_and_all_others_learn(
     score = model.get_layer("score_fr")
     score.set_weights([weight + 0.1 for weight in score.get_weights()])
     model_file.save(model, tmp_path / "model.keras")
-    for one in (model, model_file.load(tmp_path / "model.keras")):
-        assert {x.name for x in one.layers if x.weights and not x.trainable} == frozen
+    for saved in (model, model_file.load(tmp_path / "model.keras")):
+        assert {x.name for x in saved.layers if x.weights and not x.trainable} == frozen
     learned = {x.name: x for x in model.layers if x.weights}
     before = {name: layer.get_weights() for name, layer in learned.items()}
     model.compile(keras.optimizers.SGD(1e-3), losses.pixel_cross_entropy)
     rng = np.random.default_rng(1)
     labels = rng.integers(CLASSES, size=(1, 64, 64)).astype(np.uint8)
-    for _ in range(2):  # the score that starts at zero hands nothing down before its first step
+    for _ in range(2):  # score layers start at zero and pass no gradient in the first step
         model.train_on_batch(rng.integers(256, size=(1, 64, 64, 1)), labels)
-    still = {
+    unchanged = {
         name
         for name, layer in learned.items()
         if all(map(np.array_equal, layer.get_weights(), before[name]))
     }
-    assert still == frozen
+    assert unchanged == frozen
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ def compiled(loss: object, optimizer: keras.optimizers.Optimizer) -> keras.Model
 
 
 def step(model: keras.Model, labels: np.ndarray) -> float:
-    return guard.step(model, IMAGES, labels, SETTINGS, lambda: "step 7; nothing was saved")
+    return guard.step(model, IMAGES, labels, SETTINGS, lambda: "step 7; no checkpoint was saved")
 
 
 def square(labels: keras.KerasTensor, outputs: keras.KerasTensor) -> keras.KerasTensor:
@@ -52,8 +52,8 @@ def test_with_finite_numbers_the_bits_are_those_of_keras(kind: str) -> None:
     theirs = compiled(square, plain(1e-2, **options))
     for _ in range(5):
         assert step(ours, IMAGES[:, :2]) == float(theirs.train_on_batch(IMAGES, IMAGES[:, :2]))
-    for one, other in zip(ours.get_weights(), theirs.get_weights(), strict=True):
-        assert one.tobytes() == other.tobytes()
+    for weight, expected in zip(ours.get_weights(), theirs.get_weights(), strict=True):
+        assert weight.tobytes() == expected.tobytes()
 
 
 def not_a_number(labels: keras.KerasTensor, outputs: keras.KerasTensor) -> keras.KerasTensor:
@@ -61,7 +61,7 @@ def not_a_number(labels: keras.KerasTensor, outputs: keras.KerasTensor) -> keras
 
 
 def infinite(labels: keras.KerasTensor, outputs: keras.KerasTensor) -> keras.KerasTensor:
-    """Its gradients are those of `square`: only the loss itself says that something is wrong."""
+    """Its gradients are those of `square`: only the loss itself is not finite."""
     return square(labels, outputs) + ops.where(ops.all(labels == 0), np.inf, 0.0)
 
 
@@ -80,23 +80,25 @@ BROKEN = [
 
 
 def state(model: keras.Model) -> list[np.ndarray]:
-    """All that a step changes, but whether it was taken."""
-    moving = [*model.variables, *model.optimizer.variables]
-    return [ops.convert_to_numpy(v) for v in moving if v is not model.optimizer.finite]
+    """All that a step changes, without `finite`."""
+    variables = [*model.variables, *model.optimizer.variables]
+    return [ops.convert_to_numpy(v) for v in variables if v is not model.optimizer.finite]
 
 
 @pytest.mark.parametrize(
-    ("loss", "said", "kind"),
+    ("loss", "problem", "kind"),
     [*((*broken, "accumulating with momentum") for broken in BROKEN), (*BROKEN[0], "adam")],
 )
-def test_what_is_not_finite_stops_before_anything_moves(loss: object, said: str, kind: str) -> None:
-    """Weights, momentum, gradients so far and the count of steps."""
+def test_a_step_that_is_not_finite_changes_nothing(loss: object, problem: str, kind: str) -> None:
+    """Weights, momentum, accumulated gradients and the step counter."""
     guarded, _, options = KINDS[kind]
     model = compiled(loss, guarded(1e-2, **options))
     for _ in range(3):
         step(model, IMAGES[:, :2])
     before = state(model)
-    with pytest.raises(ValueError, match=rf"^{said}, training .* at step 7; nothing was saved; "):
+    with pytest.raises(
+        ValueError, match=rf"^{problem}, training .* at step 7; no checkpoint was saved; "
+    ):
         step(model, np.zeros((4, 2), np.float32))
     for value, old in zip(state(model), before, strict=True):
         np.testing.assert_array_equal(value, old)
@@ -104,14 +106,14 @@ def test_what_is_not_finite_stops_before_anything_moves(loss: object, said: str,
     assert any((value != old).any() for value, old in zip(state(model), before, strict=True))
 
 
-def test_too_little_memory_says_what_was_asked_for_and_what_takes_less() -> None:
+def test_too_little_memory_names_the_request_and_the_settings_to_reduce() -> None:
     def huge(labels: keras.KerasTensor, outputs: keras.KerasTensor) -> keras.KerasTensor:
         wide = ops.broadcast_to(ops.sum(outputs), (2**22, 2**21))  # 32 TiB
         return ops.sum(ops.square(wide)) + ops.sum(labels)
 
     model = compiled(huge, optimizers.Adam(1e-2))
     with pytest.raises(
-        ValueError, match=r"^no memory to train sequential.* on a batch of 4 x 3 "
+        ValueError, match=r"^not enough memory to train sequential.* on a batch of 4 x 3 "
     ) as caught:
         step(model, IMAGES[:, :2])
     for setting in ("training.batch (it is 4)", "network.width", "precision: mixed_bfloat16"):
@@ -119,7 +121,7 @@ def test_too_little_memory_says_what_was_asked_for_and_what_takes_less() -> None
     assert "at step 7" in str(caught.value)
 
 
-def test_other_errors_are_passed_on() -> None:
+def test_other_errors_are_raised_unchanged() -> None:
     model = compiled(square, optimizers.Adam(1e-2))
     with pytest.raises(ValueError, match="input shape"):
         guard.step(model, IMAGES[:, :2], IMAGES[:, :2], SETTINGS, lambda: "")
@@ -133,7 +135,7 @@ def test_other_errors_are_passed_on() -> None:
         (RuntimeError("INVALID_ARGUMENT: shapes"), False),
     ],
 )
-def test_memory_is_told_from_other_errors(error: Exception, memory: bool) -> None:
+def test_out_of_memory_errors_are_recognised(error: Exception, memory: bool) -> None:
     assert guard.out_of_memory(error) == memory
 
 
@@ -141,25 +143,25 @@ ON_JAX = """
 import sys
 from pathlib import Path
 import keras
-from tests.fcn import test_guard, test_optimizers, test_training
+from tests.fcn.training import test_guard, test_loop, test_optimizers
 assert keras.config.backend() == "jax"
 for kind in test_guard.KINDS:
     test_guard.test_with_finite_numbers_the_bits_are_those_of_keras(kind)
-for loss, said in test_guard.BROKEN:
+for loss, problem in test_guard.BROKEN:
     kind = "accumulating with momentum"
-    test_guard.test_what_is_not_finite_stops_before_anything_moves(loss, said, kind)
-for name in ("adam, bias rate and decay", "sgd, four steps to a move"):
-    test_optimizers.test_weights_move_as_in_numpy(name)
-test_training.test_killed_and_started_again_it_ends_with_the_same_bits(
+    test_guard.test_a_step_that_is_not_finite_changes_nothing(loss, problem, kind)
+for name in ("adam, bias rate and decay", "sgd, four steps per update"):
+    test_optimizers.test_weights_are_those_of_numpy(name)
+test_loop.test_a_killed_training_resumes_and_ends_with_the_same_bits(
     5, 3, "best", Path(sys.argv[1])
 )
-test_training.test_killed_between_two_moves_it_ends_with_the_same_bits(
-    3, test_training.HEAVY, Path(sys.argv[1]) / "moves"
+test_loop.test_a_training_killed_while_accumulating_ends_with_the_same_bits(
+    3, test_loop.HEAVY, Path(sys.argv[1]) / "accumulating"
 )
 """
 
 
-def test_on_jax_a_step_is_guarded_and_a_killed_training_goes_on(tmp_path: Path) -> None:
+def test_on_jax_a_step_is_guarded_and_a_killed_training_resumes(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", ON_JAX, tmp_path],
         cwd=ROOT,

@@ -1,6 +1,6 @@
-"""The other backend: the same numbers, on several devices too, and nothing else needs to be there.
+"""JAX: the same numbers as TensorFlow, on several devices too, without TensorFlow or services.
 
-JAX runs in processes of its own: a process has one backend.
+JAX runs in other processes, because a process has one backend.
 """
 
 import inspect
@@ -33,7 +33,7 @@ SHRUNK = {
     },
 }
 QUICK = "--xla_backend_optimization_level=0"
-"""Compiling the networks takes most of the time here, and there is little to compute."""
+"""Less optimization: compiling the networks takes most of the time of these tests."""
 MISSING = "dask distributed dvc fastapi mlflow prefect requests sklearn sqlalchemy tensorflow torch"
 WITHOUT = """
 import runpy, sys
@@ -61,7 +61,7 @@ RECIPES: list[dict[str, Any]] = [
 
 
 def first_steps(path: Path, recipe: dict[str, Any]) -> dict[str, Any]:
-    """Open the model, predict, train a few steps; runs on either backend."""
+    """Load the model, predict, train a few steps; runs on either backend."""
     import keras
     import numpy as np
 
@@ -74,17 +74,19 @@ def first_steps(path: Path, recipe: dict[str, Any]) -> dict[str, Any]:
     labels = rng.integers(3, size=(3, 4, 40, 36)).astype("uint8")
     labels[:, :, :5] = 255
     model = model_file.load(path)
-    three = images[0][:3]  # does not divide by two devices, and need not
+    three = images[0][:3]  # need not be a multiple of the devices
     logits = keras.ops.convert_to_numpy(model.predict_on_batch(three))
-    usual = {"epochs": 1, "batch": 4, "warmup": 0, "translate": 0, "schedule": "constant"}
-    wanted = Training.model_validate({**usual, **recipe})
-    optimizer, loss = optimizers.wanted(wanted, 3), losses.wanted(wanted, wanted.class_weights)
+    defaults = {"epochs": 1, "batch": 4, "warmup": 0, "translate": 0, "schedule": "constant"}
+    training = Training.model_validate({**defaults, **recipe})
+    optimizer, loss = optimizers.build(training, 3), losses.build(training, training.class_weights)
     compiled = keras.backend.backend() == "jax"
     model.compile(optimizer, loss, jit_compile=compiled)
-    steps = [float(model.train_on_batch(*batch)) for batch in zip(images, labels, strict=True)]
+    step_losses = [
+        float(model.train_on_batch(*batch)) for batch in zip(images, labels, strict=True)
+    ]
     first = model.weights[0].value
     devices = len(first.devices()) if compiled else 1
-    return {"logits": logits, "losses": steps, "devices": devices}
+    return {"logits": logits, "losses": step_losses, "devices": devices}
 
 
 ON_JAX = f"""
@@ -111,7 +113,7 @@ backend.use(common.model_copy(update={{"devices": 3}}))
 
 
 def python(script: str, *arguments: str | Path, cwd: Path = ROOT, **more: str) -> Done:
-    """Run a script in a process whose backend the settings choose."""
+    """Run a script in a process; its settings choose the backend."""
     env = {name: value for name, value in os.environ.items() if name != "KERAS_BACKEND"}
     return subprocess.run(
         [sys.executable, "-c", script, *arguments],
@@ -151,7 +153,7 @@ def by_jax(project: Path, tiny: Network, keras_ready: None) -> Done:
 
 
 @pytest.mark.parametrize("number", range(len(RECIPES)))
-def test_both_backends_see_the_same_network_and_train_it_alike(
+def test_both_backends_give_the_same_logits_and_losses(
     number: int, by_jax: Done, project: Path
 ) -> None:
     theirs = np.load(project / f"one-{number}.npz")
@@ -163,14 +165,14 @@ def test_both_backends_see_the_same_network_and_train_it_alike(
     assert len(set(ours["losses"])) == 3
 
 
-def test_two_devices_train_as_one_with_the_same_batch(by_jax: Done, project: Path) -> None:
+def test_two_devices_give_the_losses_of_one(by_jax: Done, project: Path) -> None:
     one, two = np.load(project / "one-0.npz"), np.load(project / "two.npz")
     assert (one["devices"], two["devices"]) == (1, 2)
     np.testing.assert_allclose(two["losses"], one["losses"], rtol=1e-5)
     np.testing.assert_allclose(two["logits"], one["logits"], rtol=1e-4, atol=1e-6)
 
 
-def test_more_devices_than_there_are_is_refused(by_jax: Done) -> None:
+def test_more_devices_than_exist_are_refused(by_jax: Done) -> None:
     assert by_jax.returncode == 1
     assert "devices: got 3, but JAX sees 2 (cpu:0, cpu:1); set fewer" in by_jax.stderr
 
@@ -187,19 +189,19 @@ def test_more_devices_than_there_are_is_refused(by_jax: Done) -> None:
         ),
     ],
 )
-def test_devices_that_do_not_fit_are_refused_before_keras_is_imported(
+def test_invalid_devices_are_refused_before_keras_is_imported(
     old: str, new: str, message: str, tree: Callable[[str, str], Path]
 ) -> None:
     with pytest.raises(ValueError, match=message):
         reader.load("digits", tree(old, new))
 
 
-def test_deterministic_kernels_are_asked_for_beside_the_persons_own_flags(by_jax: Done) -> None:
+def test_deterministic_kernels_are_requested_and_the_users_flags_kept(by_jax: Done) -> None:
     given = "--xla_force_host_platform_device_count=2"
     assert by_jax.stdout.split() == [given, QUICK, "--xla_gpu_deterministic_ops=true"]
 
 
-def test_training_and_measuring_need_neither_tensorflow_nor_any_service(
+def test_training_and_evaluation_need_neither_tensorflow_nor_any_service(
     by_jax: Done, project: Path, small_records: Path, valid: Path
 ) -> None:
     assert by_jax
@@ -207,7 +209,7 @@ def test_training_and_measuring_need_neither_tensorflow_nor_any_service(
     network = reader.load("digits", project).table.network("digits-fcn32s")
     model_file.save(build.backbone("vgg16", network, 1), start)
     data = ["--records", small_records, "--valid", valid, "--no-tracking"]
-    outs = ["--start", start, "--out", model, "--curve", project / "loss.csv"]
+    outs = ["--init-from", start, "--out", model, "--curve", project / "loss.csv"]
     train = ["stages.train", "digits-fcn32s", *data, *outs]
     done = python(WITHOUT, MISSING, *train, cwd=project, XLA_FLAGS=QUICK)
     assert done.returncode == 0, done.stderr

@@ -1,4 +1,4 @@
-"""From FCN-32s to FCN-16s, 8s, 4s: what the next one keeps of the one before."""
+"""From FCN-32s to FCN-16s, 8s and 4s: what each network takes over from the one before."""
 
 from collections.abc import Callable
 
@@ -32,9 +32,9 @@ def blocks(rng: np.random.Generator, count: int, height: int, width: int) -> tup
 
 @pytest.fixture(scope="module")
 def trained(keras_ready: None, tiny: Network) -> Trained:
-    """FCN-32s that has learned to tell blocks apart, aligned either way."""
+    """FCN-32s trained to distinguish blocks, with either padding."""
     keras.utils.set_random_seed(5)
-    # Upsampling fixed as bilinear, as the last one in the paper: what it learns is not handed on.
+    # Upsampling stays bilinear, like the paper's last one: the next network does not take it over.
     first = build.network("fcn32s", "vgg16", tiny, 1, CLASSES)
     build.freeze(first, ["upscore32"])
     first.compile(keras.optimizers.Adam(3e-3), losses.pixel_cross_entropy)
@@ -54,7 +54,7 @@ def trained(keras_ready: None, tiny: Network) -> Trained:
 
 
 @pytest.mark.parametrize("padding", ALIGN)
-def test_the_next_one_carries_every_shared_weight_and_agrees(
+def test_the_next_network_takes_over_every_shared_weight_and_agrees(
     padding: str, trained: Trained, tiny: Network
 ) -> None:
     before = trained(padding)
@@ -71,21 +71,21 @@ def test_the_next_one_carries_every_shared_weight_and_agrees(
     rng = np.random.default_rng(2)
     for height, width in ((96, 96), (64, 84), (101, 150)):
         images, _ = blocks(rng, 4, height, width)
-        one, other = (
+        coarse, fine = (
             ops.convert_to_numpy(model(images)).argmax(axis=-1) for model in (before, after)
         )
-        assert len(np.unique(one)) > 1
-        assert (one == other).mean() >= 0.85
+        assert len(np.unique(coarse)) > 1
+        assert (coarse == fine).mean() >= 0.85
 
 
 @pytest.mark.parametrize("padding", ALIGN)
 @pytest.mark.parametrize("head", LADDER)
-def test_at_its_start_a_network_is_itself_without_the_skip(
+def test_before_training_a_network_equals_itself_without_the_new_skip(
     head: str, padding: str, tiny: Network, rng: np.random.Generator
 ) -> None:
     shape = tiny.model_copy(update={"padding": padding})
     model = build.network(head, "vgg16", shape, 1, CLASSES)
-    for layer in model.layers:  # all but the newest skip has learned something
+    for layer in model.layers:  # all but the newest skip get non-zero weights
         if layer.name.startswith("score") and layer.name != LADDER[head].replace("fuse", "score"):
             layer.set_weights([rng.normal(size=weight.shape) for weight in layer.get_weights()])
     fuse = model.get_layer(LADDER[head])

@@ -25,16 +25,16 @@ def settings(**changed: Any) -> Training:
     return Training.model_validate(values | changed)
 
 
-def source(count: int) -> inputs.InMemory:
-    """Squares of two classes, as bright as their class."""
+def source(count: int) -> inputs.MemorySource:
+    """Squares of two classes; the brightness is the class."""
     rng = np.random.default_rng(3)
-    examples = []
+    samples = []
     for number in range(count):
         label = np.zeros((24, 28), np.uint8)
         top, left = rng.integers(0, 14, size=2)
         label[top : top + 10, left : left + 10] = 1 + number % 2
-        examples.append({"image": label[..., None] * np.uint8(120), "label": label})
-    return inputs.InMemory(examples)
+        samples.append({"image": label[..., None] * np.uint8(120), "label": label})
+    return inputs.MemorySource(samples)
 
 
 def network(tiny: Network, dropout: float = 0.0) -> keras.Model:
@@ -43,18 +43,17 @@ def network(tiny: Network, dropout: float = 0.0) -> keras.Model:
     return build.network("fcn16s", "vgg16", shape, 1, CLASSES)
 
 
-def unmeasured(_: keras.Model, __: int) -> dict[str, float]:
-    return {}
-
-
-def unseen(_: Mapping[str, float], __: int) -> None:
+def log_nothing(_: Mapping[str, float], __: int) -> None:
     pass
 
 
-def fit(model: keras.Model, wanted: Training) -> list[loop.Epoch]:
-    """Train on ten examples: two batches of four in an epoch, and two examples left over."""
-    batches = inputs.batches(source(10), wanted, seed=1)
-    return loop.fit(model, losses.pixel_cross_entropy, batches, wanted, unmeasured, unseen)
+NO_CALLBACKS = loop.Callbacks(lambda _, __: {}, log_nothing)
+
+
+def fit(model: keras.Model, training: Training) -> list[loop.Epoch]:
+    """Train on ten samples: two batches of four in an epoch, and two samples left over."""
+    batches = inputs.batches(source(10), training, seed=1)
+    return loop.fit(model, losses.pixel_cross_entropy, batches, training, NO_CALLBACKS)
 
 
 def same(one: keras.Model, two: keras.Model) -> bool:
@@ -64,24 +63,24 @@ def same(one: keras.Model, two: keras.Model) -> bool:
     )
 
 
-def test_a_training_is_its_batches_one_after_the_other(tiny: Network) -> None:
-    wanted = settings(epochs=3)
+def test_a_training_equals_its_batches_trained_by_hand(tiny: Network) -> None:
+    training = settings(epochs=3)
     model, by_hand = network(tiny), network(tiny)
-    epochs = fit(model, wanted)
-    batches = inputs.batches(source(10), wanted, seed=1)
+    epochs = fit(model, training)
+    batches = inputs.batches(source(10), training, seed=1)
     steps = len(batches)
-    rate = optimizers.schedule(wanted, steps)
+    rate = optimizers.schedule(training, steps)
     by_hand.compile(keras.optimizers.Adam(rate), losses.pixel_cross_entropy)
-    found = []
+    expected = []
     for step in range(steps):
         by_hand.reset_metrics()
-        found.append(float(by_hand.train_on_batch(*batches[step])))
+        expected.append(float(by_hand.train_on_batch(*batches[step])))
     assert same(model, by_hand)
     assert steps == 6
     assert [epoch.step for epoch in epochs] == [2, 4, 6]
     for number, epoch in enumerate(epochs):
         last = 2 * number + 1
-        assert epoch.loss == pytest.approx(np.mean(found[last - 1 : last + 1]), rel=1e-5)
+        assert epoch.loss == pytest.approx(np.mean(expected[last - 1 : last + 1]), rel=1e-5)
         assert epoch.learning_rate == pytest.approx(float(rate(last)))
     assert int(model.optimizer.iterations) == steps
 
@@ -96,71 +95,69 @@ def test_the_same_seed_gives_the_same_weights_bit_for_bit(tiny: Network) -> None
     assert not same(first, network(tiny, dropout=0.5))
 
 
-def test_each_epoch_is_measured_with_the_weights_it_ended_with_and_seen_at_once(
+def test_each_epoch_is_evaluated_with_its_last_weights_and_logged_at_once(
     tiny: Network, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loop, "TELL_SECONDS", 1e9)
+    monkeypatch.setattr(loop, "LOG_SECONDS", 1e9)
     model = network(tiny)
-    happened: list[object] = []
+    events: list[object] = []
 
-    def measure(network: keras.Model, epoch: int) -> dict[str, float]:
-        happened.append(f"measured {epoch}")
+    def evaluate(network: keras.Model, epoch: int) -> dict[str, float]:
+        events.append(f"evaluated {epoch}")
         return {"val_size": size(network)}
 
-    wanted = settings(epochs=3)
-    batches = inputs.batches(source(8), wanted, seed=1)
-    epochs = loop.fit(
-        model, losses.pixel_cross_entropy, batches, wanted, measure, lambda *it: happened.append(it)
-    )
-    told = [(epoch.values(), epoch.step) for epoch in epochs]
-    assert happened == ["measured 1", told[0], "measured 2", told[1], "measured 3", told[2]]
+    training = settings(epochs=3)
+    batches = inputs.batches(source(8), training, seed=1)
+    callbacks = loop.Callbacks(evaluate, lambda *logged: events.append(logged))
+    epochs = loop.fit(model, losses.pixel_cross_entropy, batches, training, callbacks)
+    logged = [(epoch.values(), epoch.step) for epoch in epochs]
+    assert events == ["evaluated 1", logged[0], "evaluated 2", logged[1], "evaluated 3", logged[2]]
     first, second, third = epochs
-    assert first.measured != second.measured
-    assert third.measured == {"val_size": size(model)}
+    assert first.scores != second.scores
+    assert third.scores == {"val_size": size(model)}
     assert third.row() == {
         "epoch": 3,
         "step": 6,
         "loss": third.loss,
         "learning_rate": third.learning_rate,
-        "val_size": third.measured["val_size"],
+        "val_size": third.scores["val_size"],
     }
-    said = capsys.readouterr().err.splitlines()
-    assert len(said) == 3
-    assert said[0].startswith("fcn16s  epoch 1/3  step 2/6  loss ")
-    assert "epoch 3/3  step 6/6" in said[2]
-    assert f"0 s left  val_size {third.measured['val_size']:.3f}" in said[2]
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 3
+    assert lines[0].startswith("fcn16s  epoch 1/3  step 2/6  loss ")
+    assert "epoch 3/3  step 6/6" in lines[2]
+    assert f"0 s left  val_size {third.scores['val_size']:.3f}" in lines[2]
 
 
 def size(model: keras.Model) -> float:
     return float(abs(model.get_layer("score_fr").get_weights()[0]).sum())
 
 
-def test_between_epochs_loss_speed_and_memory_are_told(
+def test_between_epochs_loss_speed_and_memory_are_logged(
     tiny: Network, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loop, "TELL_SECONDS", 0)
-    told: list[tuple[int, dict[str, float]]] = []
+    monkeypatch.setattr(loop, "LOG_SECONDS", 0)
+    logged: list[tuple[int, dict[str, float]]] = []
     batches = inputs.batches(source(8), settings(), seed=1)
     loop.fit(
         network(tiny),
         losses.pixel_cross_entropy,
         batches,
         settings(),
-        unmeasured,
-        lambda values, step: told.append((step, dict(values))),
+        loop.Callbacks(lambda _, __: {}, lambda values, step: logged.append((step, dict(values)))),
     )
-    pulses = [(step, values) for step, values in told if "batch_loss" in values]
-    assert [step for step, _ in pulses] == [1, 2, 3, 4]
-    assert all(values["images_per_second"] > 0 for _, values in pulses)
-    assert all(values["memory_bytes"] > 1e7 for _, values in pulses)
+    between = [(step, values) for step, values in logged if "batch_loss" in values]
+    assert [step for step, _ in between] == [1, 2, 3, 4]
+    assert all(values["images_per_second"] > 0 for _, values in between)
+    assert all(values["memory_bytes"] > 1e7 for _, values in between)
 
 
 class Killed(BaseException):
-    """Ends a training in the middle, as a signal does."""
+    """Ends a training in the middle, like a signal."""
 
 
 def small() -> keras.Model:
-    """A network with dropout that is quickly traced."""
+    """A network with dropout that traces quickly."""
     keras.utils.set_random_seed(1)
     images = keras.Input((None, None, 1), name="images")
     x = keras.layers.Conv2D(8, 3, padding="same", activation="relu")(images / 255)
@@ -168,34 +165,34 @@ def small() -> keras.Model:
     return keras.Model(images, logits, name="small")
 
 
-def kept_place(folder: Path, steps: int) -> checkpoints.Place:
-    return checkpoints.Place("toy", "0" * 64, Checkpoints(steps=steps), folder)
+def open_store(folder: Path, steps: int) -> checkpoints.CheckpointStore:
+    return checkpoints.CheckpointStore("toy", "0" * 64, Checkpoints(steps=steps), folder)
 
 
 FOUR_EPOCHS = settings(epochs=4)
 
 
 def trained(
-    folder: Path, wanted: Training, every: int, stop: int = 99
+    folder: Path, training: Training, every: int, stop: int = 99
 ) -> tuple[keras.Model, list[loop.Epoch] | None]:
-    """Train from what a place has; die after `stop` steps."""
+    """Train from the newest checkpoint in `folder`; die after `stop` steps."""
     model = small()
     train, done = model.train_on_batch, []
 
-    def counted(images: np.ndarray, labels: np.ndarray) -> float:
+    def train_or_die(images: np.ndarray, labels: np.ndarray) -> float:
         if len(done) == stop:
             raise Killed
         done.append(1)
         return float(train(images, labels))
 
-    model.train_on_batch = counted
-    keras.utils.set_random_seed(stop)  # no state outside the training may matter
-    batches = inputs.batches(source(8), wanted, seed=1)
-    measure = lambda network, epoch: {"score": SCORES[epoch - 1]}  # noqa: E731
-    place = kept_place(folder, every)
+    model.train_on_batch = train_or_die
+    keras.utils.set_random_seed(stop)  # global random state must not matter
+    batches = inputs.batches(source(8), training, seed=1)
+    callbacks = loop.Callbacks(lambda _, epoch: {"score": SCORES[epoch - 1]}, log_nothing)
+    store = open_store(folder, every)
     try:
         loss = losses.pixel_cross_entropy
-        return model, loop.fit(model, loss, batches, wanted, measure, unseen, place)
+        return model, loop.fit(model, loss, batches, training, callbacks, store)
     except Killed:
         return model, None
 
@@ -205,15 +202,15 @@ SCORES = (0.2, 0.5, 0.3, 0.4)
 
 @pytest.mark.parametrize("keep", ["last", "best"])
 @pytest.mark.parametrize(("stop", "every"), [(1, 1), (5, 3), (7, 1), (2, 5)])
-def test_killed_and_started_again_it_ends_with_the_same_bits(
+def test_a_killed_training_resumes_and_ends_with_the_same_bits(
     stop: int, every: int, keep: str, tmp_path: Path
 ) -> None:
-    wanted = FOUR_EPOCHS.model_copy(update={"keep": keep})
-    whole, curve = trained(tmp_path / "whole", wanted, every=3)
-    killed, nothing = trained(tmp_path / "killed", wanted, every, stop)
+    training = FOUR_EPOCHS.model_copy(update={"keep": keep})
+    whole, curve = trained(tmp_path / "whole", training, every=3)
+    killed, nothing = trained(tmp_path / "killed", training, every, stop)
     assert nothing is None
     assert not same(whole, killed)
-    again, curve_again = trained(tmp_path / "killed", wanted, every)
+    again, curve_again = trained(tmp_path / "killed", training, every)
     assert same(whole, again)
     assert curve == curve_again
     assert len(curve or []) == 4
@@ -223,86 +220,88 @@ HEAVY = {"optimizer": "sgd", "momentum": 0.99, "reduction": "sum", "learning_rat
 
 
 @pytest.mark.parametrize(("stop", "recipe"), [(3, HEAVY), (6, {})], ids=["heavy momentum", "adam"])
-def test_killed_between_two_moves_it_ends_with_the_same_bits(
+def test_a_training_killed_while_accumulating_ends_with_the_same_bits(
     stop: int, recipe: dict[str, Any], tmp_path: Path
 ) -> None:
-    """Two batches to a move; killed after the first of them, or between two moves."""
-    wanted = settings(epochs=4, batch=2, accumulate=2, flip=True, scale=(0.8, 1.2), **recipe)
-    whole, curve = trained(tmp_path / "whole", wanted, every=3)
-    assert trained(tmp_path / "killed", wanted, 1, stop)[1] is None
-    again, curve_again = trained(tmp_path / "killed", wanted, every=1)
+    """Two batches per weight update; killed after the first batch, or between two updates."""
+    training = settings(epochs=4, batch=2, accumulate=2, flip=True, scale=(0.8, 1.2), **recipe)
+    whole, curve = trained(tmp_path / "whole", training, every=3)
+    assert trained(tmp_path / "killed", training, 1, stop)[1] is None
+    again, curve_again = trained(tmp_path / "killed", training, every=1)
     assert same(whole, again)
     assert curve == curve_again
     assert (curve or [])[-1].step == 16
     assert not same(whole, small())
 
 
-def test_with_accumulation_weights_move_only_at_every_nth_step(tmp_path: Path) -> None:
-    wanted = settings(epochs=1, batch=2, accumulate=2)
-    moved = []
+def test_with_accumulation_weights_change_only_at_every_nth_step(tmp_path: Path) -> None:
+    training = settings(epochs=1, batch=2, accumulate=2)
+    changed = []
     for stop in range(1, 4):
-        model, _ = trained(tmp_path / str(stop), wanted, every=9, stop=stop)
-        moved.append(not same(model, small()))
-    assert moved == [False, True, True]
+        model, _ = trained(tmp_path / str(stop), training, every=9, stop=stop)
+        changed.append(not same(model, small()))
+    assert changed == [False, True, True]
 
 
-def test_images_of_any_sizes_are_trained_on_one_by_one() -> None:
-    """The published recipe: one image to a step, as it is; 1e-10, summed, momentum 0.99."""
-    examples = [
+def test_images_of_several_sizes_are_trained_with_batch_1() -> None:
+    """The published recipe: one image per step; learning rate 1e-10, sum, momentum 0.99."""
+    samples = [
         {
             "image": np.full((8 + n, 20 - n, 1), 99, np.uint8),
             "label": np.full((8 + n, 20 - n), n % 3),
         }
         for n in range(6)
     ]
-    wanted = settings(
+    training = settings(
         **{**HEAVY, "learning_rate": 1e-10},
         **{"batch": 1, "translate": 0, "warmup": 0.0, "schedule": "constant"},
         **{"bias_rate": 2, "weight_decay": 5e-4},
     )
-    batches = inputs.batches(inputs.InMemory(examples), wanted, seed=1)
+    batches = inputs.batches(inputs.MemorySource(samples), training, seed=1)
     model = small()
-    loss = losses.wanted(wanted, None)
-    epochs = loop.fit(model, loss, batches, wanted, unmeasured, unseen)
+    loss = losses.build(training, None)
+    epochs = loop.fit(model, loss, batches, training, NO_CALLBACKS)
     assert [epoch.step for epoch in epochs] == [6, 12]
-    assert epochs[0].loss > 50  # of each image, not of a pixel
+    assert epochs[0].loss > 50  # summed over each image, not per pixel
     assert epochs[0].learning_rate == pytest.approx(1e-10)
     assert not same(model, small())
 
 
-def test_killed_while_it_waits_for_a_better_score_it_waits_no_longer(tmp_path: Path) -> None:
-    wanted = FOUR_EPOCHS.model_copy(update={"patience": 1})
-    whole, curve = trained(tmp_path / "whole", wanted, every=3)
-    trained(tmp_path / "killed", wanted, every=1, stop=5)
-    again, curve_again = trained(tmp_path / "killed", wanted, every=1)
+def test_patience_counts_the_epochs_before_the_kill(tmp_path: Path) -> None:
+    training = FOUR_EPOCHS.model_copy(update={"patience": 1})
+    whole, curve = trained(tmp_path / "whole", training, every=3)
+    trained(tmp_path / "killed", training, every=1, stop=5)
+    again, curve_again = trained(tmp_path / "killed", training, every=1)
     assert same(whole, again)
     assert curve == curve_again
     assert len(curve or []) == 3
 
 
-def test_a_finished_training_that_is_started_again_trains_nothing(tmp_path: Path) -> None:
+def test_a_finished_training_that_is_started_again_takes_no_step(tmp_path: Path) -> None:
     whole, curve = trained(tmp_path, FOUR_EPOCHS, every=100)
     again, curve_again = trained(tmp_path, FOUR_EPOCHS, every=100, stop=0)
     assert same(whole, again)
     assert curve == curve_again
 
 
-def test_a_training_that_goes_on_tells_the_epochs_before_as_well(tmp_path: Path) -> None:
+def test_a_resumed_training_logs_the_earlier_epochs_too(tmp_path: Path) -> None:
     trained(tmp_path, FOUR_EPOCHS, every=1, stop=5)
-    told: list[int] = []
+    logged: list[int] = []
     loop.fit(
         small(),
         losses.pixel_cross_entropy,
         inputs.batches(source(8), FOUR_EPOCHS, seed=1),
         FOUR_EPOCHS,
-        unmeasured,
-        lambda values, step: told.append(step) if "learning_rate" in values else None,
-        kept_place(tmp_path, 1),
+        loop.Callbacks(
+            lambda _, __: {},
+            lambda values, step: logged.append(step) if "learning_rate" in values else None,
+        ),
+        open_store(tmp_path, 1),
     )
-    assert told == [2, 4, 6, 8]
+    assert logged == [2, 4, 6, 8]
 
 
-def test_all_that_a_step_changes_is_in_a_checkpoint(tiny: Network) -> None:
+def test_a_checkpoint_holds_all_that_a_step_changes(tiny: Network) -> None:
     model = network(tiny, dropout=0.5)
     model.compile(keras.optimizers.Adam(), losses.pixel_cross_entropy)
     model.optimizer.build(model.trainable_variables)
@@ -314,49 +313,56 @@ def test_all_that_a_step_changes_is_in_a_checkpoint(tiny: Network) -> None:
         assert id(variable) in held
 
 
-def test_with_the_score_falling_it_stops_and_the_best_weights_are_kept() -> None:
+def test_patience_stops_the_training_and_the_best_weights_are_kept() -> None:
     scores = iter([0.1, 0.5, 0.5, 0.4, 0.9])
     weights: list[list[np.ndarray]] = []
 
-    def measure(network: keras.Model, _: int) -> dict[str, float]:
+    def evaluate(network: keras.Model, _: int) -> dict[str, float]:
         weights.append(network.get_weights())
         return {"score": next(scores)}
 
-    wanted = settings(epochs=5).model_copy(update={"patience": 2, "keep": "best"})
-    batches = inputs.batches(source(8), wanted, seed=1)
+    training = settings(epochs=5).model_copy(update={"patience": 2, "keep": "best"})
+    batches = inputs.batches(source(8), training, seed=1)
     model = small()
-    epochs = loop.fit(model, losses.pixel_cross_entropy, batches, wanted, measure, unseen)
-    assert [epoch.measured["score"] for epoch in epochs] == [0.1, 0.5, 0.5, 0.4]
+    epochs = loop.fit(
+        model,
+        losses.pixel_cross_entropy,
+        batches,
+        training,
+        loop.Callbacks(evaluate, log_nothing),
+    )
+    assert [epoch.scores["score"] for epoch in epochs] == [0.1, 0.5, 0.5, 0.4]
     for weight, best in zip(model.get_weights(), weights[1], strict=True):
         np.testing.assert_array_equal(weight, best)
 
 
-def test_without_patience_it_trains_to_the_end_and_keeps_the_last() -> None:
-    wanted = settings(epochs=3)
-    batches = inputs.batches(source(8), wanted, seed=1)
-    model, by_itself = small(), small()
-    loop.fit(model, losses.pixel_cross_entropy, batches, wanted, lambda _, n: {"score": -n}, unseen)
-    loop.fit(by_itself, losses.pixel_cross_entropy, batches, wanted, unmeasured, unseen)
-    assert same(model, by_itself)
+def test_without_patience_it_trains_to_the_end_and_keeps_the_last_weights() -> None:
+    training = settings(epochs=3)
+    batches = inputs.batches(source(8), training, seed=1)
+    model, without_score = small(), small()
+    callbacks = loop.Callbacks(lambda _, epoch: {"score": -epoch}, log_nothing)
+    loop.fit(model, losses.pixel_cross_entropy, batches, training, callbacks)
+    loop.fit(without_score, losses.pixel_cross_entropy, batches, training, NO_CALLBACKS)
+    assert same(model, without_score)
 
 
-def test_what_is_not_finite_is_named_by_step_and_examples_and_the_checkpoint_stays(
+def test_a_loss_that_is_not_finite_names_step_and_samples_and_keeps_the_checkpoint(
     tmp_path: Path,
 ) -> None:
     broken = source(8)
-    broken.examples[3]["label"][:] = IGNORE_INDEX
+    broken.samples[3]["label"][:] = IGNORE_INDEX
 
     def loss(labels: keras.KerasTensor, logits: keras.KerasTensor) -> keras.KerasTensor:
         usual = losses.pixel_cross_entropy(labels, logits)
         return usual * ops.where(ops.any(labels == IGNORE_INDEX), np.nan, 1.0)
 
-    wanted = settings(translate=0, batch=2, epochs=1)
-    batches = inputs.batches(broken, wanted, seed=1)
-    numbers = inputs.numbers(8, wanted, 1)
+    training = settings(translate=0, batch=2, epochs=1)
+    batches = inputs.batches(broken, training, seed=1)
+    numbers = inputs.sample_numbers(8, training, 1)
     step = next(n for n in range(1, 5) if 3 in numbers[n - 1])
     assert step > 1, "choose another seed: nothing is saved before the first step"
     model = small()
-    place = kept_place(tmp_path, 1)
+    store = open_store(tmp_path, 1)
     with pytest.raises(
         ValueError, match=rf"the loss is nan, training small at step {step} with "
     ) as caught:
@@ -364,30 +370,32 @@ def test_what_is_not_finite_is_named_by_step_and_examples_and_the_checkpoint_sta
             model,
             loss,
             batches,
-            wanted,
-            unmeasured,
-            unseen,
-            place,
-            lambda step: [f"example-{number}" for number in numbers[step - 1]],
+            training,
+            loop.Callbacks(
+                lambda _, __: {},
+                log_nothing,
+                lambda step: [f"sample-{number}" for number in numbers[step - 1]],
+            ),
+            store,
         )
-    assert "example-3" in str(caught.value)
-    assert f"the checkpoint of step {step - 1} stays" in str(caught.value)
-    found = kept_place(tmp_path, 1).found
-    assert found is not None
-    assert found.step == step - 1
+    assert "sample-3" in str(caught.value)
+    assert f"the checkpoint at step {step - 1} is kept" in str(caught.value)
+    checkpoint = open_store(tmp_path, 1).latest
+    assert checkpoint is not None
+    assert checkpoint.step == step - 1
     for number, variable in enumerate(model.variables):
         if variable.trainable:
-            np.testing.assert_array_equal(found.arrays[f"model-{number:04d}"], variable)
+            np.testing.assert_array_equal(checkpoint.arrays[f"model-{number:04d}"], variable)
 
 
-def test_a_rate_far_too_high_is_named(tiny: Network) -> None:
-    wanted = settings(epochs=8, warmup=0.0, learning_rate=1e20)
-    with pytest.raises(ValueError, match=r"at step \d+; nothing was saved;.*rate below 1e\+20"):
-        fit(network(tiny), wanted)
+def test_a_learning_rate_far_too_high_is_named(tiny: Network) -> None:
+    training = settings(epochs=8, warmup=0.0, learning_rate=1e20)
+    with pytest.raises(ValueError, match=r"at step \d+; no checkpoint .*rate below 1e\+20"):
+        fit(network(tiny), training)
 
 
 @pytest.mark.usefixtures("half_precision")
-def test_in_half_precision_it_learns_with_single_weights_and_loss(tiny: Network) -> None:
+def test_in_half_precision_weights_and_loss_stay_float32(tiny: Network) -> None:
     model = network(tiny)
     epochs = fit(model, settings(epochs=8, warmup=0.1, learning_rate=3e-3))
     assert model.get_layer("conv1_1").compute_dtype == "bfloat16"

@@ -28,7 +28,7 @@ KINDS: list[dict[str, Any]] = [
 def oracle(
     labels: np.ndarray,
     logits: np.ndarray,
-    normalise: str = "mean",
+    reduction: str = "mean",
     weights: Sequence[float] = (1.0,) * CLASSES,
 ) -> float:
     """Cross-entropy pixel by pixel, in float64."""
@@ -39,7 +39,7 @@ def oracle(
         for pixel in np.ndindex(*labels.shape)
         if labels[pixel] != IGNORE_INDEX
     ]
-    return float((np.mean if normalise == "mean" else np.sum)(values)) if values else 0.0
+    return float((np.mean if reduction == "mean" else np.sum)(values)) if values else 0.0
 
 
 def descent(labels: np.ndarray, logits: np.ndarray, **kind: Any) -> np.ndarray:
@@ -65,16 +65,14 @@ def logits(rng: np.random.Generator) -> np.ndarray:
     return rng.normal(0, 3, (*SHAPE, CLASSES)).astype(np.float32)
 
 
-def test_it_is_the_mean_over_all_pixels_of_the_batch_that_are_not_ignored(
+def test_the_loss_is_the_mean_over_all_valid_pixels_of_the_batch(
     labels: np.ndarray, logits: np.ndarray
 ) -> None:
     loss = float(losses.pixel_cross_entropy(labels, logits))
     assert loss == pytest.approx(oracle(labels, logits), rel=1e-5)
 
 
-def test_what_stands_at_ignored_pixels_changes_nothing(
-    labels: np.ndarray, logits: np.ndarray
-) -> None:
+def test_logits_at_ignored_pixels_change_nothing(labels: np.ndarray, logits: np.ndarray) -> None:
     other = logits.copy()
     other[labels == IGNORE_INDEX] = 1e4
     assert float(losses.pixel_cross_entropy(labels, other)) == pytest.approx(
@@ -82,9 +80,7 @@ def test_what_stands_at_ignored_pixels_changes_nothing(
     )
 
 
-def test_compiled_into_a_model_it_is_the_same_number(
-    labels: np.ndarray, logits: np.ndarray
-) -> None:
+def test_compiled_into_a_model_the_loss_is_the_same(labels: np.ndarray, logits: np.ndarray) -> None:
     model = keras.Sequential([keras.Input((None, None, CLASSES)), keras.layers.Identity()])
     model.compile(loss=losses.pixel_cross_entropy)
     assert model.test_on_batch(logits, labels) == pytest.approx(oracle(labels, logits), rel=1e-5)
@@ -99,7 +95,7 @@ def test_sums_and_weights_are_those_of_the_oracle(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_one_hot_rows_give_the_same_number_and_rows_of_zeros_are_ignored(
+def test_one_hot_rows_give_the_same_loss_and_rows_of_zeros_are_ignored(
     kind: dict[str, Any], labels: np.ndarray, logits: np.ndarray
 ) -> None:
     rows = np.stack([onehot.rows(label, CLASSES) for label in labels])
@@ -114,13 +110,11 @@ def test_equal_weights_of_2_double_the_loss(labels: np.ndarray, logits: np.ndarr
     assert float(doubled) == pytest.approx(2 * oracle(labels, logits), rel=1e-5)
 
 
-def test_the_settings_choose_and_change_nothing_unasked(
-    labels: np.ndarray, logits: np.ndarray
-) -> None:
+def test_the_settings_choose_reduction_and_weights(labels: np.ndarray, logits: np.ndarray) -> None:
     settings = Training(epochs=1, batch=1, learning_rate=1.0, warmup=0.0, translate=0)
-    usual = losses.wanted(settings, None)(labels, logits)
+    usual = losses.build(settings, None)(labels, logits)
     assert float(usual) == float(losses.pixel_cross_entropy(labels, logits))
-    summed = losses.wanted(settings.model_copy(update={"reduction": "sum"}), WEIGHTS)
+    summed = losses.build(settings.model_copy(update={"reduction": "sum"}), WEIGHTS)
     expected = oracle(labels, logits, "sum", WEIGHTS)
     assert float(summed(labels, logits)) == pytest.approx(expected, rel=1e-5)
 
@@ -131,24 +125,26 @@ def test_the_gradient_is_that_of_finite_differences(kind: dict[str, Any], one_ho
     labels = np.array([[[0, 2, IGNORE_INDEX]]], np.uint8)
     logits = np.array([[[[0.5, -1, 2], [1, 0, -2], [3, 1, 0]]]], np.float32)
     numeric = np.zeros_like(logits)
-    for place in np.ndindex(*logits.shape):
+    for index in np.ndindex(*logits.shape):
         nudge = np.zeros(logits.shape)
-        nudge[place] = 1e-4
+        nudge[index] = 1e-4
         up, down = (oracle(labels, logits + side, **kind) for side in (nudge, -nudge))
-        numeric[place] = (up - down) / 2e-4
+        numeric[index] = (up - down) / 2e-4
     given = onehot.rows(labels[0], 3)[None] if one_hot else labels
     got = descent(given, logits, **kind)
     np.testing.assert_allclose(got, numeric, atol=1e-5)
     assert not got[0, 0, 2].any()
 
 
-def test_a_batch_without_any_pixel_is_zero_and_moves_nothing(logits: np.ndarray) -> None:
+def test_a_batch_without_a_valid_pixel_has_loss_0_and_gradient_0(logits: np.ndarray) -> None:
     nothing = np.full((1, *SHAPE[1:]), IGNORE_INDEX, np.uint8)
     assert float(losses.pixel_cross_entropy(nothing, logits[:1])) == 0
     assert (descent(nothing, logits[:1]) == 0).all()
 
 
-def test_half_precision_logits_are_summed_in_single(labels: np.ndarray, logits: np.ndarray) -> None:
+def test_half_precision_logits_are_summed_in_float32(
+    labels: np.ndarray, logits: np.ndarray
+) -> None:
     halved = ops.cast(logits, "bfloat16")
     loss = losses.pixel_cross_entropy(labels, halved)
     assert keras.backend.standardize_dtype(loss.dtype) == "float32"

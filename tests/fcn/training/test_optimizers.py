@@ -1,4 +1,4 @@
-"""Against recipes in NumPy, written from the papers' formulas, and against Keras."""
+"""Compared with NumPy implementations of the papers' formulas, and with Keras."""
 
 from collections.abc import Callable
 from typing import Any
@@ -21,21 +21,23 @@ def settings(**changed: Any) -> Training:
     return Training.model_validate(values | changed)
 
 
-@pytest.mark.parametrize(("warmup", "top"), [(0.25, 10), (0.0, 0), (0.01, 0), (0.5, 20)])
-def test_the_rate_rises_from_0_to_the_highest_and_falls_to_0(warmup: float, top: int) -> None:
+@pytest.mark.parametrize(("warmup", "peak"), [(0.25, 10), (0.0, 0), (0.01, 0), (0.5, 20)])
+def test_the_learning_rate_rises_from_0_to_its_peak_and_falls_to_0(
+    warmup: float, peak: int
+) -> None:
     schedule = optimizers.schedule(settings(warmup=warmup), 40)
     rates = [float(schedule(step)) for step in range(41)]
-    assert rates[0] == (0 if top else pytest.approx(RATE))
-    assert rates[top] == max(rates) == pytest.approx(RATE)
+    assert rates[0] == (0 if peak else pytest.approx(RATE))
+    assert rates[peak] == max(rates) == pytest.approx(RATE)
     assert rates[40] == pytest.approx(0, abs=1e-9)
-    rise, fall = np.diff(rates[: top + 1]), np.diff(rates[top:])
-    np.testing.assert_allclose(rise, RATE / max(top, 1), rtol=1e-4)
+    rise, fall = np.diff(rates[: peak + 1]), np.diff(rates[peak:])
+    np.testing.assert_allclose(rise, RATE / max(peak, 1), rtol=1e-4)
     assert (fall < 0).all()
-    # Half of a cosine: half way it stands at half the height.
-    assert rates[(40 + top) // 2] == pytest.approx(RATE / 2)
+    # Half a cosine: half the peak half way.
+    assert rates[(40 + peak) // 2] == pytest.approx(RATE / 2)
 
 
-def test_a_single_step_has_a_rate() -> None:
+def test_a_training_of_one_step_has_a_learning_rate() -> None:
     assert float(optimizers.schedule(settings(warmup=0.0), 1)(0)) == pytest.approx(RATE)
 
 
@@ -55,7 +57,7 @@ SHAPES: dict[str, tuple[dict[str, Any], Callable[[np.ndarray], np.ndarray]]] = {
 
 
 @pytest.mark.parametrize("name", SHAPES)
-def test_each_schedule_rises_over_the_warm_up_and_then_takes_its_shape(name: str) -> None:
+def test_each_schedule_follows_its_formula_after_the_warm_up(name: str) -> None:
     changed, shape = SHAPES[name]
     expected = [RATE * step / 10 for step in range(10)]
     expected += list(RATE * shape(np.arange(31) / 30))
@@ -64,7 +66,7 @@ def test_each_schedule_rises_over_the_warm_up_and_then_takes_its_shape(name: str
     np.testing.assert_allclose(straight, RATE * shape(np.arange(41) / 40), rtol=1e-5, atol=1e-10)
 
 
-def test_the_smallest_published_rate_is_kept() -> None:
+def test_the_smallest_published_rate_does_not_underflow() -> None:
     assert rates(9, schedule="constant", warmup=0.0, learning_rate=1e-14)[5] == pytest.approx(1e-14)
 
 
@@ -79,35 +81,37 @@ def square(labels: keras.KerasTensor, outputs: keras.KerasTensor) -> keras.Keras
     return ops.mean(ops.square(outputs - labels))
 
 
-def trained(wanted: Training, steps: int = STEPS) -> list[np.ndarray]:
-    """Kernel and bias after some steps; each accumulating one sees a part of the batch."""
+def trained(training: Training, steps: int = STEPS) -> list[np.ndarray]:
+    """Kernel and bias after some steps; accumulating steps get a part of the batch each."""
     model = keras.Sequential([keras.Input((3,)), layers.Dense(2)])
     model.set_weights([KERNEL, BIAS])
     jit = keras.backend.backend() == "jax"
-    model.compile(optimizers.wanted(wanted, 100), square, jit_compile=jit)
-    parts = range(wanted.accumulate)
+    model.compile(optimizers.build(training, 100), square, jit_compile=jit)
+    parts = range(training.accumulate)
     for _ in range(steps):
         for part in parts:
-            some = np.s_[part :: wanted.accumulate]
-            model.train_on_batch(IMAGES[some], LABELS[some])
+            members = np.s_[part :: training.accumulate]
+            model.train_on_batch(IMAGES[members], LABELS[members])
     return model.get_weights()
 
 
-def descended(wanted: Training, steps: int = STEPS) -> list[np.ndarray]:
+def trained_in_numpy(training: Training, steps: int = STEPS) -> list[np.ndarray]:
     """The same in NumPy, float64: Caffe's SGD, or Kingma & Ba's Adam."""
     weights = [KERNEL.astype(float), BIAS.astype(float)]
     momentum = [np.zeros_like(w) for w in weights]
     square = [np.zeros_like(w) for w in weights]
     for step in range(1, steps + 1):
-        wrong = 2 * (IMAGES @ weights[0] + weights[1] - LABELS) / LABELS.size
-        gradients = [IMAGES.T @ wrong + wanted.weight_decay * weights[0], wrong.sum(axis=0)]
-        for n, (gradient, factor) in enumerate(zip(gradients, (1, wanted.bias_rate), strict=True)):
-            rate = wanted.learning_rate * factor
-            if wanted.optimizer == "sgd":
-                mu = wanted.momentum
+        residual = 2 * (IMAGES @ weights[0] + weights[1] - LABELS) / LABELS.size
+        gradients = [IMAGES.T @ residual + training.weight_decay * weights[0], residual.sum(axis=0)]
+        for n, (gradient, factor) in enumerate(
+            zip(gradients, (1, training.bias_rate), strict=True)
+        ):
+            rate = training.learning_rate * factor
+            if training.optimizer == "sgd":
+                mu = training.momentum
                 momentum[n] = mu * momentum[n] - rate * gradient
                 ahead = mu * momentum[n] - rate * gradient
-                weights[n] += ahead if wanted.nesterov else momentum[n]
+                weights[n] += ahead if training.nesterov else momentum[n]
             else:
                 momentum[n] = 0.9 * momentum[n] + 0.1 * gradient
                 square[n] = 0.999 * square[n] + 0.001 * gradient**2
@@ -124,39 +128,39 @@ RECIPES: dict[str, dict[str, Any]] = {
         **{"optimizer": "sgd", "momentum": 0.9, "bias_rate": 2, "weight_decay": 0.1}
     },
     "nesterov": {"optimizer": "sgd", "momentum": 0.9, "nesterov": True, "weight_decay": 0.1},
-    "sgd, four steps to a move": {
+    "sgd, four steps per update": {
         **{"optimizer": "sgd", "momentum": 0.99, "bias_rate": 2, "weight_decay": 0.1},
         **{"batch": 1, "accumulate": 4},
     },
-    "adam, two steps to a move": {"batch": 2, "accumulate": 2, "weight_decay": 0.1},
+    "adam, two steps per update": {"batch": 2, "accumulate": 2, "weight_decay": 0.1},
 }
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_weights_move_as_in_numpy(name: str) -> None:
-    """Accumulating ones are held against the same recipe with all examples in one batch."""
-    wanted = settings(**PLAIN, **RECIPES[name])
-    for got, expected in zip(trained(wanted), descended(wanted), strict=True):
+def test_weights_are_those_of_numpy(name: str) -> None:
+    """Accumulating recipes are compared with the same recipe in one batch."""
+    training = settings(**PLAIN, **RECIPES[name])
+    for got, expected in zip(trained(training), trained_in_numpy(training), strict=True):
         np.testing.assert_allclose(got, expected, rtol=2e-4, atol=1e-6)
 
 
-def gradients(wanted: Training, labels: np.ndarray) -> np.ndarray:
-    """How far the scores of each pixel moved in a step of SGD, images in batches of the settings.
+def gradients(training: Training, labels: np.ndarray) -> np.ndarray:
+    """The change of the weights in a step of SGD, with the batches of the settings.
 
-    Scores are the model's only weights: one for each class, the same in each pixel.
+    The model's only weights are the logits: one for each class, the same in each pixel.
     """
     model = keras.Sequential([keras.Input((2, 2, 1)), layers.Conv2D(3, 1, use_bias=False)])
     model.set_weights([np.zeros((1, 1, 1, 3), np.float32)])
-    model.compile(optimizers.wanted(wanted, 100), losses.wanted(wanted, None))
+    model.compile(optimizers.build(training, 100), losses.build(training, None))
     images = np.ones((*labels.shape, 1), np.float32)
-    for first in range(0, len(labels), wanted.batch):
-        some = slice(first, first + wanted.batch)
-        model.train_on_batch(images[some], labels[some])
+    for first in range(0, len(labels), training.batch):
+        members = slice(first, first + training.batch)
+        model.train_on_batch(images[members], labels[members])
     return model.get_weights()[0].ravel()
 
 
-def test_accumulated_means_weigh_each_batch_alike_and_sums_each_pixel() -> None:
-    """One pixel is known of the first image, and four of the second."""
+def test_accumulation_weighs_batches_equally_for_means_and_pixels_equally_for_sums() -> None:
+    """One pixel of the first image is labelled, and four of the second."""
     labels = np.full((2, 2, 2), IGNORE_INDEX, np.uint8)
     labels[0, 0, 0], labels[1] = 0, 1
     sgd = {**PLAIN, "optimizer": "sgd", "momentum": 0.0, "learning_rate": 1.0}
@@ -168,5 +172,5 @@ def test_accumulated_means_weigh_each_batch_alike_and_sums_each_pixel() -> None:
         ({"batch": 2, "reduction": "sum"}, pixel[0] + 4 * pixel[1]),
         ({**one_by_one, "reduction": "sum"}, (pixel[0] + 4 * pixel[1]) / 2),
     ):
-        wanted = settings(**sgd, **changed)
-        np.testing.assert_allclose(gradients(wanted, labels), expected, rtol=1e-5)
+        training = settings(**sgd, **changed)
+        np.testing.assert_allclose(gradients(training, labels), expected, rtol=1e-5)
