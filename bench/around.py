@@ -21,8 +21,9 @@ from bench.predict import size
 from bench.predict_keras import network
 from bench.predict_side import CLASSES, picture
 from fcn.datasets.shared import voc
-from fcn.inference.tiles import Forward
-from fcn.prediction import answering, predict
+from fcn.prediction import predict
+from fcn.prediction.options import PredictorOptions
+from fcn.prediction.predictor import Network, Predictor, Segmentation
 from fcn.records.record import Labels
 
 PICTURES = 4
@@ -38,7 +39,7 @@ LABELS = Labels(
 class Timed:
     """A network that remembers how long it was asked."""
 
-    def __init__(self, network: Forward) -> None:
+    def __init__(self, network: Network) -> None:
         """Nothing was asked yet."""
         self.network, self.seconds = network, 0.0
 
@@ -50,7 +51,7 @@ class Timed:
         return logits
 
 
-def measure(engine: Forward, height: int, width: int, rounds: int, folder: Path) -> float:
+def measure(engine: Network, height: int, width: int, rounds: int, folder: Path) -> float:
     """Print what is around the network at one size; return it as a share of the network."""
     names = [str(folder / f"{height}x{width}-{number}.jpg") for number in range(PICTURES)]
     for name in names:
@@ -58,10 +59,10 @@ def measure(engine: Forward, height: int, width: int, rounds: int, folder: Path)
     shares, around, inside = [], [], []
     for number in range(rounds + 1):
         timed = Timed(engine)
-        model = answering.Opened(timed, LABELS, {"Model": "random"})
+        model = Predictor(timed, LABELS, {"Model": "random"}, PredictorOptions(batch=1))
         began = time.perf_counter()
-        for one in answering.answers(model, names, answering.TILE, batch=1):
-            assert isinstance(one, answering.Answer)
+        for one in model.predict(names):
+            assert isinstance(one, Segmentation)
             predict.write(one, model, folder / Path(one.name).stem)
         total = time.perf_counter() - began
         if number:  # the first one warms up

@@ -18,7 +18,7 @@ import numpy as np
 
 from fcn.inference import refine
 from fcn.network import backend
-from fcn.prediction import answering, trained
+from fcn.prediction import named_model, predictor
 from fcn.records.record import Records
 from fcn.scores import boundaries, intervals, metrics
 from fcn.settings import reader
@@ -34,13 +34,13 @@ def main(key: str, images: int) -> None:
     classes = len(split.labels.classes)
     found: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {"as it is": [], "refined": []}
     seconds = 0.0
-    with trained.find(key, tracked=False) as model:
+    with named_model.find(key, tracking=False) as model:
         backend.use(loaded.common)
         from fcn.serving import engines
 
         network = engines.load(engines.FASTEST[loaded.common.backend], model.path)
         for example in islice(split, images):
-            sure = answering.softmax(network(example.image[None])[0])
+            sure = predictor.softmax(network(example.image[None])[0])
             began = time.perf_counter()
             moved = refine.refined(example.image, sure)
             seconds += time.perf_counter() - began

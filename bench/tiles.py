@@ -27,7 +27,10 @@ CHILD = """
 import sys
 from pathlib import Path
 from fcn.__main__ import main
-code = main(sys.argv[1:])
+try:
+    main()
+except SystemExit as ended:
+    code = ended.code
 # Not getrusage, which counts what the parent held before the exec.
 status = dict(line.split(":") for line in Path("/proc/self/status").read_text().splitlines())
 print(int(status["VmHWM"].split()[0]) * 1024)

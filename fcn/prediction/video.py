@@ -1,14 +1,11 @@
-"""A film with what a network sees in it: the classes in colour, and a legend below.
+"""A video with the classes in colour, and a legend below.
 
-    python -m fcn video drive.mp4 --model camvid-fcn8s --out seen.mp4
-
-Memory does not grow with the film's length. Each frame keeps its time, so that frame rate and
-length stay what they are, and the sound is copied as it is. Frames are as high and wide as players
-show them; the legend comes below.
+Memory does not grow with the video's length. Each frame keeps its time stamp, so frame rate and
+length are unchanged; the sound is copied without re-encoding. Frames have the orientation in which
+players show them.
 """
 
-import argparse
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -19,17 +16,11 @@ import numpy as np
 from av.stream import Disposition
 
 from fcn.common import files, messages
-from fcn.inference import tiles
-from fcn.network import backend
 from fcn.pictures import overlay
-from fcn.prediction import answering, trained
 from fcn.records.record import Labels
-from fcn.settings import reader
 
 PIXELS = 2**20
 """Of the frames that go through the network together; VGG-16 needs 1 GB for so many."""
-TILE = 1536
-"""Side of the default tile in pixels: frames of 1920x1080 go whole, larger ones in tiles."""
 QUALITY = {"crf": "20"}
 """x264's constant quality, 0 (lossless) to 51; its own default is 23."""
 BT709, LIMITED = 1, 1
@@ -194,44 +185,3 @@ class _Painter:
         if self.labels.channels == 3:
             return images
         return np.stack([cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)[..., None] for image in images])
-
-
-def main(arguments: Sequence[str]) -> int:
-    """Read the command line, write the film; return the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m fcn video",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("film", type=Path, help="any film that FFmpeg reads")
-    parser.add_argument("--model", help=f"{trained.NAMES}; without it, the table's last row")
-    parser.add_argument("--out", type=Path, required=True, help="the film to write (.mp4)")
-    parser.add_argument(
-        "--tile",
-        type=int,
-        default=TILE,
-        help="side in pixels: frames of more pixels than its square go in overlapping tiles "
-        f"(%(default)s; a multiple of {tiles.STRIDE} from {tiles.LEAST})",
-    )
-    parser.add_argument("--engine", help="what runs the network (`fcn.serving.engines`)")
-    parser.add_argument(
-        "--no-tracking", action="store_true", help="do not ask MLflow which run made the model"
-    )
-    chosen = parser.parse_args(arguments)
-    tiles.Tiling(chosen.tile)
-    with trained.find(chosen.model, not chosen.no_tracking) as found:
-        common = reader.load(reader.active()[0]).common
-        backend.use(common)
-        from fcn.serving import engines
-
-        run = engines.load(chosen.engine or engines.FASTEST[common.backend], found.path)
-        labels = found.named(run.channels, run.classes)
-        model = answering.Opened(run, labels, found.facts, scale=run.scale)
-        write(
-            chosen.film,
-            chosen.out,
-            lambda images: answering.masks(model, images, chosen.tile),
-            labels,
-            found.facts,
-        )
-    return 0

@@ -10,6 +10,7 @@ import numpy as np
 import psutil
 import pytest
 
+from fcn.cli import video as command
 from fcn.inference import tiles
 from fcn.prediction import video
 from fcn.records.record import Labels
@@ -267,7 +268,7 @@ def test_memory_does_not_grow_with_the_length(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("seeded")
 @pytest.mark.parametrize("size", [(48, 64), (tiles.LEAST, tiles.LEAST + 16)])  # whole, in tiles
-def test_the_command_paints_what_a_model_sees(
+def test_the_command_writes_the_models_masks_over_the_frames(
     size: tuple[int, int], tiny: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from fcn.network import model_file
@@ -275,8 +276,7 @@ def test_the_command_paints_what_a_model_sees(
     model_file.save(toy.network(tiny, 1, 3, "fcn32s"), tmp_path / "toy.keras")
     source, out = clip(tmp_path / "in.mp4", size=size), tmp_path / "out.mp4"
     monkeypatch.chdir(ROOT)
-    options = ["--model", str(tmp_path / "toy.keras"), "--tile", str(tiles.LEAST)]
-    assert video.main([str(source), *options, "--out", str(out)]) == 0
+    command.video(source, out, model=str(tmp_path / "toy.keras"), tile=tiles.LEAST)
     assert times(out) == pytest.approx(times(source), abs=1e-3)
     with av.open(out) as film:
         assert f"Model: {tmp_path / 'toy.keras'}" in film.metadata["comment"]
