@@ -22,18 +22,12 @@ from typing import Annotated
 
 from typer import Option
 
-from fcn.cli import predictor_arguments as arguments
-from fcn.prediction.options import BATCH, TILE, PredictorOptions
+from fcn.prediction.options import Pictures, PredictorOptions
 
 
 def predict(
-    pictures: arguments.Pictures,
-    model: arguments.Model = None,
-    tile: arguments.Tile = TILE,
-    batch: arguments.Batch = BATCH,
-    refine: arguments.Refine = False,
-    engine: arguments.Engine = None,
-    no_tracking: arguments.NoTracking = False,
+    pictures: Pictures,
+    options: PredictorOptions,
     out: Annotated[Path, Option(help="Folder to write.")] = Path("predictions"),
     beside: Annotated[bool, Option("--beside", help="Write beside each picture instead.")] = False,
     probabilities: Annotated[
@@ -47,7 +41,6 @@ def predict(
     ] = None,
 ) -> int:
     """Return the exit code."""
-    options = PredictorOptions(model, engine, tile, batch, refine, not no_tracking)
     from fcn.prediction import predict as room
 
     results = room.Results(None if beside else out, probabilities, sticker, report)

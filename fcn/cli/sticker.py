@@ -13,23 +13,16 @@ from typing import Annotated
 
 from typer import Argument, Option
 
-from fcn.cli import predictor_arguments as arguments
-from fcn.prediction.options import BATCH, TILE, PredictorOptions
+from fcn.prediction.options import Pictures, PredictorOptions
 
 
 def sticker(
     name: Annotated[str, Argument(metavar="CLASS", help="The class to cut out.")],
-    pictures: arguments.Pictures,
-    model: arguments.Model = None,
-    tile: arguments.Tile = TILE,
-    batch: arguments.Batch = BATCH,
-    refine: arguments.Refine = False,
-    engine: arguments.Engine = None,
-    no_tracking: arguments.NoTracking = False,
+    pictures: Pictures,
+    options: PredictorOptions,
     out: Annotated[Path, Option(help="Folder to write.")] = Path("stickers"),
 ) -> int:
     """Return the exit code."""
-    options = PredictorOptions(model, engine, tile, batch, refine, not no_tracking)
     from fcn.prediction.sticker import stickers
 
     return stickers(name, pictures, options, out)

@@ -15,21 +15,15 @@ from typing import Annotated, Literal
 
 from typer import Argument, Option
 
-from fcn.cli import predictor_arguments as arguments
-from fcn.prediction.options import BATCH, TILE, PredictorOptions
+from fcn.prediction.options import Pictures, PredictorOptions
 
 BenchmarkName = Literal["voc2012", "cityscapes", "kitti_road"]
 
 
 def submit(
     benchmark: Annotated[BenchmarkName, Argument(help="The benchmark.")],
-    pictures: arguments.Pictures,
-    model: arguments.Model = None,
-    tile: arguments.Tile = TILE,
-    batch: arguments.Batch = BATCH,
-    refine: arguments.Refine = False,
-    engine: arguments.Engine = None,
-    no_tracking: arguments.NoTracking = False,
+    pictures: Pictures,
+    options: PredictorOptions,
     out: Annotated[Path, Option(help="Folder to write, replaced if it exists.")] = Path(
         "submission"
     ),
@@ -39,7 +33,6 @@ def submit(
     ] = "comp6",
 ) -> None:
     """Predict, write and pack."""
-    options = PredictorOptions(model, engine, tile, batch, refine, not no_tracking)
     from fcn.prediction.submission import submission
 
     submission(benchmark, pictures, options, out, competition)

@@ -12,20 +12,19 @@ from typing import Annotated
 
 from typer import Argument, Option
 
-from fcn.cli import predictor_arguments as arguments
-from fcn.prediction.options import VIDEO_TILE, PredictorOptions
+from fcn.prediction.options import VIDEO_TILE, Engine, Model, NoTracking, PredictorOptions, Tile
 
 
 def video(
     film: Annotated[Path, Argument(help="Any video that FFmpeg reads.")],
     out: Annotated[Path, Option(help="The video to write (.mp4).")],
-    model: arguments.Model = None,
-    tile: arguments.Tile = VIDEO_TILE,
-    engine: arguments.Engine = None,
-    no_tracking: arguments.NoTracking = False,
+    model: Model = None,
+    engine: Engine = None,
+    tile: Tile = VIDEO_TILE,
+    no_tracking: NoTracking = False,
 ) -> None:
     """Predict each frame and write the video."""
-    options = PredictorOptions(model, engine, tile, tracking=not no_tracking)
+    options = PredictorOptions(model, engine, tile, no_tracking=no_tracking)
     from fcn.prediction import predictor
     from fcn.prediction import video as room
 

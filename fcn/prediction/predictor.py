@@ -126,7 +126,7 @@ def load(options: PredictorOptions) -> Iterator[Predictor]:
     Raises:
         ValueError: the model or its engine cannot be used.
     """
-    with named_model.find(options.model, options.tracking) as model:
+    with named_model.find(options.model, not options.no_tracking) as model:
         common = reader.load(reader.active()[0]).common
         backend.use(common)
         from fcn.serving import engines

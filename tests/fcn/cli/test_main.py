@@ -1,6 +1,5 @@
 """`python -m fcn` as a user sees it."""
 
-import inspect
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import get_args
 import pytest
 
 from fcn.__main__ import COMMANDS
-from fcn.cli.command_line import Command
+from fcn.cli.command_line import Command, parameters
 from fcn.cli.export import Format
 from fcn.cli.submit import BenchmarkName
 from fcn.prediction.submission import BENCHMARKS
@@ -35,8 +34,8 @@ def test_every_command_has_help_with_examples_and_describes_every_argument(
     done = run(command.__name__, "--help")
     assert done.returncode == 0
     assert f"    python -m fcn {command.__name__} " in done.stdout
-    for name, parameter in inspect.signature(command).parameters.items():
-        assert get_args(parameter.annotation)[1].help, name
+    for parameter in parameters(command):
+        assert get_args(parameter.annotation)[1].help, parameter.name
 
 
 def test_the_overview_has_one_line_for_each_command() -> None:

@@ -44,7 +44,7 @@ def inbox(tmp_path: Path) -> Path:
 
 
 def options(model: Path) -> PredictorOptions:
-    return PredictorOptions(str(model), tracking=False)
+    return PredictorOptions(str(model), no_tracking=True)
 
 
 def test_each_picture_gets_mask_overlay_shares_and_their_provenance(

@@ -6,7 +6,7 @@ from PIL import Image
 
 from fcn.inference import refine, tiles
 from fcn.prediction import predictor
-from fcn.prediction.options import BATCH, TILE, PredictorOptions
+from fcn.prediction.options import TILE, PredictorOptions
 from fcn.prediction.predictor import Failure, Predictor, Segmentation
 from fcn.records.record import Labels
 
@@ -25,9 +25,7 @@ class Network:
         return np.concatenate([-bright, bright], axis=-1)
 
 
-def model(
-    network: Network, tile: int = TILE, batch: int = BATCH, refine: bool = False
-) -> Predictor:
+def model(network: Network, tile: int = TILE, batch: int = 8, refine: bool = False) -> Predictor:
     options = PredictorOptions(tile=tile, batch=batch, refine=refine)
     return Predictor(network, LABELS, {}, options)
 
