@@ -1,21 +1,22 @@
-"""What a guided filter does to the masks of a trained network.
+"""The effect of a guided filter on the masks of a trained network.
 
 Run:
     python -m bench.refine digits-fcn8s [--images 200]
 
 Mean IoU of a row's validation images, over all pixels and over those near an edge of the truth,
-with and without `fcn.inference.refine`; the difference with its 95 % interval over images; milliseconds per
-image.
-The validation split, because whoever switches it on would choose it by what this says.
+with and without `fcn.inference.refine`; the difference with its 95 % interval over images;
+milliseconds per image. The validation split, since the result decides whether to use the filter.
 """
 
-import argparse
 import time
 from itertools import islice
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
+from typer import Argument, Option
 
+from fcn.cli import command_line
 from fcn.inference import refine
 from fcn.network import backend
 from fcn.prediction import named_model, predictor
@@ -26,7 +27,10 @@ from fcn.settings import reader
 RESAMPLES = 2000
 
 
-def main(key: str, images: int) -> None:
+def main(
+    key: Annotated[str, Argument(help="A trained row of a table.")],
+    images: Annotated[int, Option(help="The most images to measure.")] = 200,
+) -> None:
     """Print both sides by width of the band, then the difference."""
     loaded = reader.load(key)
     wanted = reader.entry(loaded.table.models, key, "models")
@@ -63,7 +67,4 @@ def main(key: str, images: int) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("key", help="a row of a table, trained")
-    parser.add_argument("--images", type=int, default=200)
-    main(**vars(parser.parse_args()))
+    command_line.run(main)
