@@ -5,7 +5,8 @@ Run:
 
 `python -m fcn predict` twice on the same picture with FCN-8s on VGG-16 (fc6 and fc7 of 1,024, 21
 classes, random weights: the worst case, since all classes are nearly equal). As a whole it needs
-10 GB. Limits: 2 GiB in tiles; 99.9 % equal pixels farther than `--border` from the picture's border.
+10 GB. Limits: 2 GiB in tiles; 99.9 % equal pixels farther than `--border` from the picture's
+border.
 """
 
 import subprocess
