@@ -1,28 +1,31 @@
-"""What `python -m fcn predict` does around the network: its share of the network's time.
+"""The time of `python -m fcn predict` outside the network, as a share of the network's time.
 
 Run:
-    python -m bench.around [--sizes 160x576 256x512 500x500] [--rounds 9]
+    python -m bench.around [--sizes 256x512] [--rounds 9]
 
-FCN-8s on VGG-16 (fc6 and fc7 of 1,024, 21 classes, random weights) answers for JPEGs as the command
-does: read, decode, the network, argmax, mask, overlay with legend, shares, all of it written. The
-network's calls are timed inside; the rest of the same run is what is around it. At most 15 %.
+FCN-8s on VGG-16 (fc6 and fc7 of 1,024, 21 classes, random weights) segments JPEGs as the command
+does: read, decode, predict, argmax, mask, overlay with legend, shares, write. The network's calls
+are timed inside; the rest of the run is the time outside. At most 15 %.
 """
 
-import argparse
 import statistics
 import tempfile
 import time
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 from PIL import Image
+from typer import Option
 
 from bench.predict import size
 from bench.predict_keras import network
 from bench.predict_side import CLASSES, picture
+from fcn.cli import command_line
 from fcn.datasets.shared import voc
-from fcn.inference.tiles import Forward
-from fcn.prediction import answering, predict
+from fcn.prediction import predict
+from fcn.prediction.options import PredictorOptions
+from fcn.prediction.predictor import Network, Predictor, Segmentation
 from fcn.records.record import Labels
 
 PICTURES = 4
@@ -36,10 +39,10 @@ LABELS = Labels(
 
 
 class Timed:
-    """A network that remembers how long it was asked."""
+    """A network that adds up the time of its calls."""
 
-    def __init__(self, network: Forward) -> None:
-        """Nothing was asked yet."""
+    def __init__(self, network: Network) -> None:
+        """Start at 0 seconds."""
         self.network, self.seconds = network, 0.0
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
@@ -50,18 +53,18 @@ class Timed:
         return logits
 
 
-def measure(engine: Forward, height: int, width: int, rounds: int, folder: Path) -> float:
-    """Print what is around the network at one size; return it as a share of the network."""
+def measure(engine: Network, height: int, width: int, rounds: int, folder: Path) -> float:
+    """Print the times at one size; return the time outside as a share of the network's."""
     names = [str(folder / f"{height}x{width}-{number}.jpg") for number in range(PICTURES)]
     for name in names:
         Image.fromarray(picture(height, width)).save(name, quality=92)
     shares, around, inside = [], [], []
     for number in range(rounds + 1):
         timed = Timed(engine)
-        model = answering.Opened(timed, LABELS, {"Model": "random"})
+        model = Predictor(timed, LABELS, {"Model": "random"}, PredictorOptions(batch=1))
         began = time.perf_counter()
-        for one in answering.answers(model, names, answering.TILE, batch=1):
-            assert isinstance(one, answering.Answer)
+        for one in model.predict(names):
+            assert isinstance(one, Segmentation)
             predict.write(one, model, folder / Path(one.name).stem)
         total = time.perf_counter() - began
         if number:  # the first one warms up
@@ -77,23 +80,23 @@ def measure(engine: Forward, height: int, width: int, rounds: int, folder: Path)
     return share
 
 
-def main() -> None:
-    """Read the options, measure, print the largest share."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    sizes = [(160, 576), (256, 512), (500, 500)]
-    parser.add_argument("--sizes", nargs="+", type=size, default=sizes)
-    parser.add_argument("--rounds", type=int, default=9)
-    chosen = parser.parse_args()
+def around(
+    sizes: Annotated[
+        list[str] | None,
+        Option(help="HEIGHTxWIDTH, repeatable. Default: 160x576, 256x512 and 500x500."),
+    ] = None,
+    rounds: Annotated[int, Option(help="Measured rounds, after one to warm up.")] = 9,
+) -> None:
+    """Measure each size, print the largest share."""
+    shapes = [size(text) for text in sizes or ("160x576", "256x512", "500x500")]
     model = network()
     from fcn.serving import engines
 
     engine = engines.of("tensorflow", model)
     with tempfile.TemporaryDirectory() as name:
-        worst = max(measure(engine, *each, chosen.rounds, Path(name)) for each in chosen.sizes)
+        worst = max(measure(engine, *shape, rounds, Path(name)) for shape in shapes)
     print(f"around / network: {worst:.1%} (limit 15 %)")
 
 
 if __name__ == "__main__":
-    main()
+    command_line.run(around)

@@ -1,25 +1,31 @@
-"""How much of a training's time goes into its checkpoints.
+"""The share of a training's time that its checkpoints take.
 
 Run, after `dvc repro` (or `make reproduce`):
     python -m bench.checkpoints digits-fcn8s --epochs 3
 
-Trains the model from its initial weights, with the interval of params.yaml, on its own records,
-and times every checkpoint inside that training: other load on the machine slows down both sides.
-The files go to a temporary folder beside the real ones.
+Trains the model from its initial weights, with the interval of params.yaml, on its own records, and
+times every checkpoint inside that training, so that other load slows down both sides. The files are
+in a temporary folder beside the real ones.
 """
 
-import argparse
 import tempfile
 import time
 from pathlib import Path
+from typing import Annotated
 
+from typer import Argument, Option
+
+from fcn.cli import command_line
 from fcn.network import backend
 from fcn.records.record import Records
 from fcn.settings import reader
 from fcn.training import checkpoints
 
 
-def main(key: str, epochs: int) -> None:
+def main(
+    key: Annotated[str, Argument(help="A model of an active table.")],
+    epochs: Annotated[int, Option(help="Epochs to train.")] = 3,
+) -> None:
     """Train, and print how long that took and how much of it was saving."""
     loaded = reader.load(key)
     wanted = reader.entry(loaded.table.models, key, "models")
@@ -60,10 +66,4 @@ def main(key: str, epochs: int) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("key", help="a model of an active table")
-    parser.add_argument("--epochs", type=int, default=3)
-    parsed = parser.parse_args()
-    main(parsed.key, parsed.epochs)
+    command_line.run(main)

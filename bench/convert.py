@@ -10,17 +10,18 @@ gets its pairs from the same data set, one after the other, as that script does.
 neither side. The ratio is their bytes to ours.
 """
 
-import argparse
 import io
-import sys
 import tempfile
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 from PIL import Image
+from typer import Argument, Option
 
+from fcn.cli import command_line
 from fcn.datasets.shared import catalogue
 from fcn.datasets.shared.dataset import Pair
 from fcn.download import archives, fetch
@@ -89,24 +90,22 @@ def stored(folder: Path) -> tuple[int, int]:
     return images, labels
 
 
-def main() -> None:
-    """Read the command line; bring the canvases' source where no data set is named."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("key", nargs="?", default="digits")
-    parser.add_argument("--raw", type=Path)
-    parsed = parser.parse_args()
+def main(
+    key: Annotated[str, Argument(help="A data set.")] = "digits",
+    raw: Annotated[
+        Path | None, Option(help="Folder of its raw files. Default: digits are downloaded.")
+    ] = None,
+) -> None:
+    """Convert; download the canvases' source if no folder is named."""
     with tempfile.TemporaryDirectory() as scratch:
-        raw = parsed.raw
         if raw is None:
-            if parsed.key != "digits":
-                sys.exit(f"error: say where the files of {parsed.key} lie: --raw FOLDER")
+            if key != "digits":
+                raise ValueError(f"name the folder of the raw files of {key}: --raw FOLDER")
             raw = Path(scratch) / "source"
             for archive in catalogue.load("digits").archives:
                 fetch.fetch(archive, raw)
-        measure(parsed.key, raw, Path(scratch))
+        measure(key, raw, Path(scratch))
 
 
 if __name__ == "__main__":
-    main()
+    command_line.run(main)

@@ -1,24 +1,26 @@
-"""Measuring a network against its forward pass alone: what counting costs.
+"""Measuring a network against its forward pass alone: the cost of counting.
 
 Run:
     python -m bench.evaluation [--images 16] [--batch 4] [--turns 7] [--backend tensorflow]
 
 FCN-8s on VGG-16 (fc6 and fc7 of 1,024), untrained, on images of CamVid's size with 11 classes and
-void. Measuring reads records and counts everything that `fcn.scores.per_image` keeps; the forward
-pass is `predict_on_batch` on images that lie in memory. Both in turns, in this process.
+void. Measuring reads records and counts everything that `fcn.scores.per_image` stores; the forward
+pass is `predict_on_batch` on images in memory. Both alternate in this process.
 """
 
-import argparse
 import statistics
 import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Annotated, Literal
 
 import cv2
 import numpy as np
+from typer import Option
 
+from fcn.cli import command_line
 from fcn.datasets.shared import catalogue
 from fcn.datasets.shared.dataset import IGNORE_INDEX, Pair
 from fcn.network import backend
@@ -60,7 +62,14 @@ def seconds(run: Callable[[], None]) -> float:
     return time.perf_counter() - began
 
 
-def main(images: int, batch: int, turns: int, name: str) -> None:
+def main(
+    images: Annotated[int, Option(help="Number of images.")] = 16,
+    batch: Annotated[int, Option(help="Images in a batch.")] = 4,
+    turns: Annotated[int, Option(help="Runs of each side.")] = 7,
+    name: Annotated[
+        Literal["tensorflow", "jax"], Option("--backend", help="Keras' backend.")
+    ] = "tensorflow",
+) -> None:
     """Print both rates and, last, measuring / forward pass."""
     common = reader.load("digits").common
     backend.use(common.model_copy(update={"backend": name}))
@@ -98,12 +107,4 @@ def main(images: int, batch: int, turns: int, name: str) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--images", type=int, default=16)
-    parser.add_argument("--batch", type=int, default=4)
-    parser.add_argument("--turns", type=int, default=7)
-    parser.add_argument("--backend", default="tensorflow", choices=["tensorflow", "jax"])
-    given = parser.parse_args()
-    main(given.images, given.batch, given.turns, given.backend)
+    command_line.run(main)

@@ -1,4 +1,4 @@
-"""What orchestration costs, beside bare `dvc repro`.
+"""The cost of orchestration, compared with plain `dvc repro`.
 
 Run:
     python -m bench.flow [--rounds 3]
@@ -11,7 +11,6 @@ Run:
 Medians of `--rounds`, both sides alternating; the last one runs once.
 """
 
-import argparse
 import os
 import re
 import socket
@@ -21,18 +20,22 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Annotated
 
 import requests
+from typer import Option
+
+from fcn.cli import command_line
 
 ROOT = Path(__file__).parents[1]
 CHAIN = 8
 
 
-def main() -> None:
+def main(
+    repetitions: Annotated[int, Option("--rounds", help="Runs of each side.")] = 3,
+) -> None:
     """Measure all four and print a line each."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--rounds", type=int, default=3)
-    rounds = range(parser.parse_args().rounds)
+    rounds = range(repetitions)
     clean = "up to date" in run(ROOT, "dvc", "status")
     if clean:
         print(f"1. nothing changed: {statistics.median(flow(ROOT) for _ in rounds):.1f} s")
@@ -162,4 +165,4 @@ def free_port() -> int:
 
 
 if __name__ == "__main__":
-    main()
+    command_line.run(main)

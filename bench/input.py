@@ -8,15 +8,16 @@ shift image and mask together as the model's settings say, and batch. Then the m
 the real loop; the share of its time that it waits for batches has to be under 2 %.
 """
 
-import argparse
 import importlib.util
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from typer import Argument, Option
 
 from bench.alternate import Side, compare
+from fcn.cli import command_line
 from fcn.records.record import Records
 from fcn.settings import reader
 
@@ -67,32 +68,28 @@ def waiting(key: str, records: Path, epochs: int) -> float:
     return waited / (asked[-1] - asked[1])
 
 
-def main() -> None:
-    """Parse the options, compare, train."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("key", help="a model, whose data and settings are used")
-    parser.add_argument("--records", type=Path, help="default: data/records/<its data set>")
-    parser.add_argument("--epochs", type=int, default=5, help="in one run")
-    parser.add_argument("--pairs", type=int, default=7)
-    options = parser.parse_args()
-    model = reader.load(options.key).table.models[options.key]
-    records = options.records or Path("data/records", model.dataset)
-    Records(records, "train")  # says before anything starts what is missing
-    shared = {"key": options.key, "records": str(records), "epochs": options.epochs}
+def main(
+    key: Annotated[str, Argument(help="A model, whose data and settings are used.")],
+    records: Annotated[
+        Path | None, Option(help="Folder of records. Default: data/records/<its data set>.")
+    ] = None,
+    epochs: Annotated[int, Option(help="Epochs of a run.")] = 5,
+    pairs: Annotated[int, Option(help="Runs of each side.")] = 7,
+) -> None:
+    """Compare, then train."""
+    model = reader.load(key).table.models[key]
+    folder = records or Path("data/records", model.dataset)
+    Records(folder, "train")  # Fails now if it is missing.
+    shared = {"key": key, "records": str(folder), "epochs": epochs}
     others = [
         Side(name, "bench.loaders", side=name, **shared)
         for name, module in OTHERS.items()
         if importlib.util.find_spec(module)
     ]
-    compare(Side("ours", "bench.loaders", side="ours", **shared), others, options.pairs)
-    share = waiting(options.key, records, epochs=3)
-    print(f"training {options.key}: {share:.2%} of its time waits for batches")
+    compare(Side("ours", "bench.loaders", side="ours", **shared), others, pairs)
+    share = waiting(key, folder, epochs=3)
+    print(f"training {key}: {share:.2%} of its time waits for batches")
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except ValueError as error:
-        sys.exit(f"error: {error}")
+    command_line.run(main)

@@ -1,7 +1,7 @@
 """Our prediction against what a user would take instead, in turns, a ratio at the end.
 
 Run (`make bench` makes the environment that also has PyTorch):
-    .venv-bench/bin/python -m bench.predict --sizes 256x512 --batches 1 8
+    .venv-bench/bin/python -m bench.predict --sizes 256x512 --batches 1
     .venv-bench/bin/python -m bench.predict --precision bfloat16 --whole
 
 FCN-8s on VGG-16 (fc6 and fc7 of 1,024, 21 classes), the same weights and the same picture on all
@@ -17,15 +17,18 @@ Default sizes, height x width: KITTI's 160x576 (27 ms on a GTX 1080 Ti by its so
 median over the rounds of ours to the best rival.
 """
 
-import argparse
 import importlib.util
 import statistics
 import time
 from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Annotated, Literal
 
 import numpy as np
+from typer import Option
 
 from bench.alternate import PAUSE_SECONDS, Side
+from fcn.cli import command_line
 
 SIDES = {
     "tensorflow": ("bench.predict_keras", None),
@@ -59,10 +62,32 @@ def require_equal(sides: list[Side], precision: str) -> None:
             print(f"  {name} says what {OURS} says: {off:.1e} of the largest logit off at most")
 
 
-def measure(height: int, width: int, batch: int, chosen: argparse.Namespace) -> float | None:
+@dataclass(frozen=True)
+class Comparison:
+    """What is compared at every size and batch."""
+
+    precision: Annotated[Literal["float32", "bfloat16"], Option(help="Of all sides.")] = "float32"
+    whole: Annotated[bool, Option("--whole", help="Decode and encode the picture too.")] = False
+    sides: Annotated[
+        list[str] | None,
+        Option(help=f"Repeatable, {OURS} among them. Default: {', '.join(SIDES)}."),
+    ] = None
+    rounds: Annotated[int, Option(help="Runs of each side.")] = 9
+
+    def __post_init__(self) -> None:
+        """Check the sides."""
+        if self.sides and (unknown := set(self.sides) - SIDES.keys()):
+            raise ValueError(f"sides: got {', '.join(unknown)}, allowed: {', '.join(SIDES)}")
+        if self.sides and OURS not in self.sides:
+            raise ValueError(f"sides: {OURS} is ours and has to be among them")
+
+
+def measure(height: int, width: int, batch: int, chosen: Comparison) -> float | None:
     """Measure one size and batch; print it and return the ratio, if there is a rival."""
     options = {"shape": [batch, height, width, 3], "precision": chosen.precision}
-    names = [name for name in SIDES if name in chosen.sides and _there(name, chosen.precision)]
+    names = [
+        name for name in SIDES if name in (chosen.sides or SIDES) and _there(name, chosen.precision)
+    ]
     what = "JPEG in, mask out" if chosen.whole else "network alone"
     print(f"{height}x{width}, batch {batch}, {chosen.precision}, {what}:")
     with ExitStack() as running:
@@ -105,25 +130,21 @@ def size(text: str) -> tuple[int, int]:
     return height, width
 
 
-def main() -> None:
-    """Parse the options, measure all, print the worst ratio."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    sizes = [(160, 576), (256, 512), (500, 500)]
-    parser.add_argument("--sizes", nargs="+", type=size, default=sizes)
-    parser.add_argument("--batches", nargs="+", type=int, default=[1, 8])
-    parser.add_argument("--precision", choices=CLOSE, default="float32")
-    parser.add_argument("--whole", action="store_true", help="with decoding and encoding")
-    parser.add_argument("--sides", nargs="+", choices=SIDES, default=list(SIDES))
-    parser.add_argument("--rounds", type=int, default=9)
-    chosen = parser.parse_args()
-    if OURS not in chosen.sides:
-        parser.error(f"--sides: {OURS} is ours and has to be among them")
+def main(
+    comparison: Comparison,
+    sizes: Annotated[
+        list[str] | None,
+        Option(help="HEIGHTxWIDTH, repeatable. Default: 160x576, 256x512 and 500x500."),
+    ] = None,
+    batches: Annotated[
+        list[int] | None, Option(help="Pictures at once, repeatable. Default: 1 and 8.")
+    ] = None,
+) -> None:
+    """Measure all, print the worst ratio."""
     ratios = [
-        measure(height, width, batch, chosen)
-        for height, width in chosen.sizes
-        for batch in chosen.batches
+        measure(*size(shape), batch, comparison)
+        for shape in sizes or ("160x576", "256x512", "500x500")
+        for batch in batches or (1, 8)
     ]
     known = [ratio for ratio in ratios if ratio is not None]
     if not known:
@@ -133,4 +154,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    command_line.run(main)

@@ -1,24 +1,25 @@
-"""What a guided filter does to the masks of a trained network.
+"""The effect of a guided filter on the masks of a trained network.
 
 Run:
     python -m bench.refine digits-fcn8s [--images 200]
 
 Mean IoU of a row's validation images, over all pixels and over those near an edge of the truth,
 with and without `fcn.inference.refine`; the difference with its 95 % interval over images;
-milliseconds per image. It uses the validation split, because these numbers decide whether to use
-the filter.
+milliseconds per image. The validation split, since the result decides whether to use the filter.
 """
 
-import argparse
 import time
 from itertools import islice
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
+from typer import Argument, Option
 
+from fcn.cli import command_line
 from fcn.inference import refine
 from fcn.network import backend
-from fcn.prediction import answering, trained
+from fcn.prediction import named_model, predictor
 from fcn.records.record import Records
 from fcn.scores import boundaries, intervals, metrics
 from fcn.settings import reader
@@ -26,7 +27,10 @@ from fcn.settings import reader
 RESAMPLES = 2000
 
 
-def main(key: str, images: int) -> None:
+def main(
+    key: Annotated[str, Argument(help="A trained row of a table.")],
+    images: Annotated[int, Option(help="The most images to measure.")] = 200,
+) -> None:
     """Print both sides by width of the band, then the difference."""
     loaded = reader.load(key)
     wanted = reader.entry(loaded.table.models, key, "models")
@@ -34,13 +38,13 @@ def main(key: str, images: int) -> None:
     classes = len(split.labels.classes)
     found: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {"as it is": [], "refined": []}
     seconds = 0.0
-    with trained.find(key, tracked=False) as model:
+    with named_model.find(key, tracking=False) as model:
         backend.use(loaded.common)
         from fcn.serving import engines
 
         network = engines.load(engines.FASTEST[loaded.common.backend], model.path)
         for example in islice(split, images):
-            sure = answering.softmax(network(example.image[None])[0])
+            sure = predictor.softmax(network(example.image[None])[0])
             began = time.perf_counter()
             moved = refine.refine(example.image, sure)
             seconds += time.perf_counter() - began
@@ -63,7 +67,4 @@ def main(key: str, images: int) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("key", help="a row of a table, trained")
-    parser.add_argument("--images", type=int, default=200)
-    main(**vars(parser.parse_args()))
+    command_line.run(main)

@@ -10,16 +10,19 @@ whole: pixels to the device, forward, backward, Adam, the loss read back. The pe
 product of two 2048x2048 matrices (on a GPU 8192) by either library in the same precision.
 """
 
-import argparse
 import importlib.util
 import os
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, Literal
 
 import numpy as np
+from typer import Option
 
 from bench.alternate import Side, compare
+from fcn.cli import command_line
 
 RIVALS = {"torch": "torch", "smp": "segmentation_models_pytorch", "torchvision": "torchvision"}
 """Name: the module that has to be installed."""
@@ -51,48 +54,62 @@ def _torch_sees_a_gpu() -> bool:
     return bool(torch.cuda.is_available())
 
 
-def main() -> None:
-    """Parse the options, start the sides, compare."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+@dataclass(frozen=True)
+class Step:
+    """What one training step works on."""
+
+    precision: Annotated[Literal["float32", "mixed_bfloat16"], Option(help="Of both sides.")] = (
+        "float32"
     )
-    parser.add_argument("--backend", choices=("tensorflow", "jax"), default="tensorflow")
-    parser.add_argument("--precision", choices=("float32", "mixed_bfloat16"), default="float32")
-    parser.add_argument("--device", choices=("cpu", "gpu"), default="cpu")
-    parser.add_argument("--rivals", nargs="+", choices=RIVALS, default=list(RIVALS))
-    for name, value in {"height": 192, "width": 256, "batch": 4, "classes": 21, "fc": 1024}.items():
-        parser.add_argument(f"--{name}", type=int, default=value)
-    parser.add_argument("--pairs", type=int, default=7)
-    parser.add_argument("--steps", type=int, default=3, help="training steps in one run")
-    options = parser.parse_args()
+    device: Annotated[Literal["cpu", "gpu"], Option(help="Of both sides.")] = "cpu"
+    height: Annotated[int, Option(help="Of an image in pixels.")] = 192
+    width: Annotated[int, Option(help="Of an image in pixels.")] = 256
+    batch: Annotated[int, Option(help="Images in a batch.")] = 4
+    classes: Annotated[int, Option(help="Of the logits.")] = 21
+    fc: Annotated[int, Option(help="Channels of fc6 and fc7.")] = 1024
+    steps: Annotated[int, Option(help="Training steps in one run.")] = 3
+
+
+def main(
+    step: Step,
+    backend: Annotated[Literal["tensorflow", "jax"], Option(help="Of our side.")] = "tensorflow",
+    rivals: Annotated[
+        list[str] | None, Option(help=f"Repeatable. Default: {', '.join(RIVALS)}.")
+    ] = None,
+    pairs: Annotated[int, Option(help="Runs of each side.")] = 7,
+) -> None:
+    """Start the sides and compare them."""
     print(
-        f"{options.device}, {options.precision}, batch {options.batch} of "
-        f"{options.height}x{options.width}, fc6 and fc7 of {options.fc}"
+        f"{step.device}, {step.precision}, batch {step.batch} of "
+        f"{step.height}x{step.width}, fc6 and fc7 of {step.fc}"
     )
-    if options.device == "gpu" and not list(Path("/dev").glob("nvidia[0-9]*")):
+    if step.device == "gpu" and not list(Path("/dev").glob("nvidia[0-9]*")):
         print("ratio: not measured (no GPU here)")
         return
-    if options.device == "gpu" and not _torch_sees_a_gpu():
+    if step.device == "gpu" and not _torch_sees_a_gpu():
         print("ratio: not measured (this PyTorch sees no GPU)")
         return
-    if options.device == "cpu":
+    if step.device == "cpu":
         os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
     shared = {
-        "device": options.device,
-        "precision": options.precision,
-        "shape": [options.batch, options.height, options.width, 3],
-        "classes": options.classes,
-        "fc": options.fc,
-        "steps": options.steps,
+        "device": step.device,
+        "precision": step.precision,
+        "shape": [step.batch, step.height, step.width, 3],
+        "classes": step.classes,
+        "fc": step.fc,
+        "steps": step.steps,
     }
-    there = [name for name in options.rivals if importlib.util.find_spec(RIVALS[name])]
-    for name in (name for name in options.rivals if name not in there):
+    names = rivals or list(RIVALS)
+    if unknown := set(names) - RIVALS.keys():
+        raise ValueError(f"rivals: got {', '.join(unknown)}, allowed: {', '.join(RIVALS)}")
+    installed = [name for name in names if importlib.util.find_spec(RIVALS[name])]
+    for name in (name for name in names if name not in installed):
         print(f"{name}: not installed, not measured")
-    if not there:
+    if not installed:
         print("ratio: not measured (no rival is installed; `make bench` installs PyTorch)")
         return
-    ours = Side(f"ours, {options.backend}", "bench.step_keras", backend=options.backend, **shared)
-    others = [Side(name, "bench.step_torch", name=name, **shared) for name in there]
+    ours = Side(f"ours, {backend}", "bench.step_keras", backend=backend, **shared)
+    others = [Side(name, "bench.step_torch", name=name, **shared) for name in installed]
     fastest = max(side.facts["peak"] for side in (ours, *others))
     print(f"matrix peak: {fastest / 1e9:.0f} GFLOP/s")
 
@@ -101,8 +118,8 @@ def main() -> None:
         share = f"{side.rate * flops / fastest:.0%} of the peak"
         return f"; {share}; {side.facts['parameters'] / 1e6:.1f} M parameters"
 
-    compare(ours, others, options.pairs, note)
+    compare(ours, others, pairs, note)
 
 
 if __name__ == "__main__":
-    main()
+    command_line.run(main)

@@ -1,13 +1,11 @@
-"""Arguments that several stages and commands take, each described once."""
+"""Arguments that several stages share, each described once."""
 
 from pathlib import Path
 from typing import Annotated
 
 from typer import Argument, Option
 
-Key = Annotated[
-    str, Argument(help="The entry in the table file (tables/*.yaml) that the stage works on.")
-]
+Key = Annotated[str, Argument(help="The entry in the table file (tables/*.yaml) to work on.")]
 Raw = Annotated[Path, Option(help="Folder with the publisher's files, read only.")]
 Records = Annotated[Path, Option(help="Folder of records (TFRecord) that `convert` wrote.")]
 Valid = Annotated[

@@ -5,14 +5,17 @@
 
     command_line.run(train)
 
-The function's annotations describe the arguments, the docstring of its module is the help text.
+The function's annotations describe the arguments, the docstring of its module is the help text. A
+parameter whose type is a dataclass stands for the dataclass's fields.
 Exit codes: 0 done, or what the function returns; 1 `error: …` on stderr for what a person can cause
 (`ValueError`, `OSError`); 2 wrong usage; 75 `error: …` for what may pass (`TryLater`); 130
 interrupted. Every other exception is a fault of this project and shows its traceback.
 """
 
 import functools
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Iterator
+from dataclasses import fields, is_dataclass
 from typing import Any, NoReturn
 
 import typer
@@ -67,14 +70,38 @@ def _add(app: typer.Typer, command: Command) -> None:
 
 def _guarded(command: Command) -> Command:
     """Return a command that ends with its parent, explains errors and exits with its code."""
+    groups = _groups(command)
 
-    @functools.wraps(command)
     def call(**arguments: object) -> NoReturn:
         messages.end_with_parent()
         with messages.explaining():
+            for name, group in groups.items():
+                arguments[name] = group(
+                    **{each.name: arguments.pop(each.name) for each in fields(group)}
+                )
             raise typer.Exit(command(**arguments) or 0)
 
+    functools.update_wrapper(call, command)
+    call.__signature__ = inspect.Signature(list(parameters(command)))  # type: ignore[attr-defined]
     return call
+
+
+def parameters(command: Command) -> Iterator[inspect.Parameter]:
+    """Yield the parameters of the command line; a dataclass stands for its fields."""
+    groups = _groups(command)
+    for name, parameter in inspect.signature(command).parameters.items():
+        members = [parameter]
+        if group := groups.get(name):
+            members = list(inspect.signature(group).parameters.values())
+        yield from (each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in members)
+
+
+def _groups(command: Command) -> dict[str, Any]:
+    annotations = {
+        name: parameter.annotation
+        for name, parameter in inspect.signature(command).parameters.items()
+    }
+    return {name: kind for name, kind in annotations.items() if is_dataclass(kind)}
 
 
 class _Command(TyperCommand):

@@ -5,8 +5,9 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +102,23 @@ def require_writable(folder: Path) -> None:
         raise ValueError(
             f"nothing can be written to {folder} ({reason}); name another folder with --out"
         ) from None
+
+
+def require_replaceable(folder: Path, patterns: Collection[str]) -> None:
+    """Make sure that `folder`, if it exists, holds only files and folders of these names.
+
+    Raises:
+        ValueError: it is a file, or something else in it would be lost.
+    """
+    if folder.is_file():
+        raise ValueError(f"{folder} is a file; name a folder with --out")
+    names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+    others = [name for name in names if not any(fnmatchcase(name, each) for each in patterns)]
+    if others:
+        raise ValueError(
+            f"{folder} holds other files ({', '.join(sorted(others)[:3])}) that would be "
+            "replaced; name a new folder with --out"
+        )
 
 
 def write_bytes(path: Path, content: bytes) -> None:

@@ -16,7 +16,7 @@ EPOCH = "2000-01-01@00:00:00"
 """The date inside every saved model: two saves of the same weights are the same bytes."""
 ZIP_EPOCH = (2000, 1, 1, 0, 0, 0)
 LABELS = "labels.json"
-"""The member of a model's file that names its classes; `fcn.prediction.trained` reads it."""
+"""The member of a model's file that names its classes; `fcn.prediction.named_model` reads it."""
 
 
 def save(model: keras.Model, path: Path, labels: Mapping[str, Any] | None = None) -> None:

@@ -1,23 +1,18 @@
-"""The files that a public benchmark's server takes, under its names, and packed.
+"""The files that the evaluation servers of public benchmarks accept, named and packed for them.
 
-    python -m fcn submit voc2012 VOC2012/JPEGImages --model voc2012-fcn8s
-    python -m fcn submit cityscapes 'leftImg8bit/test/*/*.png' --model cityscapes-fcn8s
-    python -m fcn submit kitti_road data_road/testing/image_2 --model kitti_road-fcn8s
-
-Nothing is written in part: a picture that cannot be read, or whose name is not the benchmark's,
-ends it.
+A picture that is unreadable, or whose name is not the benchmark's, ends the command; no part of a
+submission is written.
 
 - voc2012 (host.robots.ox.ac.uk:8080, the development kit's section 5.3): `results/VOC2012/
   Segmentation/comp6_test_cls/ID.png`, class indices with the official palette; packed as .tar.gz.
-  comp6 is for training on any data; `--competition comp5` for VOC's alone.
+  comp6 allows any training data, comp5 VOC's alone.
 - cityscapes (cityscapesScripts, evalPixelLevelSemanticLabeling.py): `CITY_SEQ_FRAME*.png` of
   labelIds, not of the 19 train ids; packed as .zip.
-- kitti_road (the road devkit's readme): `um_road_000000.png` and so on, 8 bits, how sure the
-  network is of road. The server wants them in bird's eye view: the devkit's
-  simpleExample_transformTestResults2BEV.py makes that of these, with the test set's calibration.
+- kitti_road (the road devkit's readme): `um_road_000000.png` and so on, the probability of road
+  in 8 bits. The server requires them in bird's eye view: the devkit's
+  simpleExample_transformTestResults2BEV.py converts them, with the test set's calibration.
 """
 
-import argparse
 import io
 import re
 import shutil
@@ -34,37 +29,38 @@ from fcn.datasets.shared import catalogue
 from fcn.datasets.shared.voc import COLOURS
 from fcn.pictures import photos
 from fcn.pictures.provenance import mask_png
-from fcn.prediction import answering
-from fcn.prediction.answering import Answer, Skipped
+from fcn.prediction import outputs, predictor
+from fcn.prediction.options import PredictorOptions
+from fcn.prediction.predictor import Failure, Segmentation
 from fcn.records.record import Labels
 
 
 @dataclass(frozen=True)
 class Benchmark:
-    """How one server wants its files."""
+    """The format of one server's files."""
 
     picture: str
-    """The names of its pictures, without the ending."""
+    """A pattern of its pictures' names, without the suffix."""
     file: Callable[[re.Match[str], str], str]
-    """The file's place for a picture's name and the competition."""
-    encode: Callable[[Answer], bytes]
+    """The path of a picture's file, from the match of its name and the competition."""
+    encode: Callable[[Segmentation], bytes]
     packed: str
-    """As `shutil.make_archive` names the format."""
+    """The archive's format, as `shutil.make_archive` names it."""
 
 
-def _voc(answer: Answer) -> bytes:
-    return mask_png(answer.mask, COLOURS, {})
+def _voc(segmentation: Segmentation) -> bytes:
+    return mask_png(segmentation.mask, COLOURS, {})
 
 
-def _label_ids(answer: Answer) -> bytes:
+def _label_ids(segmentation: Segmentation) -> bytes:
     numbers = np.array([number for _, number, _ in cityscapes.TRAINED], np.uint8)
-    return _grey(numbers[answer.mask])
+    return _grey(numbers[segmentation.mask])
 
 
-def _road(answer: Answer) -> bytes:
-    assert answer.probabilities is not None
-    sure = answer.probabilities[..., kitti_road.ROAD].astype(np.float32)
-    return _grey(np.rint(255 * sure).astype(np.uint8))
+def _road(segmentation: Segmentation) -> bytes:
+    assert segmentation.probabilities is not None
+    road = segmentation.probabilities[..., kitti_road.ROAD].astype(np.float32)
+    return _grey(np.rint(255 * road).astype(np.uint8))
 
 
 def _grey(pixels: np.ndarray) -> bytes:
@@ -96,78 +92,61 @@ BENCHMARKS = {
 
 
 def require_classes(name: str, labels: Labels) -> None:
-    """Check that a model tells apart what the benchmark scores.
+    """Check that a model has the classes that the benchmark scores.
 
     Raises:
-        ValueError: it does not.
+        ValueError: it has others.
     """
-    wanted, known = catalogue.load(name).classes, labels.classes
-    numbered = labels.dataset == "unknown" and len(known) == len(wanted)
-    if known != wanted and not numbered:
-        shown = [", ".join(names[:4]) for names in (known, wanted)]
+    scored, classes = catalogue.load(name).classes, labels.classes
+    unnamed = labels.dataset == "unknown" and len(classes) == len(scored)
+    if classes != scored and not unnamed:
+        shown = [", ".join(names[:4]) for names in (classes, scored)]
         raise ValueError(
-            f"the model was made for {labels.dataset}: {len(known)} classes ({shown[0]}, …); "
-            f"{name} scores {len(wanted)} ({shown[1]}, …)"
+            f"the model was made for {labels.dataset}: {len(classes)} classes ({shown[0]}, …); "
+            f"{name} scores {len(scored)} ({shown[1]}, …)"
         )
 
 
-def places(name: str, pictures: Sequence[str], competition: str) -> dict[str, str]:
-    """Return each picture's place among the files of the benchmark.
+def paths(name: str, pictures: Sequence[str], competition: str) -> dict[str, str]:
+    """Return the path of each picture's file in the submission.
 
     Raises:
         ValueError: a name is not the benchmark's, or two pictures have the same.
     """
     benchmark = BENCHMARKS[name]
-    found: dict[str, str] = {}
+    result: dict[str, str] = {}
     for picture in pictures:
         matched = re.fullmatch(benchmark.picture, Path(picture).stem)
         if matched is None:
             raise ValueError(f"{picture}: {name} names its pictures like {benchmark.picture}")
-        found[picture] = benchmark.file(matched, competition)
-    if len(set(found.values())) < len(found):
+        result[picture] = benchmark.file(matched, competition)
+    if len(set(result.values())) < len(result):
         raise ValueError("two of the pictures have the same name; give one folder of them")
-    return found
+    return result
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Read the command line, answer, write and pack; return the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m fcn submit",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("benchmark", choices=BENCHMARKS)
-    answering.add_arguments(parser)
-    parser.add_argument(
-        "--out", type=Path, default=Path("submission"), help="a folder, replaced (%(default)s)"
-    )
-    parser.add_argument(
-        "--competition", choices=("comp5", "comp6"), default="comp6", help="VOC's (%(default)s)"
-    )
-    chosen = parser.parse_args(arguments)
-    benchmark = BENCHMARKS[chosen.benchmark]
-    found = photos.find(chosen.pictures)
-    where = places(chosen.benchmark, found, chosen.competition)
-    files.require_writable(chosen.out.parent)
-    _require_ours(chosen.out)
-    with answering.opened(chosen) as model, files.writing_folder(chosen.out) as folder:
-        require_classes(chosen.benchmark, model.labels)
-        surely = benchmark.encode is _road
-        answers = answering.answers(model, found, chosen.tile, chosen.batch, surely)
-        for number, one in enumerate(answers, start=1):
-            messages.say(f"{number} of {len(found)}: {one.name}", last=False)
-            if isinstance(one, Skipped):
-                raise ValueError(f"{one.name}: {one.reason}; nothing was written")
-            path = folder / "files" / where[one.name]
+def submission(
+    name: str, pictures: Sequence[str], options: PredictorOptions, out: Path, competition: str
+) -> None:
+    """Write and pack the files of the benchmark `name` into the folder `out`.
+
+    Raises:
+        ValueError: the model or a picture is not the benchmark's, a picture is unreadable, or
+            `out` holds other files.
+    """
+    benchmark = BENCHMARKS[name]
+    names = photos.find(pictures)
+    written = paths(name, names, competition)
+    files.require_writable(out.parent)
+    files.require_replaceable(out, ("files", *(f"{each}.*" for each in BENCHMARKS)))
+    with predictor.load(options) as model, files.writing_folder(out) as folder:
+        require_classes(name, model.labels)
+        results = model.predict(names, probabilities=benchmark.encode is _road)
+        for result in outputs.with_progress(results, len(names)):
+            if isinstance(result, Failure):
+                raise ValueError(f"{result.name}: {result.reason}; nothing was written")
+            path = folder / "files" / written[result.name]
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(benchmark.encode(one))
-        shutil.make_archive(str(folder / chosen.benchmark), benchmark.packed, folder / "files")
-    messages.say(f"{len(found)} picture(s) done; send the archive in {chosen.out}")
-    return 0
-
-
-def _require_ours(folder: Path) -> None:
-    """Refuse to replace a folder that holds something else than a submission."""
-    others = {path.name.partition(".")[0] for path in folder.glob("*")} - {"files", *BENCHMARKS}
-    if folder.is_file() or others:
-        raise ValueError(f"{folder} holds other things; name an empty or new folder with --out")
+            path.write_bytes(benchmark.encode(result))
+        shutil.make_archive(str(folder / name), benchmark.packed, folder / "files")
+    messages.say(f"{len(names)} picture(s) done; send the archive in {out}")

@@ -1,14 +1,11 @@
-"""A film with what a network sees in it: the classes in colour, and a legend below.
+"""A video with the classes in colour, and a legend below.
 
-    python -m fcn video drive.mp4 --model camvid-fcn8s --out seen.mp4
-
-Memory does not grow with the film's length. Each frame keeps its time, so that frame rate and
-length stay what they are, and the sound is copied as it is. Frames are as high and wide as players
-show them; the legend comes below.
+Memory does not grow with the video's length. Each frame keeps its time stamp, so frame rate and
+length are unchanged; the sound is copied without re-encoding. Frames have the orientation in which
+players show them.
 """
 
-import argparse
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -19,21 +16,15 @@ import numpy as np
 from av.stream import Disposition
 
 from fcn.common import files, messages
-from fcn.inference import tiles
-from fcn.network import backend
 from fcn.pictures import overlay
-from fcn.prediction import answering, trained
 from fcn.records.record import Labels
-from fcn.settings import reader
 
 PIXELS = 2**20
-"""Of the frames that go through the network together; VGG-16 needs 1 GB for so many."""
-TILE = 1536
-"""Side of the default tile in pixels: frames of 1920x1080 go whole, larger ones in tiles."""
+"""The most pixels of a batch of frames; VGG-16 needs 1 GB for so many."""
 QUALITY = {"crf": "20"}
-"""x264's constant quality, 0 (lossless) to 51; its own default is 23."""
+"""x264's constant rate factor, 0 (lossless) to 51; its default is 23."""
 BT709, LIMITED = 1, 1
-"""FFmpeg's numbers for the colours of HD television, and for video's usual range 16..235."""
+"""FFmpeg's numbers for the colour space of HD television and for the range 16..235."""
 Segment = Callable[[np.ndarray], np.ndarray]
 """Images uint8 B H W C -> masks uint8 B H W."""
 
@@ -45,23 +36,23 @@ def write(
     labels: Labels,
     facts: Mapping[str, str] | None = None,
 ) -> int:
-    """Write the film `source` with each frame's mask over it; return the number of frames.
+    """Write the video `source` with each frame's mask over it; return the number of frames.
 
     Args:
-        source: any film that FFmpeg reads.
-        out: where the MP4 (H.264, sound as in `source`) goes; it appears when it is whole.
-        segment: what says the class of each pixel.
-        labels: the classes, and whether `segment` takes grey images or colours.
-        facts: where the answer comes from, kept as the film's comment.
+        source: any video that FFmpeg reads.
+        out: the MP4 file (H.264, sound as in `source`); it appears when it is complete.
+        segment: predicts masks.
+        labels: the classes, and the number of channels that `segment` takes.
+        facts: the provenance, written as the video's comment.
 
     Raises:
-        ValueError: `source` is no film or broken; `out` is not `.mp4`, or is `source` itself.
+        ValueError: `source` is no video or damaged; `out` is not `.mp4`, or is `source` itself.
         OSError: `source` cannot be read or `out` cannot be written.
     """
     if out.suffix.lower() != ".mp4":
-        raise ValueError(f"{out}: films are written as MP4; name it {out.with_suffix('.mp4')}")
+        raise ValueError(f"{out}: videos are written as MP4; name it {out.with_suffix('.mp4')}")
     if out.resolve() == source.resolve():
-        raise ValueError(f"{out} is the film that is read; write to another file")
+        raise ValueError(f"{out} is the video to read; write to another file")
     painted = 0
     try:
         with _opened(source) as film:
@@ -69,16 +60,16 @@ def write(
         if first is None:
             raise ValueError(f"{source} cannot be read: it has no frames")
         with _opened(source) as film, files.writing(out) as aside, av.open(aside, "w") as made:
-            said = (f"{name}: {fact}" for name, fact in (facts or {}).items())
-            made.metadata["comment"] = ", ".join(said)
+            comment = (f"{name}: {fact}" for name, fact in (facts or {}).items())
+            made.metadata["comment"] = ", ".join(comment)
             picture = _picture(film, source)
             painter = _Painter(made, picture, first, segment, labels)
             sound = _sound(film, made)
             for packet in film.demux(picture, *(film.streams[index] for index in sound)):
                 if packet.is_corrupt:
-                    raise ValueError(f"{source} is broken after {painted} frames: it is cut off")
+                    raise ValueError(f"{source} is damaged after {painted} frames: it is cut off")
                 if packet.stream.index in sound:
-                    if packet.dts is not None:  # else it only says that there are no more
+                    if packet.dts is not None:  # None marks the end of the stream.
                         packet.stream = sound[packet.stream.index]
                         made.mux(packet)
                     continue
@@ -87,7 +78,7 @@ def write(
                     messages.say(f"{painted} of {picture.frames or '?'} frames", last=False)
             painted += painter.finish()
     except av.error.InvalidDataError as error:
-        where = f"is broken after {painted} frames" if painted else "cannot be read as a film"
+        where = f"is damaged after {painted} frames" if painted else "cannot be read as a video"
         raise ValueError(f"{source} {where}: {error.strerror}") from None
     messages.say(f"{out}: {painted} frames, {'with sound' if sound else 'no sound'}")
     return painted
@@ -95,35 +86,35 @@ def write(
 
 def _opened(source: Path) -> Any:
     if source.is_file() and not source.stat().st_size:
-        raise ValueError(f"{source} cannot be read as a film: it is empty")
+        raise ValueError(f"{source} cannot be read as a video: it is empty")
     return av.open(source)
 
 
 def _picture(film: Any, source: Path) -> Any:
-    """Return the stream of moving pictures; the cover of a song is none."""
+    """Return the first video stream that is not the cover of a song."""
     moving = [s for s in film.streams.video if not s.disposition & Disposition.attached_pic]
     if not moving:
         kinds = ", ".join(stream.type for stream in film.streams) or "nothing"
-        raise ValueError(f"{source} has no pictures to look at: it holds {kinds}")
-    # The first is what players show; decoding takes as many threads as there are cores.
+        raise ValueError(f"{source} has no video stream; it holds {kinds}")
+    # Players show the first stream. AUTO decodes with as many threads as there are cores.
     moving[0].thread_type = "AUTO"
     return moving[0]
 
 
 def _sound(film: Any, made: Any) -> dict[int, Any]:
-    """Return, by number of each stream of sound, the one it is copied to."""
+    """Return the stream to copy to, by the index of each audio stream."""
     copies = {}
     for stream in film.streams.audio:
         try:
             copies[stream.index] = made.add_stream_from_template(stream)
         except ValueError:
             name = stream.codec_context.name
-            messages.say(f"warning: the sound ({name}) does not fit into an MP4 and is left out")
+            messages.say(f"warning: the sound ({name}) is not allowed in an MP4 and is left out")
     return copies
 
 
 class _Painter:
-    """Takes frames, gives them to the network in batches, writes them painted."""
+    """Predicts frames in batches and writes them with their masks and the legend."""
 
     def __init__(
         self, made: Any, picture: Any, first: Any, segment: Segment, labels: Labels
@@ -131,7 +122,7 @@ class _Painter:
         self.made, self.segment, self.labels = made, segment, labels
         self.size = {"width": first.width, "height": first.height}
         height, width = self._upright(first).shape[:2]
-        self.together = max(1, PIXELS // (height * width))
+        self.batch = max(1, PIXELS // (height * width))
         self.legend = np.asarray(overlay.legend(np.arange(len(labels.classes)), labels, width))
         self.waiting: list[tuple[Any, np.ndarray]] = []
         rate = picture.guessed_rate or Fraction(25)
@@ -139,12 +130,12 @@ class _Painter:
         self.last = -self.step
         stream = made.add_stream("libx264", rate=rate, options=QUALITY)
         stream.time_base = stream.codec_context.time_base = picture.time_base
-        # H.264 has one colour for four pixels, so both sides are even.
+        # H.264 stores one colour for 2x2 pixels, so both sides must be even.
         stream.width = width + width % 2
         stream.height = height + self.legend.shape[0]
         stream.height += stream.height % 2
         stream.pix_fmt = "yuv420p"
-        # The colours come back as they were read only if they are called the same.
+        # Players restore the colours only if the tags are those of the source.
         ours, theirs = stream.codec_context, picture.codec_context
         ours.colorspace, ours.color_range = theirs.colorspace, LIMITED
         ours.color_primaries, ours.color_trc = theirs.color_primaries, theirs.color_trc
@@ -152,29 +143,32 @@ class _Painter:
         self.stream = stream
 
     def take(self, frame: Any) -> int:
-        """Keep a frame until a batch is full; return how many were written."""
+        """Add a frame to the batch; return the number of frames written."""
         self.waiting.append((frame, self._upright(frame)))
-        return self._write() if len(self.waiting) == self.together else 0
+        return self._write() if len(self.waiting) == self.batch else 0
 
     def finish(self) -> int:
-        """Write the rest; return how many that were."""
+        """Write the last batch; return its number of frames."""
         written = self._write() if self.waiting else 0
         self.made.mux(self.stream.encode(None))
         return written
 
     def _upright(self, frame: Any) -> np.ndarray:
-        """Return a frame uint8 H W 3 as players show it: telephones film lying on the side."""
+        """Return a frame uint8 H W 3 in display orientation; telephones store it rotated."""
         pixels = frame.to_ndarray(format="rgb24", **self.size)
         return np.rot90(pixels, frame.rotation // 90)
 
     def _write(self) -> int:
         images = np.stack([image for _, image in self.waiting])
         for (frame, image), mask in zip(
-            self.waiting, self.segment(self._seen(images)), strict=True
+            self.waiting, self.segment(self._inputs(images)), strict=True
         ):
-            seen = np.vstack([overlay.blend(image, mask, self.labels), self.legend])
-            right, below = self.stream.width - seen.shape[1], self.stream.height - seen.shape[0]
-            even = cv2.copyMakeBorder(seen, 0, below, 0, right, cv2.BORDER_REPLICATE)
+            picture = np.vstack([overlay.blend(image, mask, self.labels), self.legend])
+            right, below = (
+                self.stream.width - picture.shape[1],
+                self.stream.height - picture.shape[0],
+            )
+            even = cv2.copyMakeBorder(picture, 0, below, 0, right, cv2.BORDER_REPLICATE)
             painted = av.VideoFrame.from_ndarray(even.astype(np.uint8, copy=False), "rgb24")
             painted = painted.reformat(format="yuv420p", dst_colorspace=self.space)
             painted.pts, painted.time_base = self._time(frame), frame.time_base
@@ -184,54 +178,13 @@ class _Painter:
         return written
 
     def _time(self, frame: Any) -> int:
-        """Return a frame's time; old containers know some by their order only, or two the same."""
+        """Return a frame's time stamp, later than the last; old containers lack or repeat some."""
         time = self.last + self.step if frame.pts is None else frame.pts
         self.last = max(time, self.last + 1) if self.last >= 0 else time
         return self.last
 
-    def _seen(self, images: np.ndarray) -> np.ndarray:
+    def _inputs(self, images: np.ndarray) -> np.ndarray:
         """Return images B H W 3 with as many channels as the network takes."""
         if self.labels.channels == 3:
             return images
         return np.stack([cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)[..., None] for image in images])
-
-
-def main(arguments: Sequence[str]) -> int:
-    """Read the command line, write the film; return the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m fcn video",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("film", type=Path, help="any film that FFmpeg reads")
-    parser.add_argument("--model", help=f"{trained.NAMES}; without it, the table's last row")
-    parser.add_argument("--out", type=Path, required=True, help="the film to write (.mp4)")
-    parser.add_argument(
-        "--tile",
-        type=int,
-        default=TILE,
-        help="side in pixels: frames of more pixels than its square go in overlapping tiles "
-        f"(%(default)s; a multiple of {tiles.STRIDE} from {tiles.LEAST})",
-    )
-    parser.add_argument("--engine", help="what runs the network (`fcn.serving.engines`)")
-    parser.add_argument(
-        "--no-tracking", action="store_true", help="do not ask MLflow which run made the model"
-    )
-    chosen = parser.parse_args(arguments)
-    tiles.Tiling(chosen.tile)
-    with trained.find(chosen.model, not chosen.no_tracking) as found:
-        common = reader.load(reader.active()[0]).common
-        backend.use(common)
-        from fcn.serving import engines
-
-        run = engines.load(chosen.engine or engines.FASTEST[common.backend], found.path)
-        labels = found.named(run.channels, run.classes)
-        model = answering.Opened(run, labels, found.facts, scale=run.scale)
-        write(
-            chosen.film,
-            chosen.out,
-            lambda images: answering.masks(model, images, chosen.tile),
-            labels,
-            found.facts,
-        )
-    return 0

@@ -1,21 +1,12 @@
-"""Where one number comes from, back to the publisher's file; every link is looked at now.
+"""The chain from one number of a table back to the publisher's file; every link is checked now."""
 
-    python -m fcn explain digits digits-fcn8s mean_iou
-
-Table cell <- metrics file <- counts of each image <- model <- the models it started from, its
-settings, its code <- records, proven valid <- raw files and their source; and the MLflow runs and
-the Git commit that made it. A broken link is named and what it leaves open is said; then the exit
-code is 1.
-"""
-
-import argparse
 import csv
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from fcn.common import files, messages
+from fcn.common import files
 from fcn.common.text import nearest
 from fcn.datasets.shared import catalogue
 from fcn.labels import verdict
@@ -34,28 +25,6 @@ class Link:
     """What is there."""
     broken: str = ""
     """What does not fit, and what to do; empty where all is well."""
-
-
-def main(arguments: Sequence[str]) -> int:
-    """Print the chain; return 1 if a link is broken."""
-    parser = argparse.ArgumentParser(
-        prog="python -m fcn explain",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("table", help="its name, as in data/tables")
-    parser.add_argument("row", help="the model's key")
-    parser.add_argument("metric", help=f"one of {', '.join(metrics.SCORES)}")
-    chosen = parser.parse_args(arguments)
-    links = list(chain(chosen.table, chosen.row, chosen.metric))
-    width = max(len(link.name) for link in links)
-    for link in links:
-        messages.say(f"{'BROKEN' if link.broken else 'ok':6}  {link.name:{width}}  {link.found}")
-        if link.broken:
-            messages.say(f"{'':8}{'':{width}}  {link.broken}")
-    broken = [link.name for link in links if link.broken]
-    messages.say(f"broken: {', '.join(broken)}" if broken else "every link holds")
-    return int(bool(broken))
 
 
 def chain(table: str, row: str, metric: str, root: Path = Path()) -> Iterator[Link]:

@@ -1,14 +1,5 @@
-"""Which tables there are, and whether each still stands for the settings and the code here.
+"""The index of the tables, and for each whether it is up to date with the settings and the code."""
 
-    python -m fcn tables            # exit code 1 if one is stale
-    python -m fcn tables --write    # also writes data/tables/README.md
-
-A table is stale where a stage that it came from would run again: its code or a setting changed
-since, one stage used other files than the one before it made, or a file of the table was edited.
-Tables that are not active in dvc.yaml are asked as well: `dvc status` says nothing of them.
-"""
-
-import argparse
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -22,24 +13,21 @@ SHOWN = 5
 """Reasons that are printed for one table."""
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Print the index; return 1 if a table is stale."""
-    parser = argparse.ArgumentParser(
-        prog="python -m fcn tables",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--write", action="store_true", help=f"also write {INDEX}")
-    chosen = parser.parse_args(arguments)
-    found = {path.stem: list(stale(path.stem)) for path in sorted(TABLES.glob("*.csv"))}
-    if not found:
-        raise ValueError(f"no table in {TABLES}; `dvc repro` makes those that are active")
-    text = markdown(found)
+def show(write: bool) -> int:
+    """Print the index and, on request, write it; return 1 if a table is stale.
+
+    Raises:
+        ValueError: there is no table.
+    """
+    reasons = {path.stem: list(stale(path.stem)) for path in sorted(TABLES.glob("*.csv"))}
+    if not reasons:
+        raise ValueError(f"no table in {TABLES}; `dvc repro` makes the active ones")
+    text = markdown(reasons)
     messages.say(text)
-    if chosen.write:
+    if write:
         with files.writing(INDEX) as aside:
             aside.write_text(text, "utf-8")
-    return int(any(found.values()))
+    return int(any(reasons.values()))
 
 
 def stale(table: str, root: Path = Path()) -> Iterator[str]:

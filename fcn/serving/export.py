@@ -1,22 +1,10 @@
-"""A trained network for other programs, compared with itself before it is kept.
+"""A trained network in the formats of other programs, compared with the network itself.
 
-    python -m fcn export digits-fcn8s --out exported/digits-fcn8s
-    python -m fcn export my.keras --records data/records/mine --split val --formats onnx --out mine
-
-Writes into the folder, whole or not at all:
-
-    saved_model/   TensorFlow SavedModel
-    model.onnx     ONNX
-    model.tflite   LiteRT (TensorFlow Lite)
-    README.md      the model card: scores, data and its licence, limits, hashes, how equal it is
-
-Each file is opened again by its own runtime and shown real pictures of the records. An export that
-does not say what the network says is refused.
+Each file is opened again by its own runtime and compared on real pictures of the records. An export
+that differs is refused.
 """
 
-import argparse
 import hashlib
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -43,8 +31,6 @@ DIFFERENCE = 1e-4
 1e-6 or so in a network of 16 layers."""
 EQUAL = 0.9999
 """Least share of pixels with the same class."""
-NAMES = ("saved_model", "onnx", "litert")
-"""The keys of `fcn.serving.formats.FORMATS`, known without Keras."""
 
 
 def compare(
@@ -92,7 +78,7 @@ def export(
     path: Path,
     out: Path,
     split: Records,
-    names: Sequence[str] = NAMES,
+    names: Sequence[str] | None = None,
     known: card.Origin | None = None,
 ) -> None:
     """Write a model in the formats named, each compared with it, and the card.
@@ -101,7 +87,7 @@ def export(
         path: the `.keras` file.
         out: the folder, replaced if it is an earlier export.
         split: records with real pictures for the comparison.
-        names: of `fcn.serving.formats.FORMATS`.
+        names: of `fcn.serving.formats.FORMATS`; None: all.
         known: what the model's table says; None for a model of no table.
 
     Raises:
@@ -111,7 +97,7 @@ def export(
     from fcn.network import model_file
     from fcn.serving import formats as exported
 
-    _require_ours(out, {known.file for known in exported.FORMATS.values()})
+    files.require_replaceable(out, [each.file for each in exported.FORMATS.values()] + [card.FILE])
     model = exported.precise(model_file.load(path))
     network = (model.inputs[0].shape[-1], model.outputs[0].shape[-1])
     records = (split.labels.channels, len(split.labels.classes))
@@ -122,7 +108,7 @@ def export(
         )
     kept = []
     with files.writing_folder(out) as aside:
-        for name in names:
+        for name in names or exported.FORMATS:
             chosen = exported.FORMATS[name]
             place = aside / chosen.file
             chosen.write(model, place)
@@ -149,61 +135,41 @@ def hashed(path: Path) -> str:
     return hashlib.sha256(listed.encode()).hexdigest()
 
 
-def _require_ours(out: Path, known: set[str]) -> None:
-    """Refuse a folder that holds what no export wrote: it would be gone."""
-    if out.is_dir():
-        foreign = {path.name for path in out.iterdir()} - known - {card.FILE}
-        if foreign:
-            raise ValueError(
-                f"{out} holds what is no export ({', '.join(sorted(foreign)[:3])}) and would be "
-                "replaced; name a new folder with --out"
-            )
+def export_named(
+    name: str, out: Path, formats: Sequence[str], records: Path | None, split: str | None
+) -> None:
+    """Export a model by its row or its file.
 
+    Args:
+        name: a row of a table (digits-fcn8s) or a file (model.keras).
+        out: the folder, replaced if it is an earlier export.
+        formats: of `fcn.serving.formats.FORMATS`.
+        records: folder of records to compare on; None: those of the row.
+        split: None: the one that the row's table measures.
 
-def main(arguments: Sequence[str]) -> int:
-    """Read the command line, export; return the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m fcn export",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("model", help="a row of a table (digits-fcn8s) or a file (model.keras)")
-    parser.add_argument("--out", type=Path, required=True, help="the folder to write")
-    parser.add_argument("--formats", nargs="+", choices=NAMES, default=NAMES, metavar="FORMAT",
-                        help=f"{', '.join(NAMES)}; without it, all")  # fmt: skip
-    parser.add_argument("--records", type=Path, help="pictures to compare on; the row's own")
-    parser.add_argument(
-        "--split", help="of the records; the one that the row's table is measured on"
-    )
-    chosen = parser.parse_args(arguments)
-    path = Path(chosen.model)
+    Raises:
+        ValueError: as `export`; the model is no row and records or split are missing.
+    """
+    path = Path(name)
     if path.suffix != ".keras":
-        path = Path("data/models") / f"{chosen.model}.keras"
-    row = path.stem in _rows(path.stem)
-    if not row and not (chosen.records and chosen.split):
+        path = Path("data/models") / f"{name}.keras"
+    rows = _rows(path.stem)
+    row = rows.get(path.stem)
+    if row is None and not (records and split):
         raise ValueError(
-            f"{path.stem} is no row of a table, so that its pictures are not known; "
-            "name some with --records FOLDER --split SPLIT"
+            f"{path.stem} is no row of a table; name pictures to compare on with "
+            "--records FOLDER --split SPLIT"
         )
     known = card.origin(path.stem) if row else None
-    folder = chosen.records or Path("data/records") / _rows(path.stem)[path.stem].dataset
-    split = Records(folder, chosen.split or (known.split if known else ""))
+    folder = records or Path("data/records") / rows[path.stem].dataset
+    compared = Records(folder, split or (known.split if known else ""))
     common = reader.load(reader.active()[0]).common
-    # The converters read TensorFlow's graphs; a model of the other backend opens here too.
+    # The converters read TensorFlow's graphs; models trained on JAX open on TensorFlow too.
     backend.use(common.model_copy(update={"backend": "tensorflow", "precision": "float32"}))
-    export(path, chosen.out, split, chosen.formats, known)
-    return 0
+    export(path, out, compared, formats, known)
 
 
 def _rows(key: str) -> dict[str, Model]:
     """Return the models of the table that a key would belong to, if there is such a table."""
     tables = {path.stem for path in reader.TABLES.glob("*.yaml")}
     return reader.load(key).table.models if reader.table_of(key) in tables else {}
-
-
-if __name__ == "__main__":
-    messages.end_with_parent()
-    try:
-        sys.exit(main(sys.argv[1:]))
-    except (ValueError, OSError) as error:
-        messages.fail(str(error))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from fcn.cli import explain as command
 from fcn.report import explain, index
 from fcn.settings import dvc_lock
 from tests.pipeline.conftest import Project
@@ -74,7 +75,7 @@ def overwrite(path: Path, content: bytes) -> None:
 def test_every_link_of_a_finished_project_holds(
     at: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    assert explain.main(["digits", ROW, "mean_iou"]) == 0
+    assert command.explain("digits", ROW, "mean_iou") == 0
     said = capfd.readouterr().err
     assert "every link holds" in said
     for name in ("vgg16", "fcn32s", "fcn16s", "fcn8s"):
@@ -148,7 +149,7 @@ def test_a_folder_has_the_hash_that_dvc_gives_it(at: Path) -> None:
 
 def test_a_finished_table_is_up_to_date(at: Path) -> None:
     assert list(index.stale("digits", at)) == []
-    assert index.main(["--write"]) == 0
+    assert index.show(write=True) == 0
     assert "| [digits](digits.md) | 3 | yes | up to date |" in (at / index.INDEX).read_text("utf-8")
     (at / index.INDEX).unlink()
 

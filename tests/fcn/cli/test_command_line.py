@@ -24,16 +24,25 @@ COMMAND = """
 More about it.
 '''
 import os, subprocess, sys, time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 from typer import Argument, Option
 from fcn.cli import command_line
 from fcn.common import files, messages
 
+@dataclass(frozen=True)
+class Size:
+    width: Annotated[int, Option(help="In pixels.")] = 4
+    def __post_init__(self):
+        if self.width < 1:
+            raise ValueError("width: allowed: 1 or more")
+
 def run(
     key: Annotated[str, Argument(help="Which one.")],
     out_dir: Annotated[Path, Option(help="Where to.")],
     quiet: Annotated[bool, Option("--quiet", help="Say less.")] = False,
+    size: Size = Size(),
 ):
     {body}
 
@@ -68,6 +77,14 @@ def test_arguments_arrive_with_their_types_and_success_exits_with_0() -> None:
     done = run("print(repr((key, out_dir)))", "digits", "--out-dir", "a/b")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == "('digits', PosixPath('a/b'))\n"
+
+
+def test_a_dataclass_stands_for_its_fields_and_its_checks_are_one_message() -> None:
+    body, given = "print(size)", ["digits", "--out-dir", "x"]
+    assert run(body, *given).stdout == "Size(width=4)\n"
+    assert run(body, *given, "--width", "7").stdout == "Size(width=7)\n"
+    wrong = run(body, *given, "--width", "0")
+    assert (wrong.returncode, wrong.stderr) == (1, "error: width: allowed: 1 or more\n")
 
 
 def test_a_function_that_returns_a_number_exits_with_it() -> None:

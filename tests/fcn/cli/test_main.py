@@ -1,58 +1,90 @@
-"""The command line as a person sees it."""
+"""`python -m fcn` as a user sees it."""
 
-import importlib
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
-from fcn.__main__ import COMMANDS, main
+from fcn.__main__ import COMMANDS
+from fcn.cli.command_line import Command, parameters
+from fcn.cli.export import Format
+from fcn.cli.submit import BenchmarkName
+from fcn.prediction.submission import BENCHMARKS
 
 ROOT = Path(__file__).parents[3]
+NAMES = [command.__name__ for command in COMMANDS]
 
 
-@pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_has_help_with_examples(
-    name: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    module = importlib.import_module(COMMANDS[name][0])
-    assert f"python -m fcn {name} " in (module.__doc__ or "")
-    with pytest.raises(SystemExit) as ended:
-        main([name, "--help"])
-    assert ended.value.code == 0
-    assert f"python -m fcn {name} " in capsys.readouterr().out
-
-
-def test_the_overview_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as ended:
-        main(["--help"])
-    assert ended.value.code == 0
-    shown = capsys.readouterr().out
-    assert [name for name, (_, makes) in COMMANDS.items() if makes not in shown] == []
-
-
-@pytest.mark.parametrize(
-    "arguments", [[], ["predit"], ["predict"], ["predict", "a", "--tile", "x"]]
-)
-def test_wrong_usage_is_code_2(arguments: list[str]) -> None:
-    with pytest.raises(SystemExit) as ended:
-        main(arguments)
-    assert ended.value.code == 2
-
-
-def test_a_wrong_name_is_answered_in_one_line_before_keras_is_imported(tmp_path: Path) -> None:
-    (tmp_path / "a.png").touch()
-    command = [sys.executable, "-X", "importtime", "-m", "fcn", "predict", str(tmp_path / "a.png")]
-    done = subprocess.run(
-        [*command, "--model", "digits-fcn9s", "--out", str(tmp_path / "out")],
+def run(*arguments: str, options: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *options, "-m", "fcn", *arguments],
         cwd=ROOT,
         capture_output=True,
         text=True,
         check=False,
     )
-    said = [line for line in done.stderr.splitlines() if not line.startswith("import time:")]
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=NAMES)
+def test_every_command_has_help_with_examples_and_describes_every_argument(
+    command: Command,
+) -> None:
+    done = run(command.__name__, "--help")
+    assert done.returncode == 0
+    assert f"    python -m fcn {command.__name__} " in done.stdout
+    for parameter in parameters(command):
+        assert get_args(parameter.annotation)[1].help, parameter.name
+
+
+def test_the_overview_has_one_line_for_each_command() -> None:
+    done = run("--help")
+    assert done.returncode == 0
+    listed = [line.split()[0] for line in done.stdout.partition("Commands:\n")[2].splitlines()]
+    assert listed == NAMES
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["predict", "--help"], ["explain", "--help"]])
+def test_help_imports_neither_keras_nor_what_reads_data(arguments: list[str]) -> None:
+    done = run(*arguments, options=("-X", "importtime"))
+    modules = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert modules & {"keras", "pandas", "pyarrow", "cv2", "av", "mlflow", "rich"} == set()
+
+
+def test_an_unknown_command_is_answered_with_the_nearest() -> None:
+    done = run("predit")
+    assert done.returncode == 2
+    assert "Did you mean 'predict'?" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["predict"],
+        ["predict", "a", "--tile", "x"],
+        ["export", "a", "--out", "b", "--formats", "onx"],
+        ["submit", "voc2013", "a"],
+    ],
+)
+def test_wrong_usage_is_code_2(arguments: list[str]) -> None:
+    assert run(*arguments).returncode == 2
+
+
+def test_choices_are_what_the_rooms_offer(keras_ready: None) -> None:
+    from fcn.serving.formats import FORMATS
+
+    assert [each.value for each in Format] == list(FORMATS)
+    assert get_args(BenchmarkName) == tuple(BENCHMARKS)
+
+
+def test_a_wrong_name_is_answered_in_one_line_before_keras_is_imported(tmp_path: Path) -> None:
+    (tmp_path / "a.png").touch()
+    predict = ["predict", str(tmp_path / "a.png"), "--model", "digits-fcn9s"]
+    done = run(*predict, "--out", str(tmp_path / "out"), options=("-X", "importtime"))
+    shown = [line for line in done.stderr.splitlines() if not line.startswith("import time:")]
     assert done.returncode == 1
-    assert len(said) == 1
-    assert said[0].startswith("error: no model 'digits-fcn9s'")
+    assert len(shown) == 1
+    assert shown[0].startswith("error: no model 'digits-fcn9s'")
     assert not [line for line in done.stderr.splitlines() if line.endswith(" keras")]

@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fcn.__main__ import main
+from fcn.cli import predict as command
 from fcn.network import build, model_file
-from fcn.prediction import predict
+from fcn.prediction.options import PredictorOptions
+from fcn.prediction.predict import Results, predict
+from fcn.prediction.sticker import stickers
 from fcn.records.record import Labels
 from fcn.settings.network import Network
 from tests.fcn.pictures.test_photos import encoded, png_of_size
@@ -41,16 +43,16 @@ def inbox(tmp_path: Path) -> Path:
     return folder
 
 
-def asked(model: Path, out: Path, *more: str) -> int:
-    return main(["predict", *more, "--model", str(model), "--out", str(out), "--no-tracking"])
+def options(model: Path) -> PredictorOptions:
+    return PredictorOptions(str(model), no_tracking=True)
 
 
-def test_each_picture_gets_mask_overlay_shares_and_where_they_come_from(
+def test_each_picture_gets_mask_overlay_shares_and_their_provenance(
     model: Path, inbox: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "deep" / "out"
-    extra = ["--probabilities", "--sticker", "bright"]
-    assert asked(model, out, str(inbox), *extra) == 0
+    results = Results(out, probabilities=True, sticker="bright")
+    assert predict([str(inbox)], options(model), results) == 0
     ends = ["-mask.png", "-overlay.png", "-probabilities.npz", ".json"]
     stickers = ["bright-bright.png", "bright-bright.webp"]
     assert {path.name for path in out.iterdir()} == {
@@ -67,15 +69,15 @@ def test_each_picture_gets_mask_overlay_shares_and_where_they_come_from(
         assert overlay.text == facts
     with Image.open(out / "dark-mask.png") as mask:
         assert not np.asarray(mask).any()
-    said = json.loads((out / "bright.json").read_text())
-    assert said["shares"] == {"dark": 0, "bright": 1, "never": 0}
-    assert (said["height"], said["width"], said["origin"]) == (30, 40, facts)
+    content = json.loads((out / "bright.json").read_text())
+    assert content["shares"] == {"dark": 0, "bright": 1, "never": 0}
+    assert (content["height"], content["width"], content["origin"]) == (30, 40, facts)
     with np.load(out / "dark-probabilities.npz") as kept:
         assert kept["probabilities"].shape == (30, 40, 3)
         assert kept["classes"].tolist() == list(LABELS.classes)
 
 
-def test_what_cannot_be_read_is_named_and_the_rest_goes_on(
+def test_unreadable_pictures_are_named_and_the_others_are_done(
     model: Path, inbox: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (inbox / "a-text.png").write_text("no picture")
@@ -85,12 +87,12 @@ def test_what_cannot_be_read_is_named_and_the_rest_goes_on(
     moving = encoded(frames[0], "GIF", save_all=True, append_images=frames[1:])
     (inbox / "d-moving.gif").write_bytes(moving)
     report = tmp_path / "report.json"
-    wrong = [str(tmp_path / "nowhere.png"), str(inbox), "--report", str(report)]
-    assert asked(model, tmp_path / "out", *wrong) == 3
+    names = [str(tmp_path / "nowhere.png"), str(inbox)]
+    assert predict(names, options(model), Results(tmp_path / "out", report=report)) == 3
     assert {path.name for path in (tmp_path / "out").glob("*.json")} == {"bright.json", "dark.json"}
-    told = json.loads(report.read_text())
-    assert told["done"] == [str(inbox / "bright.png"), str(inbox / "dark.jpg")]
-    reasons = [told["skipped"][name] for name in sorted(told["skipped"])]
+    content = json.loads(report.read_text())
+    assert content["done"] == [str(inbox / "bright.png"), str(inbox / "dark.jpg")]
+    reasons = [content["skipped"][name] for name in sorted(content["skipped"])]
     expected = ("no picture", "0 bytes", "the limit is", "GIF of 2", "no such file")
     assert all(part in why for part, why in zip(expected, reasons, strict=True))
     shown = capsys.readouterr().err
@@ -99,18 +101,22 @@ def test_what_cannot_be_read_is_named_and_the_rest_goes_on(
     assert "Traceback" not in shown
 
 
-def test_with_no_picture_left_it_is_code_1(model: Path, inbox: Path, tmp_path: Path) -> None:
+def test_without_a_readable_picture_the_exit_code_is_1(
+    model: Path, inbox: Path, tmp_path: Path
+) -> None:
     (inbox / "bright.png").write_bytes(b"")
-    assert asked(model, tmp_path / "out", str(inbox / "bright.png")) == 1
+    name = str(inbox / "bright.png")
+    assert predict([name], options(model), Results(tmp_path / "out")) == 1
 
 
-def test_results_may_lie_beside_the_pictures(model: Path, inbox: Path, tmp_path: Path) -> None:
+def test_without_a_folder_results_are_written_beside_the_pictures(
+    model: Path, inbox: Path, tmp_path: Path
+) -> None:
     shutil.copytree(inbox, tmp_path / "in2")
-    named = [str(inbox / "dark.jpg"), str(tmp_path / "in2" / "dark.jpg")]
-    assert asked(model, tmp_path / "out", *named, "--beside") == 0
+    names = [str(inbox / "dark.jpg"), str(tmp_path / "in2" / "dark.jpg")]
+    assert predict(names, options(model), Results(None)) == 0
     for folder in (inbox, tmp_path / "in2"):
         assert (folder / "dark-mask.png").is_file()
-    assert not (tmp_path / "out").exists()
 
 
 def test_a_picture_may_come_from_standard_input(
@@ -118,7 +124,7 @@ def test_a_picture_may_come_from_standard_input(
 ) -> None:
     with (inbox / "bright.png").open() as picture:
         monkeypatch.setattr(sys, "stdin", picture)
-        assert asked(model, tmp_path / "out", "-") == 0
+        assert predict(["-"], options(model), Results(tmp_path / "out")) == 0
     assert json.loads((tmp_path / "out" / "stdin.json").read_text())["shares"]["bright"] == 1
 
 
@@ -128,33 +134,32 @@ def test_an_output_that_cannot_be_written_is_refused_before_the_model_is_opened(
     (tmp_path / "file").touch()
     for out, why in ((tmp_path / "file", "it is a file"), (Path("/proc/here"), "No such file")):
         with pytest.raises(ValueError, match=rf"nothing can be written to .*{why}"):
-            asked(Path("nowhere.keras"), out, str(inbox))
+            predict([str(inbox)], options(Path("nowhere.keras")), Results(out))
 
 
-def test_a_class_that_the_model_does_not_know_is_refused(
+def test_a_class_that_the_model_does_not_have_is_refused(
     model: Path, inbox: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(ValueError, match=r"no class 'brigt'; did you mean 'bright'"):
-        asked(model, tmp_path / "out", str(inbox), "--sticker", "brigt")
+        predict([str(inbox)], options(model), Results(tmp_path / "out", sticker="brigt"))
 
 
 def test_the_sticker_command_writes_stickers_only(
     model: Path, inbox: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    out = ["--out", str(tmp_path / "out"), "--no-tracking"]
-    assert main(["sticker", "bright", str(inbox), "--model", str(model), *out]) == 3
+    assert stickers("bright", [str(inbox)], options(model), tmp_path / "out") == 3
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
         *("bright-bright.png", "bright-bright.webp"),
     }
     assert "dark.jpg: no bright in it" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("batch", ["0", "-1"])
-def test_a_batch_of_nothing_is_refused(batch: str, inbox: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("batch", [0, -1])
+def test_an_empty_batch_is_refused(batch: int) -> None:
     with pytest.raises(ValueError, match=f"batch: got {batch}, allowed: 1 or more"):
-        asked(Path("nowhere.keras"), tmp_path, str(inbox), "--batch", batch)
+        PredictorOptions(batch=batch)
 
 
-def test_the_documentation_lists_what_is_written() -> None:
+def test_the_help_lists_the_files_that_are_written() -> None:
     for end in ("-mask.png", "-overlay.png", ".json", "-probabilities.npz"):
-        assert f"photo{end}" in (predict.__doc__ or "")
+        assert f"photo{end}" in (command.__doc__ or "")

@@ -6,17 +6,17 @@ import pytest
 from PIL import Image
 
 from fcn.prediction import sticker
-from fcn.prediction.answering import Answer
+from fcn.prediction.predictor import Segmentation
 from fcn.records.record import Labels
 
 LABELS = Labels("toy", ("ground", "person"), ((0, 0, 0), (255, 0, 0)), 3)
 
 
-def scene(height: int, width: int, box: tuple[slice, slice]) -> Answer:
+def scene(height: int, width: int, box: tuple[slice, slice]) -> Segmentation:
     image = np.full((height, width, 3), 90, np.uint8)
     mask = np.zeros((height, width), np.uint8)
     mask[box] = 1
-    return Answer("scene.png", image, mask, None)
+    return Segmentation("scene.png", image, mask, None)
 
 
 @pytest.mark.parametrize(
@@ -31,8 +31,8 @@ def scene(height: int, width: int, box: tuple[slice, slice]) -> Answer:
 def test_the_object_fills_the_sticker_undistorted_and_nothing_else_is_seen(
     box: tuple[slice, slice], size: tuple[int, int]
 ) -> None:
-    answer = scene(60, 80, box)
-    cut = sticker.cut(answer.image, answer.mask == 1)
+    shown = scene(60, 80, box)
+    cut = sticker.cut(shown.image, shown.mask == 1)
     assert cut.shape == (512, 512, 4)
     rows, columns = (np.flatnonzero((cut[..., 3] > 0).any(axis=axis)) for axis in (1, 0))
     assert (np.ptp(rows) + 1, np.ptp(columns) + 1) == size
@@ -42,8 +42,8 @@ def test_the_object_fills_the_sticker_undistorted_and_nothing_else_is_seen(
 
 
 def test_the_contour_is_white_as_wide_as_an_erosion_by_five_takes() -> None:
-    answer = scene(60, 80, (slice(10, 30), slice(5, 45)))
-    cut = sticker.cut(answer.image, answer.mask == 1)
+    shown = scene(60, 80, (slice(10, 30), slice(5, 45)))
+    cut = sticker.cut(shown.image, shown.mask == 1)
     inside = cut[cut[..., 3] > 0].reshape(256, 512, 4)
     assert (inside[2:-2, 2:-2, :3] == 90).all()
     band = np.ones((256, 512), bool)
@@ -52,17 +52,17 @@ def test_the_contour_is_white_as_wide_as_an_erosion_by_five_takes() -> None:
 
 
 def test_a_large_object_is_made_smaller() -> None:
-    answer = scene(3000, 1000, (slice(0, 3000), slice(0, 1000)))
-    cut = sticker.cut(answer.image, answer.mask == 1)
+    shown = scene(3000, 1000, (slice(0, 3000), slice(0, 1000)))
+    cut = sticker.cut(shown.image, shown.mask == 1)
     assert (cut[..., 3] > 0).sum() == 512 * 171
 
 
 def test_both_files_are_written_as_messengers_take_them(
     tmp_path: Path, rng: np.random.Generator
 ) -> None:
-    answer = scene(600, 800, (slice(0, 600), slice(0, 800)))
-    answer.image[:] = rng.integers(256, size=answer.image.shape)  # the worst to compress
-    assert sticker.write(answer, {"Model": "toy"}, 1, "person", tmp_path / "scene")
+    shown = scene(600, 800, (slice(0, 600), slice(0, 800)))
+    shown.image[:] = rng.integers(256, size=shown.image.shape)  # the worst to compress
+    assert sticker.write(shown, {"Model": "toy"}, 1, "person", tmp_path / "scene")
     with Image.open(tmp_path / "scene-person.png") as png:
         assert (png.mode, png.size, png.text) == ("RGBA", (512, 512), {"Model": "toy"})
     encoded = (tmp_path / "scene-person.webp").read_bytes()
@@ -72,8 +72,8 @@ def test_both_files_are_written_as_messengers_take_them(
 
 
 def test_without_the_class_there_is_no_file(tmp_path: Path) -> None:
-    answer = scene(6, 8, (slice(0, 0), slice(0, 0)))
-    assert not sticker.write(answer, {}, 1, "person", tmp_path / "scene")
+    shown = scene(6, 8, (slice(0, 0), slice(0, 0)))
+    assert not sticker.write(shown, {}, 1, "person", tmp_path / "scene")
     assert not list(tmp_path.iterdir())
 
 

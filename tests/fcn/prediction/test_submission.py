@@ -1,4 +1,3 @@
-import argparse
 import io
 import tarfile
 import zipfile
@@ -12,8 +11,9 @@ from PIL import Image
 
 from fcn.datasets import cityscapes
 from fcn.datasets.shared import catalogue
-from fcn.prediction import answering, submission
-from fcn.prediction.answering import Opened
+from fcn.prediction import predictor, submission
+from fcn.prediction.options import PredictorOptions
+from fcn.prediction.predictor import Predictor
 from fcn.records.record import Labels
 from tests.fcn.pictures.test_photos import encoded
 
@@ -30,26 +30,25 @@ def labels(name: str) -> Labels:
 
 
 @pytest.fixture
-def seeing(monkeypatch: pytest.MonkeyPatch) -> Callable[[Labels], None]:
-    """Answer with a network that sees in each pixel the class that its red tells."""
+def predicting(monkeypatch: pytest.MonkeyPatch) -> Callable[[Labels], None]:
+    """Predict with a network for which the red channel is the class."""
 
     def network(names: Labels) -> None:
         def logits(images: np.ndarray) -> np.ndarray:
             return 8.0 * np.eye(len(names.classes), dtype=np.float32)[images[..., 0]]
 
         @contextmanager
-        def opened(chosen: argparse.Namespace) -> Iterator[Opened]:
-            yield Opened(logits, names, {})
+        def load(options: PredictorOptions) -> Iterator[Predictor]:
+            yield Predictor(logits, names, {}, options)
 
-        monkeypatch.setattr(answering, "opened", opened)
+        monkeypatch.setattr(predictor, "load", load)
 
     return network
 
 
-def submit(name: str, folder: Path, *more: str) -> int:
-    return submission.main(
-        [name, str(folder / PICTURES[name]), "--out", str(folder / "out"), *more]
-    )
+def submit(name: str, folder: Path, competition: str = "comp6") -> None:
+    pictures = [str(folder / PICTURES[name])]
+    submission.submission(name, pictures, PredictorOptions(), folder / "out", competition)
 
 
 def scene(name: str, folder: Path) -> np.ndarray:
@@ -68,11 +67,11 @@ def pixels(content: bytes) -> np.ndarray:
 
 @pytest.mark.parametrize("competition", ["comp5", "comp6"])
 def test_voc_gets_palette_pngs_in_its_folders(
-    competition: str, seeing: Callable[[Labels], None], tmp_path: Path
+    competition: str, predicting: Callable[[Labels], None], tmp_path: Path
 ) -> None:
     mask = scene("voc2012", tmp_path)
-    seeing(labels("voc2012"))
-    assert submit("voc2012", tmp_path, "--competition", competition) == 0
+    predicting(labels("voc2012"))
+    submit("voc2012", tmp_path, competition)
     with tarfile.open(tmp_path / "out" / "voc2012.tar.gz") as packed:
         (member,) = (one for one in packed if one.isfile())
         assert member.name.removeprefix("./") == (
@@ -85,11 +84,11 @@ def test_voc_gets_palette_pngs_in_its_folders(
 
 
 def test_cityscapes_gets_label_ids_which_its_own_reader_takes_back(
-    seeing: Callable[[Labels], None], tmp_path: Path
+    predicting: Callable[[Labels], None], tmp_path: Path
 ) -> None:
     mask = scene("cityscapes", tmp_path)
-    seeing(labels("cityscapes"))
-    assert submit("cityscapes", tmp_path) == 0
+    predicting(labels("cityscapes"))
+    submit("cityscapes", tmp_path)
     with zipfile.ZipFile(tmp_path / "out" / "cityscapes.zip") as packed:
         (name,) = packed.namelist()
         packed.extract(name, tmp_path)
@@ -99,57 +98,58 @@ def test_cityscapes_gets_label_ids_which_its_own_reader_takes_back(
     assert pixels((tmp_path / name).read_bytes())[0, :3].tolist() == [7, 8, 11]
 
 
-def test_kitti_road_gets_how_sure_the_network_is_of_road(
-    seeing: Callable[[Labels], None], tmp_path: Path
+def test_kitti_road_gets_the_probability_of_road(
+    predicting: Callable[[Labels], None], tmp_path: Path
 ) -> None:
     scene("kitti_road", tmp_path)
-    seeing(labels("kitti_road"))
-    assert submit("kitti_road", tmp_path) == 0
+    predicting(labels("kitti_road"))
+    submit("kitti_road", tmp_path)
     with zipfile.ZipFile(tmp_path / "out" / "kitti_road.zip") as packed:
         assert packed.namelist() == ["umm_road_000012.png"]
-        sure = pixels(packed.read("umm_road_000012.png"))
-    assert sure.tolist() == [[0, 255]] * 3
+        road = pixels(packed.read("umm_road_000012.png"))
+    assert road.tolist() == [[0, 255]] * 3
 
 
 def test_a_model_of_another_table_is_refused(
-    seeing: Callable[[Labels], None], tmp_path: Path
+    predicting: Callable[[Labels], None], tmp_path: Path
 ) -> None:
     scene("voc2012", tmp_path)
-    seeing(labels("digits"))
+    predicting(labels("digits"))
     with pytest.raises(ValueError, match=r"made for digits: 11 classes.*voc2012 scores 21"):
         submit("voc2012", tmp_path)
     assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("name", PICTURES)
-def test_a_foreign_name_is_refused(name: str) -> None:
+def test_a_name_that_is_not_the_benchmarks_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match=r"holiday\.jpg: .* names its pictures like"):
-        submission.places(name, ["holiday.jpg"], "comp6")
+        submission.paths(name, ["holiday.jpg"], "comp6")
 
 
 def test_two_pictures_of_one_name_are_refused() -> None:
     with pytest.raises(ValueError, match="the same name"):
-        submission.places("kitti_road", ["a/um_000001.png", "b/um_000001.png"], "comp6")
+        submission.paths("kitti_road", ["a/um_000001.png", "b/um_000001.png"], "comp6")
 
 
-def test_a_broken_picture_ends_it_and_leaves_nothing(
-    seeing: Callable[[Labels], None], tmp_path: Path
+def test_a_broken_picture_ends_the_command_and_nothing_is_written(
+    predicting: Callable[[Labels], None], tmp_path: Path
 ) -> None:
     (tmp_path / PICTURES["kitti_road"]).write_bytes(b"")
-    seeing(labels("kitti_road"))
+    predicting(labels("kitti_road"))
     with pytest.raises(ValueError, match=r"umm_000012\.png: an empty file.*nothing was written"):
         submit("kitti_road", tmp_path)
     assert not (tmp_path / "out").exists()
 
 
-def test_a_folder_of_other_things_is_not_replaced(
-    seeing: Callable[[Labels], None], tmp_path: Path
+def test_a_folder_with_other_files_is_not_replaced(
+    predicting: Callable[[Labels], None], tmp_path: Path
 ) -> None:
     scene("kitti_road", tmp_path)
-    seeing(labels("kitti_road"))
+    predicting(labels("kitti_road"))
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "thesis.txt").touch()
-    with pytest.raises(ValueError, match="holds other things"):
+    with pytest.raises(ValueError, match=r"holds other files \(thesis\.txt\)"):
         submit("kitti_road", tmp_path)
     (tmp_path / "out" / "thesis.txt").unlink()
-    assert submit("kitti_road", tmp_path) == submit("kitti_road", tmp_path) == 0
+    submit("kitti_road", tmp_path)
+    submit("kitti_road", tmp_path)

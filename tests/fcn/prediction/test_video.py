@@ -10,6 +10,7 @@ import numpy as np
 import psutil
 import pytest
 
+from fcn.cli import video as command
 from fcn.inference import tiles
 from fcn.prediction import video
 from fcn.records.record import Labels
@@ -40,7 +41,7 @@ def clip(
     turned: int = 0,
     options: dict[str, str] | None = None,
 ) -> Path:
-    """Write a film: the top is bright, the bottom dark, so that one sees where up is."""
+    """Write a video; its top is bright and its bottom dark, so that its orientation is visible."""
     with av.open(path, "w", options=options or {}) as made:
         streams = []
         if pictures:
@@ -137,9 +138,7 @@ def test_odd_sides_and_several_batches(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize(("turned", "bright"), [(90, "left"), (180, "bottom"), (270, "right")])
-def test_a_film_of_a_telephone_on_its_side_is_seen_upright(
-    turned: int, bright: str, tmp_path: Path
-) -> None:
+def test_a_rotated_telephone_video_is_upright(turned: int, bright: str, tmp_path: Path) -> None:
     source = clip(tmp_path / "in.mp4", size=(64, 64), sound=None, turned=turned)
     shown: list[np.ndarray] = []
 
@@ -164,13 +163,13 @@ def test_grey_networks_see_grey(tmp_path: Path) -> None:
     assert seen == [(10, 48, 64, 1)]
 
 
-def test_sound_that_mp4_does_not_take_is_left_out_and_said(
+def test_sound_that_mp4_does_not_allow_is_left_out_with_a_warning(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     source = clip(tmp_path / "in.avi", sound="pcm_mulaw", times=tuple(range(0, 400, 40)))
     assert video.write(source, tmp_path / "out.mp4", segment, LABELS) == 10
     assert (
-        "the sound (pcm_mulaw) does not fit into an MP4 and is left out" in capsys.readouterr().err
+        "the sound (pcm_mulaw) is not allowed in an MP4 and is left out" in capsys.readouterr().err
     )
     # FFmpeg gives the last two frames of such an AVI the same time.
     shown = times(tmp_path / "out.mp4")
@@ -213,15 +212,15 @@ def no_frame(path: Path) -> Path:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (noise, "cannot be read as a film"),
-        (empty, "cannot be read as a film: it is empty"),
-        (without_end, "cannot be read as a film"),
-        (without_rest, r"is broken after \d+ frames"),
-        (only_sound, "has no pictures to look at: it holds audio"),
+        (noise, "cannot be read as a video"),
+        (empty, "cannot be read as a video: it is empty"),
+        (without_end, "cannot be read as a video"),
+        (without_rest, r"is damaged after \d+ frames"),
+        (only_sound, "has no video stream; it holds audio"),
         (no_frame, "has no (pictures|frames)|cannot be read"),
     ],
 )
-def test_a_broken_film_is_named_and_nothing_is_kept(
+def test_a_damaged_video_is_named_and_no_file_is_left(
     make: Callable[[Path], Path], message: str, tmp_path: Path
 ) -> None:
     source = make(tmp_path / "in.mp4")
@@ -230,7 +229,7 @@ def test_a_broken_film_is_named_and_nothing_is_kept(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.mp4"]
 
 
-def test_a_missing_film_and_a_folder_that_is_none(tmp_path: Path) -> None:
+def test_a_missing_video_and_a_file_in_place_of_the_folder(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError) as missing:
         video.write(tmp_path / "none.mp4", tmp_path / "out.mp4", segment, LABELS)
     assert missing.value.filename == str(tmp_path / "none.mp4")
@@ -243,9 +242,11 @@ def test_a_missing_film_and_a_folder_that_is_none(tmp_path: Path) -> None:
 def test_the_output_is_another_mp4(tmp_path: Path) -> None:
     source = clip(tmp_path / "in.mp4")
     whole = source.read_bytes()
-    with pytest.raises(ValueError, match=r"out\.avi: films are written as MP4; name it .*out\.mp4"):
+    with pytest.raises(
+        ValueError, match=r"out\.avi: videos are written as MP4; name it .*out\.mp4"
+    ):
         video.write(source, tmp_path / "out.avi", segment, LABELS)
-    with pytest.raises(ValueError, match="is the film that is read"):
+    with pytest.raises(ValueError, match="is the video to read"):
         video.write(source, tmp_path / "." / "in.mp4", segment, LABELS)
     assert source.read_bytes() == whole
 
@@ -267,7 +268,7 @@ def test_memory_does_not_grow_with_the_length(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("seeded")
 @pytest.mark.parametrize("size", [(48, 64), (tiles.LEAST, tiles.LEAST + 16)])  # whole, in tiles
-def test_the_command_paints_what_a_model_sees(
+def test_the_command_writes_the_models_masks_over_the_frames(
     size: tuple[int, int], tiny: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from fcn.network import model_file
@@ -275,8 +276,7 @@ def test_the_command_paints_what_a_model_sees(
     model_file.save(toy.network(tiny, 1, 3, "fcn32s"), tmp_path / "toy.keras")
     source, out = clip(tmp_path / "in.mp4", size=size), tmp_path / "out.mp4"
     monkeypatch.chdir(ROOT)
-    options = ["--model", str(tmp_path / "toy.keras"), "--tile", str(tiles.LEAST)]
-    assert video.main([str(source), *options, "--out", str(out)]) == 0
+    command.video(source, out, model=str(tmp_path / "toy.keras"), tile=tiles.LEAST)
     assert times(out) == pytest.approx(times(source), abs=1e-3)
     with av.open(out) as film:
         assert f"Model: {tmp_path / 'toy.keras'}" in film.metadata["comment"]

@@ -36,10 +36,6 @@ def split(small_records: Path) -> Records:
     return Records(small_records, "test")
 
 
-def test_the_names_are_those_of_the_formats() -> None:
-    assert tuple(exported.FORMATS) == export.NAMES
-
-
 def test_an_export_is_the_file_and_a_card_that_says_how_equal_it_is(
     model: Path, network: keras.Model, split: Records, tmp_path: Path
 ) -> None:
@@ -133,7 +129,7 @@ def test_a_folder_of_other_things_is_not_replaced(
     model: Path, split: Records, tmp_path: Path
 ) -> None:
     (tmp_path / "thesis.tex").touch()
-    with pytest.raises(ValueError, match=r"holds what is no export \(thesis.tex\)"):
+    with pytest.raises(ValueError, match=r"holds other files \(thesis.tex\)"):
         export.export(model, tmp_path, split)
     assert (tmp_path / "thesis.tex").is_file()
 
@@ -161,17 +157,15 @@ def test_a_folders_hash_is_that_of_sha256sum(tmp_path: Path) -> None:
     assert export.hashed(tmp_path) == hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-def test_the_command_wants_a_row_or_records(
+def test_a_model_that_is_no_row_needs_records(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(ROOT)
     with pytest.raises(ValueError, match=r"toy-fcn16s is no row of a table.*--records"):
-        export.main([str(model), "--out", str(tmp_path / "out")])
-    with pytest.raises(SystemExit):
-        export.main([str(model), "--out", str(tmp_path / "out"), "--formats", "onx"])
+        export.export_named(str(model), tmp_path / "out", ["onnx"], None, None)
 
 
-def test_the_command_exports_a_row(
+def test_a_row_is_exported_with_its_own_records_and_table(
     model: Path, small_records: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("params.yaml", "dvc.yaml", "tables"):
@@ -188,7 +182,7 @@ def test_the_command_exports_a_row(
         {"cells": [cell | {"value": None, "verdict": "not comparable"}]},
     )
     monkeypatch.chdir(tmp_path)
-    assert export.main(["digits-fcn16s", "--out", "out", "--formats", "saved_model"]) == 0
+    export.export_named("digits-fcn16s", Path("out"), ["saved_model"], None, None)
     text = Path("out/README.md").read_text("utf-8")
     assert "### Digits\n\n| FCN-16s | 71.1 |" in text
     assert "| FCN-16s | digits-fcn16s | mean_iou | 65.0 | – | not comparable |" in text

@@ -1,6 +1,6 @@
-"""A trained model by the name a person gives it: a file, a row of a table, or MLflow's registry.
+"""The file of a trained model, by its path, its row in a table, or its name in MLflow's registry.
 
-Found without Keras, so that a wrong name is answered at once.
+Works without Keras, so that a wrong name fails at once.
 """
 
 import json
@@ -20,7 +20,7 @@ from fcn.datasets.shared import catalogue
 from fcn.datasets.shared.voc import colour
 from fcn.records.record import LABELS, Labels
 from fcn.settings import reader
-from fcn.tracking import runs as tracking
+from fcn.tracking import runs
 
 MODELS = Path("data/models")
 REGISTRY = "models:/"
@@ -28,43 +28,46 @@ NAMES = "a file (model.keras), a row of a table (digits-fcn8s) or models:/NAME@A
 
 
 @dataclass(frozen=True)
-class Trained:
-    """A model's file, what its numbers mean, and where it comes from."""
+class NamedModel:
+    """A model's file, its classes and its provenance."""
 
     name: str
     path: Path
     labels: Labels | None
-    """None: the file does not say, and no table is known to have made it."""
-    facts: dict[str, str]
-    """As they are written into answers."""
+    """None: the file has none, and its name is no row of a table."""
+    provenance: dict[str, str]
+    """Model, MLflow run and Git commit, as they are written into results."""
 
-    def named(self, channels: int, classes: int) -> Labels:
-        """Return the labels for a network of this input and output; numbers where none are known.
+    def labels_of(self, channels: int, classes: int) -> Labels:
+        """Return the labels of a network with so many channels and classes.
+
+        Without labels in the file the classes are named by their numbers.
 
         Raises:
-            ValueError: the network is not the one that the labels were made for.
+            ValueError: the file's labels have other numbers of channels or classes.
         """
         if self.labels is None:
-            messages.say(f"warning: {self.path} does not name its classes; they are numbered")
+            messages.say(f"warning: {self.path} does not name its classes; they get numbers")
             numbers = range(classes)
             names, colours = map(str, numbers), map(colour, numbers)
             return Labels("unknown", tuple(names), tuple(colours), channels)
         known = (self.labels.channels, len(self.labels.classes))
         if known != (channels, classes):
             raise ValueError(
-                f"{self.path} takes {channels} channel(s) and tells {classes} classes apart, but "
-                f"{self.labels.dataset} has {known[0]} and {known[1]}: a model of another table?"
+                f"{self.path} has {channels} channel(s) and {classes} classes, but its labels "
+                f"({self.labels.dataset}) have {known[0]} and {known[1]}; is it a model of "
+                "another table?"
             )
         return self.labels
 
 
 @contextmanager
-def find(name: str | None, tracked: bool = True) -> Iterator[Trained]:
-    """Find a model; a file that MLflow's registry brought is gone when the block ends.
+def find(name: str | None, tracking: bool = True) -> Iterator[NamedModel]:
+    """Find a model; a file from MLflow's registry is deleted when the block ends.
 
     Args:
         name: a file, a row's key or a name in the registry; None: the last row of the first table.
-        tracked: ask MLflow which run made the file, where a store is there to be asked.
+        tracking: look up the run that made the file in MLflow's store, if there is one.
 
     Raises:
         ValueError: there is no such model, or its labels cannot be read.
@@ -74,13 +77,13 @@ def find(name: str | None, tracked: bool = True) -> Iterator[Trained]:
     if name.startswith(REGISTRY):
         with tempfile.TemporaryDirectory() as folder:
             path, run = _registered(name, Path(folder))
-            yield _trained(name, path, run)
+            yield _described(name, path, run)
     else:
         path = Path(name) if name.endswith(".keras") else _of_row(name)
         if not path.is_file():
             hint = "; `dvc repro` makes it" if path.parent == MODELS else ""
             raise ValueError(f"the model {path} is missing{hint}; allowed: {NAMES}")
-        yield _trained(name, path, _run_of(path) if tracked else None)
+        yield _described(name, path, _run_of(path) if tracking else None)
 
 
 def _of_row(key: str) -> Path:
@@ -91,21 +94,22 @@ def _of_row(key: str) -> Path:
     return MODELS / f"{key}.keras"
 
 
-def _trained(name: str, path: Path, run: str | None) -> Trained:
-    commit = tracking.git_tags()
+def _described(name: str, path: Path, run: str | None) -> NamedModel:
+    commit = runs.git_tags()
     changed = " with changes" if commit.get("git.dirty") == "true" else ""
-    facts = {
+    provenance = {
         "Software": "fcn-line",
         "Model": name,
         "Model SHA-256": files.sha256(path),
         "MLflow run": run,
         "Git commit": commit["git.commit"] + changed if commit else None,
     }
-    return Trained(name, path, _labels(path), {key: said for key, said in facts.items() if said})
+    known = {key: text for key, text in provenance.items() if text}
+    return NamedModel(name, path, _labels(path), known)
 
 
 def _labels(path: Path) -> Labels | None:
-    """Return the labels inside a model's file, else those of the table that its name tells of."""
+    """Return the labels in a model's file, else those of the row that the file is named after."""
     try:
         with zipfile.ZipFile(path) as archive:
             inside = archive.read(LABELS) if LABELS in archive.namelist() else None
@@ -117,9 +121,9 @@ def _labels(path: Path) -> Labels | None:
         table = reader.load(path.stem).table
         data = table.datasets[table.models[path.stem].dataset]
     except (ValueError, KeyError):
-        return None  # not the name of a row
-    known = catalogue.load(data.module, data.convert)
-    return Labels(known.name, known.classes, known.colours, known.channels)
+        return None  # The name is no row.
+    dataset = catalogue.load(data.module, data.convert)
+    return Labels(dataset.name, dataset.classes, dataset.colours, dataset.channels)
 
 
 def _parsed(content: Any) -> Labels:
@@ -132,36 +136,38 @@ def _parsed(content: Any) -> Labels:
 
 
 def _registered(uri: str, folder: Path) -> tuple[Path, str | None]:
-    """Bring the model that a name in MLflow's registry stands for, and the run that made it."""
-    if not tracking.installed():
+    """Download a model of MLflow's registry; return its file and the run that made it."""
+    if not runs.installed():
         raise ValueError(f"{uri} needs MLflow, which is not installed; name a file instead")
-    mlflow = tracking.store()
+    mlflow = runs.store()
     try:
         info = mlflow.models.get_model_info(uri)
-        brought = Path(mlflow.artifacts.download_artifacts(uri, dst_path=str(folder)))
+        downloaded = Path(mlflow.artifacts.download_artifacts(uri, dst_path=str(folder)))
     except (mlflow.MlflowException, OSError) as error:
         raise ValueError(
             f"{uri} is not in MLflow's registry at {mlflow.get_tracking_uri()} ({error}); "
             "allowed: models:/NAME@ALIAS and models:/NAME/VERSION that `mlflow ui` shows"
         ) from None
-    found = sorted((brought / "artifacts").glob("*.keras"))
-    if len(found) != 1:
-        raise ValueError(f"{uri} holds {len(found)} .keras files; allowed: a model logged here")
-    return found[0], info.run_id
+    paths = sorted((downloaded / "artifacts").glob("*.keras"))
+    if len(paths) != 1:
+        raise ValueError(
+            f"{uri} holds {len(paths)} .keras files; allowed: a model that this project logged"
+        )
+    return paths[0], info.run_id
 
 
 def _run_of(path: Path) -> str | None:
-    """Return the run that made a file, if MLflow's store is there and knows it."""
-    there = "MLFLOW_TRACKING_URI" in os.environ or (tracking.HERE / "mlflow.db").is_file()
-    if not tracking.installed() or not there:
-        return None  # asking would make an empty store
-    mlflow = tracking.store()
-    query = f"tags.`model.md5` = '{tracking.md5(path)}' and tags.`fcn.kind` = 'train'"
+    """Return the run that made a file, if there is an MLflow store that has it."""
+    has_store = "MLFLOW_TRACKING_URI" in os.environ or (runs.HERE / "mlflow.db").is_file()
+    if not runs.installed() or not has_store:
+        return None  # A query would create an empty store.
+    mlflow = runs.store()
+    query = f"tags.`model.md5` = '{runs.md5(path)}' and tags.`fcn.kind` = 'train'"
     try:
-        runs = mlflow.search_runs(
+        trainings = mlflow.search_runs(
             search_all_experiments=True, filter_string=query, max_results=1, output_format="list"
         )
     except mlflow.MlflowException as error:
-        messages.say(f"warning: MLflow could not be asked which run made {path} ({error})")
+        messages.say(f"warning: the run that made {path} could not be looked up ({error})")
         return None
-    return str(runs[0].info.run_id) if runs else None
+    return str(trainings[0].info.run_id) if trainings else None

@@ -11,7 +11,7 @@ import pytest
 from fcn.common import files
 from fcn.datasets.shared import catalogue
 from fcn.network import build, model_file
-from fcn.prediction import trained
+from fcn.prediction import named_model
 from fcn.records.record import Labels
 from fcn.settings.network import Network
 from fcn.tracking import runs
@@ -45,12 +45,12 @@ def changed(model: Path, out: Path, labels: bytes | None) -> Path:
 
 
 def test_a_models_file_carries_its_classes(model: Path, lonely: None) -> None:
-    with trained.find(str(model)) as found:
+    with named_model.find(str(model)) as found:
         assert found.labels == LABELS
-        assert found.named(1, 2) == LABELS
-        assert found.facts["Model SHA-256"] == files.sha256(model)
-        assert found.facts["Model"] == str(model)
-        assert "MLflow run" not in found.facts
+        assert found.labels_of(1, 2) == LABELS
+        assert found.provenance["Model SHA-256"] == files.sha256(model)
+        assert found.provenance["Model"] == str(model)
+        assert "MLflow run" not in found.provenance
     assert not list(runs.HERE.glob("mlflow.db"))
 
 
@@ -69,19 +69,22 @@ def test_an_older_file_named_as_a_row_has_the_classes_of_its_data_set(
     model: Path, lonely: None, tmp_path: Path
 ) -> None:
     path = changed(model, tmp_path / "digits-fcn8s.keras", None)
-    with trained.find(str(path)) as found:
+    with named_model.find(str(path)) as found:
         assert found.labels is not None
         assert found.labels.classes == catalogue.load("digits").classes
-        with pytest.raises(ValueError, match=r"tells 2 classes apart, but digits has 1 and 11"):
-            found.named(1, 2)
+        with pytest.raises(
+            ValueError,
+            match=r"has 1 channel\(s\) and 2 classes, but its labels \(digits\) have 1 and 11",
+        ):
+            found.labels_of(1, 2)
 
 
 def test_a_file_that_does_not_say_gets_numbers_and_a_warning(
     model: Path, lonely: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with trained.find(str(changed(model, tmp_path / "own.keras", None))) as found:
+    with named_model.find(str(changed(model, tmp_path / "own.keras", None))) as found:
         assert found.labels is None
-        assert found.named(3, 2).classes == ("0", "1")
+        assert found.labels_of(3, 2).classes == ("0", "1")
     assert "does not name its classes" in capsys.readouterr().err
 
 
@@ -95,7 +98,7 @@ def test_labels_that_are_none_are_refused(
     path = changed(model, tmp_path / "own.keras", labels)
     with (
         pytest.raises(ValueError, match=r"own\.keras is no model, or damaged"),
-        trained.find(str(path)),
+        named_model.find(str(path)),
     ):
         pass
 
@@ -112,8 +115,8 @@ def test_labels_that_are_none_are_refused(
 def test_a_name_of_nothing_is_refused_with_what_is_allowed(
     name: str, said: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(trained, "MODELS", tmp_path / "data/models")
-    with pytest.raises(ValueError, match=said) as refused, trained.find(name):
+    monkeypatch.setattr(named_model, "MODELS", tmp_path / "data/models")
+    with pytest.raises(ValueError, match=said) as refused, named_model.find(name):
         pass
     assert "models:/NAME@ALIAS" in str(refused.value)
 
@@ -122,7 +125,7 @@ def test_what_is_no_model_is_refused(tmp_path: Path, lonely: None) -> None:
     (tmp_path / "a.keras").write_text("weights")
     with (
         pytest.raises(ValueError, match="is no model, or damaged"),
-        trained.find(str(tmp_path / "a.keras")),
+        named_model.find(str(tmp_path / "a.keras")),
     ):
         pass
 
@@ -130,9 +133,9 @@ def test_what_is_no_model_is_refused(tmp_path: Path, lonely: None) -> None:
 def test_without_a_name_it_is_the_last_row_of_the_first_table(
     model: Path, lonely: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(trained, "MODELS", tmp_path)
+    monkeypatch.setattr(named_model, "MODELS", tmp_path)
     shutil.copy(model, tmp_path / "digits-fcn8s.keras")
-    with trained.find(None) as found:
+    with named_model.find(None) as found:
         assert found.name == "digits-fcn8s"
 
 
@@ -146,17 +149,17 @@ def test_a_model_is_found_by_its_alias_and_its_run_is_known(
     mlflow.register_model(f"models:/{logged.model_id}", "fcn-toy")
     with (
         pytest.raises(ValueError, match=r"fcn-toy@champion is not in MLflow's registry"),
-        trained.find("models:/fcn-toy@champion"),
+        named_model.find("models:/fcn-toy@champion"),
     ):
         pass
     mlflow.MlflowClient().set_registered_model_alias("fcn-toy", "champion", 1)
-    with trained.find("models:/fcn-toy@champion") as found:
+    with named_model.find("models:/fcn-toy@champion") as found:
         brought = found.path
         assert found.labels == LABELS
-        assert found.facts["MLflow run"] == made
+        assert found.provenance["MLflow run"] == made
         assert brought.read_bytes() == model.read_bytes()
     assert not brought.exists()
-    with trained.find(str(model)) as found:
-        assert found.facts["MLflow run"] == made
-    with trained.find(str(model), tracked=False) as found:
-        assert "MLflow run" not in found.facts
+    with named_model.find(str(model)) as found:
+        assert found.provenance["MLflow run"] == made
+    with named_model.find(str(model), tracking=False) as found:
+        assert "MLflow run" not in found.provenance

@@ -1,0 +1,34 @@
+"""Trace a number of a table back to the publisher's files.
+
+    python -m fcn explain digits digits-fcn8s mean_iou
+
+Every link is checked now: table cell <- metrics file <- per-image counts <- model <- the models it
+started from, its settings, its code <- records, validated <- raw files and their source; and the
+MLflow runs and the Git commit that made it. A broken link is named with what to do about it; then
+the exit code is 1.
+"""
+
+from typing import Annotated
+
+from typer import Argument
+
+from fcn.common import messages
+
+
+def explain(
+    table: Annotated[str, Argument(help="The table's name, as in data/tables.")],
+    row: Annotated[str, Argument(help="The model's key.")],
+    metric: Annotated[str, Argument(help="The column in the table's CSV file: mean_iou, …")],
+) -> int:
+    """Return 1 if a link is broken."""
+    from fcn.report.explain import chain
+
+    links = list(chain(table, row, metric))
+    width = max(len(link.name) for link in links)
+    for link in links:
+        messages.say(f"{'BROKEN' if link.broken else 'ok':6}  {link.name:{width}}  {link.found}")
+        if link.broken:
+            messages.say(f"{'':8}{'':{width}}  {link.broken}")
+    broken = [link.name for link in links if link.broken]
+    messages.say(f"broken: {', '.join(broken)}" if broken else "every link holds")
+    return int(bool(broken))
