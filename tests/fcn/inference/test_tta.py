@@ -78,7 +78,7 @@ def test_every_scale_comes_back_to_the_images_size(
 def test_images_of_several_sizes_are_resized_in_one_traced_network(
     pixels: keras.Model, rng: np.random.Generator
 ) -> None:
-    several = tta.averaged(pixels, scales=(0.5, 1.0, 1.75))
+    several = tta.with_augmentation(pixels, scales=(0.5, 1.0, 1.75))
     for height, width in ((8, 12), (7, 5), (37, 41)):
         images = rng.integers(0, 256, (1, height, width, 3)).astype(np.float32)
         expected = np.asarray(several(images))
@@ -104,11 +104,11 @@ def test_tiles_of_a_network_that_resizes_begin_on_the_grid_of_its_own_input(
     images = keras.Input((None, None, 3))
     coarse = keras.layers.AveragePooling2D(tiles.STRIDE)(pixels(layers.AreaResize(0.5)(images)))
     network = keras.Model(images, keras.layers.UpSampling2D(2 * tiles.STRIDE)(coarse))
-    mirrored = tta.averaged(network, flip=True)
+    mirrored = tta.with_augmentation(network, flip=True)
     assert build.resize_factor(network) == build.resize_factor(mirrored) == 0.5
     height, width = 14 * tiles.STRIDE, 18 * tiles.STRIDE
     image = rng.integers(0, 256, (height, width, 3)).astype(np.uint8)
     example = [Decoded("large", image, np.zeros((height, width), np.uint8))]
-    ((_, whole),) = forward.predict_surely(network, example, 1, 0.3)
-    ((_, tiled),) = forward.predict_surely(network, example, 1, 0.3, window=2 * tiles.LEAST)
+    ((_, whole),) = forward.predict_with_confidence(network, example, 1, 0.3)
+    ((_, tiled),) = forward.predict_with_confidence(network, example, 1, 0.3, window=2 * tiles.LEAST)
     np.testing.assert_array_equal(tiled.mask, whole.mask)
