@@ -26,7 +26,7 @@ from fcn.datasets.shared import voc
 from fcn.prediction import predict
 from fcn.prediction.options import PredictorOptions
 from fcn.prediction.predictor import Network, Predictor, Segmentation
-from fcn.records.record import Labels
+from fcn.records.labels import Labels
 
 PICTURES = 4
 """Of each size, one after the other."""

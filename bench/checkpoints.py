@@ -17,7 +17,7 @@ from typer import Argument, Option
 
 from fcn.cli import command_line
 from fcn.network import backend
-from fcn.records.record import Records
+from fcn.records.split import Records
 from fcn.settings import reader
 from fcn.training import checkpoints
 

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from sklearn.metrics import confusion_matrix as theirs
 
-from fcn.datasets.shared.dataset import IGNORE_INDEX
+from fcn.datasets.shared.sample import IGNORE_INDEX
 from fcn.scores.intervals import resample_mean_iou
 from fcn.scores.metrics import confusion_matrix as ours
 

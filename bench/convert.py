@@ -23,18 +23,19 @@ from typer import Argument, Option
 
 from fcn.cli import command_line
 from fcn.datasets.shared import catalogue
-from fcn.datasets.shared.dataset import Pair
+from fcn.datasets.shared.sample import Sample
 from fcn.download import archives, fetch
-from fcn.records import record
+from fcn.records.index import read_index
+from fcn.records.split import Records
 from fcn.settings import reader
 from stages.convert import convert
 
 
-def write_raw(splits: Iterable[Sequence[Pair]], path: Path) -> float:
+def write_raw(splits: Iterable[Sequence[Sample]], path: Path) -> float:
     """Write all pairs as raw records; return the seconds that it took."""
     import tensorflow as tf  # not above: our workers, which import this file, would wait for it
 
-    def raw_example(pair: Pair) -> bytes:
+    def raw_example(pair: Sample) -> bytes:
         image = pair.image
         if isinstance(image, bytes):
             image = np.asarray(Image.open(io.BytesIO(image)).convert("RGB"))
@@ -67,7 +68,7 @@ def measure(key: str, raw: Path, scratch: Path) -> None:
     ours_seconds = time.perf_counter() - began
     with archives.laid_out(raw, dataset.archives, beside=scratch / "pairs") as root:
         lists = [(asked.lists.get(split, split), count) for split, count in asked.splits.items()]
-        pairs = (dataset.pairs(root, name, count, seed) for name, count in lists)
+        pairs = (dataset.samples(root, name, count, seed) for name, count in lists)
         theirs_seconds = write_raw(pairs, theirs)
     written = sum(path.stat().st_size for path in ours.glob("*.tfrecord"))
     images, labels = stored(ours)
@@ -82,8 +83,8 @@ def measure(key: str, raw: Path, scratch: Path) -> None:
 def stored(folder: Path) -> tuple[int, int]:
     """Return the bytes of all encoded images and of all encoded labels in a folder of records."""
     images = labels = 0
-    for split in set(record.read_index(folder)["split"].to_pylist()):
-        source = record.Records(folder, split)
+    for split in set(read_index(folder)["split"].to_pylist()):
+        source = Records(folder, split)
         for number in range(len(source)):
             example = source.example(number)
             images, labels = images + len(example.image), labels + len(example.label)

@@ -21,11 +21,11 @@ import numpy as np
 from typer import Option
 
 from fcn.cli import command_line
+from fcn.conversion import shards
 from fcn.datasets.shared import catalogue
-from fcn.datasets.shared.dataset import IGNORE_INDEX, Pair
+from fcn.datasets.shared.sample import IGNORE_INDEX, Sample
 from fcn.network import backend
-from fcn.records import shards
-from fcn.records.record import Records
+from fcn.records.split import Records
 from fcn.scores import averaging, counting
 from fcn.settings import reader
 from fcn.settings.network import Network
@@ -34,14 +34,14 @@ HEIGHT, WIDTH, CLASSES, FC = 360, 480, 11, 1024
 VGG = Network(width=1.0, fc6_kernel=7, dropout=0.5, mean=114.0, std=1.0)
 
 
-def pair(rng: np.random.Generator, number: int) -> Pair:
+def pair(rng: np.random.Generator, number: int) -> Sample:
     """Return a picture of blobs, as noisy as a photograph, and its mask."""
     coarse = rng.integers(CLASSES + 1, size=(HEIGHT // 24, WIDTH // 24)).astype(np.uint8)
     coarse[coarse == CLASSES] = IGNORE_INDEX
     mask = cv2.resize(coarse, (WIDTH, HEIGHT), interpolation=cv2.INTER_NEAREST)
     noise = rng.integers(0, 16, size=(HEIGHT, WIDTH, 3))
     image = (mask[..., None] * 7 % 200 + noise).astype(np.uint8)
-    return Pair(f"blobs-{number}", image, mask, (f"blobs-{number}",))
+    return Sample(f"blobs-{number}", image, mask, (f"blobs-{number}",))
 
 
 def write(folder: Path, images: int) -> Records:

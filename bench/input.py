@@ -18,7 +18,7 @@ from typer import Argument, Option
 
 from bench.alternate import Side, compare
 from fcn.cli import command_line
-from fcn.records.record import Records
+from fcn.records.split import Records
 from fcn.settings import reader
 
 OTHERS = {"DataLoader": "torch", "tf.data": "tensorflow"}

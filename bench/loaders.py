@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from bench.alternate import Work
-from fcn.records.record import Records
+from fcn.records.split import Records
 from fcn.settings import reader
 from fcn.settings.training import Training
 

@@ -20,7 +20,7 @@ from fcn.cli import command_line
 from fcn.inference import refine
 from fcn.network import backend
 from fcn.prediction import named_model, predictor
-from fcn.records.record import Records
+from fcn.records.split import Records
 from fcn.scores import boundaries, intervals, metrics
 from fcn.settings import reader
 

@@ -19,11 +19,14 @@ from pathlib import Path
 
 import numpy as np
 
-from fcn.datasets.shared.dataset import Dataset, Lazy, Pair
+from fcn.conversion import shards
+from fcn.datasets.shared.dataset import Dataset
+from fcn.datasets.shared.sample import LazySamples, Sample
 from fcn.labels import check
 from fcn.labels.rules import no_class, no_row
-from fcn.records import onehot, shards
-from fcn.records.record import Records, read_index
+from fcn.records import onehot
+from fcn.records.index import read_index
+from fcn.records.split import Records
 
 PIXELS = 40_000
 """Pixels that the loop looks at."""
@@ -43,14 +46,14 @@ def loop(rows: np.ndarray) -> int:
     return wrong
 
 
-def canvas(number: int) -> Pair:
+def canvas(number: int) -> Sample:
     """Return noise, and a mask of blocks."""
     random = np.random.default_rng(number)
     image = random.integers(0, 256, (HEIGHT // 8, WIDTH // 8, 3), np.uint8)
     mask = random.integers(0, CLASSES, (HEIGHT // 40, WIDTH // 40), np.uint8)
     enlarged = image.repeat(8, axis=0).repeat(8, axis=1)
     mask = mask.repeat(40, axis=0).repeat(40, axis=1)
-    return Pair(f"{number}", enlarged, mask, (f"{number}",))
+    return Sample(f"{number}", enlarged, mask, (f"{number}",))
 
 
 def canvases(folder: Path) -> None:
@@ -65,10 +68,13 @@ def canvases(folder: Path) -> None:
         splits=("train", "val"),
         licence="",
         citation="",
-        pairs=lambda raw, split, count, seed: [],
+        samples=lambda raw, split, count, seed: [],
     )
     numbers = range(PICTURES)
-    splits = {"train": Lazy(numbers[:-100], canvas), "val": Lazy(numbers[-100:], canvas)}
+    splits = {
+        "train": LazySamples(numbers[:-100], canvas),
+        "val": LazySamples(numbers[-100:], canvas),
+    }
     shards.write(folder, dataset, splits, shards=2)
 
 
@@ -86,7 +92,7 @@ def per_pixel(function: Callable[[np.ndarray], object], of: list[np.ndarray], pi
 def main(folder: Path) -> None:
     """Print how long validation takes, and the ratios."""
     index = read_index(folder)
-    promised = Counter(index["split"].to_pylist())
+    promised = Counter(row.split for row in index)
     began = time.monotonic()
     checked = check.check(folder, promised, severity={}, near=4, worker_count=0)
     seconds = time.monotonic() - began

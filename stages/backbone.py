@@ -17,10 +17,10 @@ from typer import Option
 from fcn.cli import arguments, command_line
 from fcn.common import files, messages
 from fcn.datasets.shared import catalogue
-from fcn.datasets.shared.dataset import Crop
+from fcn.datasets.shared.sample import ObjectCrop
 from fcn.labels import verdict
 from fcn.network import backend
-from fcn.records import record
+from fcn.records.labels import read_labels
 from fcn.runtime import devices
 from fcn.settings import reader
 from fcn.settings.backbone import Backbone
@@ -49,7 +49,7 @@ def backbone(
     from fcn.tracking import runs
     from fcn.training import classifier
 
-    channels = record.read_labels(records).channels
+    channels = read_labels(records).channels
     network = build.backbone(wanted.module, wanted.network, channels)
     accuracies: dict[str, float] = {}
     shown = wanted.model_dump() | loaded.common.model_dump()
@@ -90,14 +90,14 @@ def backbone(
         messages.say(f"{key}: the classifier names {value:.4f} of the {split} objects right")
 
 
-def _objects(wanted: Backbone, raw: Path, seed: int) -> dict[str, list[Crop]]:
+def _objects(wanted: Backbone, raw: Path, seed: int) -> dict[str, list[ObjectCrop]]:
     """Return the single objects of each split."""
     source = catalogue.load(wanted.source)
-    if source.crops is None:
+    if source.object_crops is None:
         raise ValueError(f"{source.name} knows no single objects; use `weights: scratch`")
     if missing := {"train", "val", "test"} - set(source.splits):
         raise ValueError(f"{source.name} has no split {missing}; use `weights: scratch`")
-    return {split: list(source.crops(raw, split, seed)) for split in source.splits}
+    return {split: list(source.object_crops(raw, split, seed)) for split in source.splits}
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from fcn.cli import arguments, command_line
 from fcn.common import files, messages
 from fcn.labels import verdict
 from fcn.network import backend
-from fcn.records.record import Records
+from fcn.records.split import Records
 from fcn.scores import intervals, metrics, per_image
 from fcn.settings import reader
 
@@ -43,7 +43,7 @@ def compare(
     split, drawing = Records(records, SPLIT), loaded.common.intervals
     names = split.labels
     expected = (names.channels, len(names.classes))
-    units = per_image.resampling_units([tuple(row["group"]) for row in split.rows])
+    units = per_image.resampling_units([tuple(row.group) for row in split.rows])
     backend.use(loaded.common)
     from fcn.inference import forward
     from fcn.network import model_file

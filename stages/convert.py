@@ -11,10 +11,10 @@ from typer import Option
 
 from fcn.cli import arguments, command_line
 from fcn.common import files, messages
+from fcn.conversion import shards
 from fcn.datasets.shared import catalogue
 from fcn.datasets.shared.dataset import Dataset
 from fcn.download import archives
-from fcn.records import shards
 from fcn.settings import reader
 
 
@@ -29,25 +29,25 @@ def convert(
     asked = data.convert
     dataset = catalogue.load(data.module, asked)
     with archives.laid_out(raw, dataset.archives, beside=out) as root:
-        pairs = {
-            split: shards.pairs(data.module, asked, root, split, loaded.common.seed)
+        samples = {
+            split: shards.samples(data.module, asked, root, split, loaded.common.seed)
             for split in asked.splits
         }
-        for split, found in pairs.items():
+        for split, found in samples.items():
             promised(dataset, split, asked.splits[split], len(found))
         with files.writing_folder(out) as folder:
             shards.write(
-                folder, dataset, pairs, asked.shards, asked.encoding, loaded.common.workers
+                folder, dataset, samples, asked.shards, asked.encoding, loaded.common.workers
             )
-    counts = ", ".join(f"{len(found)} {split}" for split, found in pairs.items())
+    counts = ", ".join(f"{len(found)} {split}" for split, found in samples.items())
     messages.say(f"{key}: {counts} examples in {asked.shards} files per split")
 
 
 def promised(dataset: Dataset, split: str, count: int, found: int) -> None:
-    """Raise if there are fewer pairs than the settings promise, or more of a set that is whole."""
+    """Raise if there are fewer samples than the settings promise, or more of a set that is whole."""
     if found < count or (found > count and not dataset.grows):
         raise ValueError(
-            f"{dataset.name} {split}: {found} pairs, but the settings promise {count}; "
+            f"{dataset.name} {split}: {found} samples, but the settings promise {count}; "
             f"bring the missing files, or correct `convert.splits.{split}` in the table file"
         )
 

@@ -22,7 +22,8 @@ from fcn.common import files, messages
 from fcn.labels import verdict
 from fcn.network import backend
 from fcn.pictures import overlay
-from fcn.records.record import Labels, Records
+from fcn.records.labels import Labels
+from fcn.records.split import Records
 from fcn.scores import averaging, counting, extremes, per_image
 from fcn.scores import metrics as measured
 from fcn.scores.summary import summarise

@@ -18,7 +18,7 @@ from fcn.cli import arguments, command_line
 from fcn.common import files, messages
 from fcn.labels import verdict
 from fcn.network import backend
-from fcn.records.record import Records
+from fcn.records.split import Records
 from fcn.runtime import devices
 from fcn.scores import metrics
 from fcn.settings import reader
@@ -105,7 +105,7 @@ def train(
             loop.Callbacks(
                 measure,
                 run.metrics,
-                lambda step: [split.rows[number]["id"] for number in numbers[step - 1]],
+                lambda step: [split.rows[number].id for number in numbers[step - 1]],
             ),
             store,
         )

@@ -16,9 +16,9 @@ os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from fcn.common import files
+from fcn.conversion import shards
 from fcn.datasets.shared import catalogue
 from fcn.download import fetch
-from fcn.records import shards
 from fcn.settings import reader
 
 # Both measure how busy the machine is.
@@ -60,7 +60,7 @@ def own_records(raw: Path, tmp_path: Path) -> Path:
 
 def write_small_records(raw: Path, out: Path) -> Path:
     source = catalogue.load("digits")
-    pairs = {split: source.pairs(raw, split, count, seed=7) for split, count in SPLITS.items()}
+    pairs = {split: source.samples(raw, split, count, seed=7) for split, count in SPLITS.items()}
     with files.writing_folder(out) as folder:
         shards.write(folder, source, pairs, shards=2)
     return out

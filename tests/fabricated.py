@@ -1,6 +1,6 @@
 """Tiny raw files in the exact layout of each publisher, for tests: noise with valid masks.
 
-`CASES[name]` writes them and says which lists then hold how many pairs. A new file in fcn/datasets/
+`CASES[name]` writes them and says which lists then hold how many samples. A new file in fcn/datasets/
 needs a case here; the contract tests ask for it.
 """
 
@@ -29,7 +29,7 @@ HEIGHT, WIDTH = 6, 9
 
 @dataclass(frozen=True)
 class Case:
-    """One data set: who writes its files, and how many pairs each list then has."""
+    """One data set: who writes its files, and how many samples each list then has."""
 
     write: Callable[[Path], None]
     splits: dict[str, int]

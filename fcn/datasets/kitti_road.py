@@ -1,7 +1,7 @@
 """KITTI road: 289 images with masks of the road ahead; 30 of them validate.
 
-Masks are magenta where the road is, red where it is not, black on other roads and where nobody
-knows. Three systems read black in three ways; `LABELS` has them all. `um_lane` masks are not read.
+Masks are magenta on the road, red off the road, black on other roads and unlabelled pixels. Three
+systems read black in three ways; `LABELS` has all three. `um_lane` masks are not read.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,9 @@ import numpy as np
 
 from fcn.common.text import nearest
 from fcn.datasets.shared import masks
-from fcn.datasets.shared.dataset import IGNORE_INDEX, Dataset, Overlap, Pair, Pairs
+from fcn.datasets.shared.dataset import Dataset, Samples
+from fcn.datasets.shared.overlap import Overlap
+from fcn.datasets.shared.sample import IGNORE_INDEX, Sample
 from fcn.download.archive import Archive
 
 HOME = Path("data_road/training")
@@ -21,21 +23,23 @@ IMAGES, MASKS = HOME / "image_2", HOME / "gt_image_2"
 RED, MAGENTA, BLACK = (255, 0, 0), (255, 0, 255), (0, 0, 0)
 BACKGROUND, ROAD = 0, 1
 ONE_IN = 10
-"""One image in so many validates: a run of neighbours in each category, placed by the seed, since
-neighbouring numbers often show the same street."""
+"""One image in ten is in val: a run of consecutive numbers in each category, placed by the seed,
+since consecutive images often show the same street."""
 
 
-def reading(table: Mapping[masks.Colour, int], other: int = masks.UNKNOWN) -> Pairs:
-    """Return `pairs` for one way of reading the masks' colours."""
+def samples_of(table: Mapping[masks.Colour, int], other: int = masks.UNKNOWN) -> Samples:
+    """Return `samples` for one meaning of the masks' colours."""
 
-    def pairs(raw: Path, split: str, count: int, seed: int) -> Sequence[Pair]:
-        sources = [
-            masks.Source(name, raw / IMAGES / f"{name}.png", _mask(raw, name), (_category(name),))
+    def samples(raw: Path, split: str, count: int, seed: int) -> Sequence[Sample]:
+        files = [
+            masks.SampleFiles(
+                name, raw / IMAGES / f"{name}.png", _mask(raw, name), (_category(name),)
+            )
             for name in ids(raw, split, seed)
         ]
-        return masks.pairs(sources, lambda path: masks.colours(path, table, other))
+        return masks.samples(files, lambda path: masks.colours(path, table, other))
 
-    return pairs
+    return samples
 
 
 def ids(raw: Path, split: str, seed: int) -> list[str]:
@@ -51,11 +55,11 @@ def ids(raw: Path, split: str, seed: int) -> list[str]:
     if not images:
         raise ValueError(f"{raw / IMAGES} holds no images; expected um_000000.png and so on")
     chosen = []
-    for number, (_, found) in enumerate(groupby(masks.matched(images, labels), key=_category)):
-        names = list(found)
-        many = max(1, round(len(names) / ONE_IN))
-        start = np.random.default_rng([seed, number]).integers(len(names) - many + 1)
-        val = names[start : start + many]
+    for number, (_, run) in enumerate(groupby(masks.matched(images, labels), key=_category)):
+        names = list(run)
+        count = max(1, round(len(names) / ONE_IN))
+        start = np.random.default_rng([seed, number]).integers(len(names) - count + 1)
+        val = names[start : start + count]
         chosen += val if split == "val" else [name for name in names if name not in val]
     return chosen
 
@@ -92,7 +96,7 @@ DATASET = Dataset(
         "J. Fritsch, T. Kühnl, A. Geiger. A New Performance Measure and Evaluation Benchmark for "
         "Road Detection Algorithms. ITSC 2013."
     ),
-    pairs=reading({RED: BACKGROUND, MAGENTA: ROAD, BLACK: IGNORE_INDEX}),
+    samples=samples_of({RED: BACKGROUND, MAGENTA: ROAD, BLACK: IGNORE_INDEX}),
     overlaps=(
         Overlap(
             "same_group",
@@ -103,10 +107,10 @@ DATASET = Dataset(
 )
 
 LABELS = {
-    # KittiSeg, M. Teichmann 2016: black does not count.
+    # KittiSeg, M. Teichmann 2016: black is ignored.
     "black_ignored": DATASET,
-    # image-segmentation-fcn, L. Janyst 2017: all that is not magenta is background.
-    "black_background": replace(DATASET, pairs=reading({MAGENTA: ROAD}, other=BACKGROUND)),
-    # CarND-Semantic-Segmentation, Udacity 2017: all that is not red is road.
-    "black_road": replace(DATASET, pairs=reading({RED: BACKGROUND}, other=ROAD)),
+    # image-segmentation-fcn, L. Janyst 2017: everything but magenta is background.
+    "black_background": replace(DATASET, samples=samples_of({MAGENTA: ROAD}, other=BACKGROUND)),
+    # CarND-Semantic-Segmentation, Udacity 2017: everything but red is road.
+    "black_road": replace(DATASET, samples=samples_of({RED: BACKGROUND}, other=ROAD)),
 }

@@ -1,8 +1,8 @@
 """M2NIST: handwritten digits of MNIST on 64x84 canvases.
 
-Farhan Ahmad, "Rediscovering Semantic Segmentation" (2018), composed afresh by `fcn.datasets.shared.compose` from
-the four original files. Digits for train and val come from MNIST's 60,000 training digits, those
-for test from its 10,000 test digits.
+Farhan Ahmad, "Rediscovering Semantic Segmentation" (2018), composed again from MNIST's four files
+by `fcn.datasets.shared.canvases`. Digits for train and val come from the 60,000 training digits,
+those for test from the 10,000 test digits.
 """
 
 import gzip
@@ -13,62 +13,63 @@ from pathlib import Path
 
 import numpy as np
 
-from fcn.datasets.shared import compose
-from fcn.datasets.shared.dataset import Crop, Dataset, Pair
+from fcn.datasets.shared import canvases
+from fcn.datasets.shared.dataset import Dataset
+from fcn.datasets.shared.sample import ObjectCrop, Sample
 from fcn.download.archive import Archive
 
 INK = 0
 """Grey above which a pixel belongs to a digit: any, as in the post's generator."""
 SHARES = {"train": 0.9, "val": 0.1}
-"""Of the 60,000; a digit serves one split only."""
+"""Of the 60,000; a digit is used in one split only."""
 TRAIN = 60_000
-"""Training digits: the numbers of the test digits follow theirs."""
+"""Training digits; the test digits are numbered after them."""
 MIRROR = "https://ossci-datasets.s3.amazonaws.com/mnist"
 IDX_IMAGES, IDX_LABELS = 0x803, 0x801
-"""First number of an IDX file of bytes in three dimensions, and in one."""
+"""Magic numbers of IDX files: bytes in three dimensions, and in one."""
 
 
-def pairs(raw: Path, split: str, count: int, seed: int) -> Sequence[Pair]:
+def samples(raw: Path, split: str, count: int, seed: int) -> Sequence[Sample]:
     """Return `count` canvases of `split`; `group` holds the numbers of their source digits."""
-    seeds = compose.stream(DATASET.splits, split, seed)
-    return compose.pairs(_pool(raw, split, seed), INK, split, count, seeds)
+    seeds = canvases.split_seeds(DATASET.splits, split, seed)
+    return canvases.samples(_pool(raw, split, seed), INK, split, count, seeds)
 
 
-def crops(raw: Path, split: str, seed: int) -> Iterator[Crop]:
+def object_crops(raw: Path, split: str, seed: int) -> Iterator[ObjectCrop]:
     """Yield the single digits of the pool of `split`, 28x28, with their class."""
-    return compose.crops(_pool(raw, split, seed))
+    return canvases.object_crops(_pool(raw, split, seed))
 
 
-def _pool(raw: Path, split: str, seed: int) -> compose.Digits:
+def _pool(raw: Path, split: str, seed: int) -> canvases.DigitImages:
     if split == "test":
         return _digits(raw, "t10k", TRAIN)
-    return compose.pools(_digits(raw, "train", 0), SHARES, seed)[split]
+    return canvases.split_pools(_digits(raw, "train", 0), SHARES, seed)[split]
 
 
-def _digits(raw: Path, part: str, start: int) -> compose.Digits:
-    """Read MNIST's images and labels of a part; numbers begin at `start`."""
+def _digits(raw: Path, part: str, start: int) -> canvases.DigitImages:
+    """Read the images and labels of `train` or `t10k`; digits are numbered from `start`."""
     images = _idx(raw / f"{part}-images-idx3-ubyte.gz", IDX_IMAGES)
     values = _idx(raw / f"{part}-labels-idx1-ubyte.gz", IDX_LABELS)
     if len(images) != len(values):
         raise ValueError(f"{raw}: {len(images)} {part} images, but {len(values)} labels")
-    return compose.Digits(images, values, start + np.arange(len(values)))
+    return canvases.DigitImages(images, values, start + np.arange(len(values)))
 
 
 def _idx(path: Path, magic: int) -> np.ndarray:
-    """Read an IDX file of bytes: its first number, its sizes, its content.
+    """Read an IDX file of bytes: magic number, sizes, content.
 
     Raises:
-        ValueError: it is damaged or something else.
+        ValueError: it is missing, damaged, or another kind of file.
     """
     try:
         content = gzip.decompress(path.read_bytes())
-        found, *shape = struct.unpack_from(f">{1 + magic % 256}I", content)
-        if found != magic:
-            raise ValueError(f"it begins with {found:#x}, not {magic:#x}")
+        first, *shape = struct.unpack_from(f">{1 + magic % 256}I", content)
+        if first != magic:
+            raise ValueError(f"it begins with {first:#x}, not {magic:#x}")
         body = np.frombuffer(content, np.uint8, offset=4 * (1 + len(shape)))
         return body.reshape(shape)
     except FileNotFoundError:
-        raise ValueError(f"{path} is missing; `dvc repro download` brings it") from None
+        raise ValueError(f"{path} is missing; run `dvc repro download`") from None
     except (OSError, EOFError, ValueError, struct.error, zlib.error) as error:
         raise ValueError(f"{path} is no IDX file of MNIST: {error}") from None
 
@@ -108,8 +109,8 @@ DATASET = Dataset(
             "ec29112dd5afa0611ce80d1b7f02629c",
         ),
     ),
-    classes=compose.CLASSES,
-    colours=compose.COLOURS,
+    classes=canvases.CLASSES,
+    colours=canvases.COLOURS,
     channels=1,
     splits=(*SHARES, "test"),
     licence="CC BY-SA 3.0 (MNIST)",
@@ -117,6 +118,6 @@ DATASET = Dataset(
         "Y. LeCun, L. Bottou, Y. Bengio, P. Haffner. Gradient-Based Learning Applied to Document "
         "Recognition. Proceedings of the IEEE 86(11), 1998."
     ),
-    pairs=pairs,
-    crops=crops,
+    samples=samples,
+    object_crops=object_crops,
 )

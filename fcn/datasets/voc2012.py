@@ -1,19 +1,20 @@
 """PASCAL VOC 2012 segmentation: 1,464 images to train, 1,449 to validate, 20 kinds of objects.
 
-Masks are palette PNGs whose numbers are the classes, 255 in the border around objects. Any list in
-ImageSets/Segmentation is a split; one's own may also lie beside the publisher's tar.
+Masks are palette PNGs of class indices, with 255 in the border around objects. Any list in
+ImageSets/Segmentation is a split; your own lists may also be beside the publisher's tar.
 """
 
 from collections.abc import Sequence
 from pathlib import Path
 
 from fcn.datasets.shared import voc
-from fcn.datasets.shared.dataset import Dataset, Pair
+from fcn.datasets.shared.dataset import Dataset
+from fcn.datasets.shared.sample import Sample
 
 
-def pairs(raw: Path, split: str, count: int, seed: int) -> Sequence[Pair]:
-    """Return the pairs of the list <split>.txt."""
-    return voc.pairs(raw, voc.listed(raw, split))
+def samples(raw: Path, split: str, count: int, seed: int) -> Sequence[Sample]:
+    """Return the samples of the list <split>.txt."""
+    return voc.samples(raw, voc.listed(raw, split))
 
 
 DATASET = Dataset(
@@ -26,5 +27,5 @@ DATASET = Dataset(
     splits=("train", "val"),
     licence=voc.LICENCE,
     citation=voc.CITATION,
-    pairs=pairs,
+    samples=samples,
 )

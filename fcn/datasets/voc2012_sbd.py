@@ -1,9 +1,8 @@
 """PASCAL VOC 2012 with the masks of SBD: the data behind FCN's published numbers.
 
-SBD (Hariharan et al. 2011) drew masks for 11,355 of VOC's images, without a border that is ignored.
-Its train list shares images with VOC's val, so what may be validated on depends on what was trained
-on. The lists that follow from the publishers' own are computed here; all others are files, as in
-`voc2012`.
+SBD (Hariharan et al. 2011) has masks for 11,355 of VOC's images, without an ignored border. Its
+train list shares images with VOC's val, so which images may validate depends on the training list.
+Lists derived from the publishers' own are computed here; all others are files, as in `voc2012`.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,13 +12,14 @@ import numpy as np
 from scipy.io import loadmat  # type: ignore[import-untyped]
 
 from fcn.datasets.shared import masks, voc
-from fcn.datasets.shared.dataset import Dataset, Pair
+from fcn.datasets.shared.dataset import Dataset
+from fcn.datasets.shared.sample import Sample
 from fcn.download.archive import Archive
 
 HOME = Path("benchmark_RELEASE/dataset")
 SEG11VALID = "seg11valid"
-"""VOC 2011's val without SBD's train, 736 images: the list of Long et al. VOC 2011's own lists are
-in none of these archives, so it is a file of its own."""
+"""VOC 2011's val without SBD's train, 736 images: the list of Long et al. VOC 2011's lists are in
+none of these archives, so it is a separate file."""
 
 Lists = Callable[[str], set[str]]
 """The ids of a publisher's list by its name: `train`, `val`, `sbd/train`, `sbd/val`."""
@@ -30,7 +30,7 @@ COMPUTED: dict[str, tuple[int, Callable[[Lists], set[str]]]] = {
     "rv_voc12_train": (11_127, lambda of: _all(of) - (of("val") - of("sbd/train"))),
     "rv_voc12_val": (904, lambda of: of("val") - of("sbd/train")),
 }
-"""Name, images, and what it is. train_aug: everything but VOC's val. rv_voc12: VOC's val without
+"""Name: number of images, ids. train_aug: everything but VOC's val. rv_voc12: VOC's val without
 SBD's train, and everything else (tf-image-segmentation, after matconvnet-fcn)."""
 
 
@@ -38,25 +38,27 @@ def _all(of: Lists) -> set[str]:
     return of("train") | of("val") | of("sbd/train") | of("sbd/val")
 
 
-def pairs(raw: Path, split: str, count: int, seed: int) -> Sequence[Pair]:
-    """Return the pairs of a list; masks are VOC's where it has one, else SBD's.
+def samples(raw: Path, split: str, count: int, seed: int) -> Sequence[Sample]:
+    """Return the samples of a list: VOC's mask where there is one, else SBD's.
 
-    Lists named after SBD take SBD's masks throughout.
+    Lists named after SBD use SBD's masks only.
     """
     sbd_only = split.startswith("sbd_")
-    sources = []
+    files = []
     for name in ids(raw, split):
-        own = raw / voc.MASKS / f"{name}.png"
-        mask = own if own.is_file() and not sbd_only else raw / HOME / "cls" / f"{name}.mat"
-        sources.append(masks.Source(name, raw / voc.IMAGES / f"{name}.jpg", mask))
-    return masks.pairs(sources, read)
+        voc_mask = raw / voc.MASKS / f"{name}.png"
+        mask = (
+            voc_mask if voc_mask.is_file() and not sbd_only else raw / HOME / "cls" / f"{name}.mat"
+        )
+        files.append(masks.SampleFiles(name, raw / voc.IMAGES / f"{name}.jpg", mask))
+    return masks.samples(files, read)
 
 
 def ids(raw: Path, split: str) -> list[str]:
-    """Return the ids of a list, a file's in its order, a computed one's sorted.
+    """Return the ids of a list: a file's in its order, a computed list's sorted.
 
     Raises:
-        ValueError: there is no such list, or the publishers' lists are not complete.
+        ValueError: there is no such list, or the publishers' lists are incomplete.
     """
     if split not in COMPUTED:
         return voc.listed(raw, split)
@@ -67,30 +69,30 @@ def ids(raw: Path, split: str) -> list[str]:
         return set(voc.listed(raw, name))
 
     expected, compute = COMPUTED[split]
-    found = sorted(compute(of))
-    if len(found) != expected:
+    listed = sorted(compute(of))
+    if len(listed) != expected:
         raise ValueError(
-            f"{split}: {len(found)} images follow from the lists in {raw / voc.LISTS} and "
+            f"{split}: {len(listed)} images follow from the lists in {raw / voc.LISTS} and "
             f"{raw / HOME}, but {expected} from the published ones; get those again"
         )
-    return found
+    return listed
 
 
 def read(path: Path) -> masks.Mask:
     """Read VOC's PNG or SBD's MATLAB file (version 5: numbers, no code).
 
     Raises:
-        ValueError: it is damaged or holds something else.
+        ValueError: it is damaged or holds no mask of SBD.
     """
     if path.suffix == ".png":
         return masks.index(path)
     try:
-        found = loadmat(path, variable_names=["GTcls"])["GTcls"]["Segmentation"][0, 0]
-    except Exception as error:  # scipy raises whatever a damaged file leads it to
+        mask = loadmat(path, variable_names=["GTcls"])["GTcls"]["Segmentation"][0, 0]
+    except Exception as error:  # a damaged file can make scipy raise anything
         raise ValueError(f"{path}: no mask of SBD ({type(error).__name__}: {error})") from None
-    if found.dtype != np.uint8 or found.ndim != 2:
-        raise ValueError(f"{path}: {found.dtype} of shape {found.shape}; allowed: uint8, H W")
-    return np.ascontiguousarray(found), ()
+    if mask.dtype != np.uint8 or mask.ndim != 2:
+        raise ValueError(f"{path}: {mask.dtype} of shape {mask.shape}; allowed: uint8, H W")
+    return np.ascontiguousarray(mask), ()
 
 
 DATASET = Dataset(
@@ -121,5 +123,5 @@ DATASET = Dataset(
         f"{voc.CITATION} B. Hariharan, P. Arbeláez, L. Bourdev, S. Maji, J. Malik. Semantic "
         "Contours from Inverse Detectors. ICCV 2011."
     ),
-    pairs=pairs,
+    samples=samples,
 )

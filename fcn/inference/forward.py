@@ -10,7 +10,7 @@ import numpy as np
 
 from fcn.inference import tiles
 from fcn.network import build
-from fcn.records.record import Decoded
+from fcn.records.record import DecodedSample
 from fcn.scores.metrics import confusion_matrix
 
 
@@ -27,8 +27,8 @@ class Prediction:
 
 
 def predict(
-    model: keras.Model, samples: Iterable[Decoded], batch: int
-) -> Iterator[tuple[Decoded, np.ndarray]]:
+    model: keras.Model, samples: Iterable[DecodedSample], batch: int
+) -> Iterator[tuple[DecodedSample, np.ndarray]]:
     """Yield every sample with its predicted mask uint8 H W, in order.
 
     Consecutive samples of the same size form batches of at most `batch`.
@@ -39,11 +39,11 @@ def predict(
 
 def predict_with_confidence(
     model: keras.Model,
-    samples: Iterable[Decoded],
+    samples: Iterable[DecodedSample],
     batch: int,
     threshold: float,
     window: int | None = None,
-) -> Iterator[tuple[Decoded, Prediction]]:
+) -> Iterator[tuple[DecodedSample, Prediction]]:
     """Yield every sample with its mask and probabilities, in order; samples are read ahead.
 
     With a `window`, larger images are predicted in tiles of this side in pixels
@@ -62,7 +62,7 @@ def predict_with_confidence(
 
 
 def confusion_matrices(
-    model: keras.Model, samples: Iterable[Decoded], batch: int, classes: int
+    model: keras.Model, samples: Iterable[DecodedSample], batch: int, classes: int
 ) -> np.ndarray:
     """Return the confusion matrix of each sample, N K K int64."""
     return np.stack(
@@ -74,8 +74,8 @@ def confusion_matrices(
 
 
 def _forward(
-    model: keras.Model, samples: Iterable[Decoded], batch: int, window: int | None = None
-) -> Iterator[tuple[Decoded, Any]]:
+    model: keras.Model, samples: Iterable[DecodedSample], batch: int, window: int | None = None
+) -> Iterator[tuple[DecodedSample, Any]]:
     """Yield every sample with the model's outputs for it, one array or a dict of arrays."""
 
     def outputs_of(images: np.ndarray) -> Any:
@@ -95,9 +95,9 @@ def _forward(
             yield sample, keras.tree.map_structure(lambda output, n=number: output[n], outputs)
 
 
-def _group_by_size(samples: Iterable[Decoded], batch: int) -> Iterator[list[Decoded]]:
+def _group_by_size(samples: Iterable[DecodedSample], batch: int) -> Iterator[list[DecodedSample]]:
     """Yield consecutive samples of the same image size, at most `batch` at a time."""
-    group: list[Decoded] = []
+    group: list[DecodedSample] = []
     for sample in samples:
         if group and (len(group) == batch or sample.image.shape != group[0].image.shape):
             yield group
@@ -107,10 +107,10 @@ def _group_by_size(samples: Iterable[Decoded], batch: int) -> Iterator[list[Deco
         yield group
 
 
-def _prefetch(groups: Iterator[list[Decoded]]) -> Iterator[list[Decoded]]:
+def _prefetch(groups: Iterator[list[DecodedSample]]) -> Iterator[list[DecodedSample]]:
     """Yield the groups; a thread reads the next one meanwhile."""
     with ThreadPoolExecutor(max_workers=1) as reader:
-        end: list[Decoded] = []
+        end: list[DecodedSample] = []
         next_group = reader.submit(next, groups, end)
         while group := next_group.result():
             next_group = reader.submit(next, groups, end)

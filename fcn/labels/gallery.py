@@ -1,7 +1,7 @@
 """The pictures of a label report: examples, the worst offenders, and the classes' shares.
 
-Made for a person who must find a wrong label: image and mask side by side and blended, wrong pixels
-in boxes of magenta, what is wrong written below.
+They help to find a wrong label: image and mask side by side and blended, wrong pixels in magenta
+boxes, the findings written below.
 """
 
 from collections import defaultdict
@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from fcn.datasets.shared.dataset import IGNORE_INDEX
-from fcn.labels.check import Checked, Finding
+from fcn.datasets.shared.sample import IGNORE_INDEX
+from fcn.labels.findings import CheckedRecords, Finding
 from fcn.labels.rules import no_class, no_row
 from fcn.pictures.overlay import (
     IGNORED,
@@ -28,54 +28,56 @@ from fcn.pictures.overlay import (
     rgb,
     row,
 )
-from fcn.records.record import Decoded, Labels, Records
+from fcn.records.labels import Labels
+from fcn.records.record import DecodedSample
+from fcn.records.split import Records
 
 EXAMPLES, OFFENDERS, SHARES = "examples", "offenders", "class_share.png"
 BAR = 160
 """Width of the longest bar in pixels."""
-SAID = 6
+CAPTION_LINES = 6
 """Findings written below a picture."""
 QUICK: dict[str, Any] = {"compress_level": 1}
 """A third of the usual time for a tenth more bytes."""
 
 
-def draw(folder: Path, checked: Checked, count: int, out: Path) -> None:
+def draw(folder: Path, checked: CheckedRecords, count: int, out: Path) -> None:
     """Write the pictures of the records in `folder` into the folder `out`, which exists.
 
     Args:
         folder: the records.
-        checked: what the rules found.
+        checked: the findings.
         count: examples per split, and offenders in all.
         out: gets `examples/SPLIT/ID.png`, `offenders/NUMBER-RULE-ID.png`, `class_share.png`.
     """
-    splits = list(dict.fromkeys(row["split"] for row in checked.rows))
+    splits = list(dict.fromkeys(row.split for row in checked.rows))
     sources = {split: Records(folder, split) for split in splits}
     for split, source in sources.items():
-        place = out / EXAMPLES / file_name(split)
-        place.mkdir(parents=True)
+        examples = out / EXAMPLES / file_name(split)
+        examples.mkdir(parents=True)
         for number in np.linspace(0, len(source) - 1, min(count, len(source)), dtype=int):
             example = source[int(number)]
             name = f"{file_name(example.id)}.png"
-            picture(example, (), source.labels).save(place / name, **QUICK)
-    found = offenders(checked.findings, count)
-    if found:
+            picture(example, (), source.labels).save(examples / name, **QUICK)
+    worst = offenders(checked.findings, count)
+    if worst:
         (out / OFFENDERS).mkdir()
-    for number, said in enumerate(found):
-        name = f"{number:02}-{said[0].rule}-{file_name(said[0].example)}.png"
-        offender(sources, said).save(out / OFFENDERS / name, **QUICK)
+    for number, findings in enumerate(worst):
+        name = f"{number:02}-{findings[0].rule}-{file_name(findings[0].example)}.png"
+        offender(sources, findings).save(out / OFFENDERS / name, **QUICK)
     shares(checked.content()["splits"], checked.labels).save(out / SHARES, **QUICK)
 
 
 def offenders(findings: Sequence[Finding], count: int) -> list[list[Finding]]:
-    """Return the findings of the `count` worst examples, first the one they are chosen for.
+    """Return the findings of the `count` worst examples, the reason for the choice first.
 
-    Errors come before warnings, and every rule has its turn: its worst example (most wrong pixels),
-    then every rule's second worst.
+    Errors come before warnings. Each rule contributes its worst example (most wrong pixels), then
+    each its second worst, and so on.
     """
     by_example: dict[tuple[str, str], list[Finding]] = defaultdict(list)
     for finding in findings:
         by_example[finding.split, finding.example].append(finding)
-    chosen: dict[tuple[str, str, bool], Finding] = {}  # likeness has a picture of its own
+    chosen: dict[tuple[str, str, bool], Finding] = {}  # similarity is drawn separately
     for severity in ("error", "warning"):
         by_rule: dict[str, list[Finding]] = defaultdict(list)
         for finding in findings:
@@ -84,32 +86,32 @@ def offenders(findings: Sequence[Finding], count: int) -> list[list[Finding]]:
         worst = (sorted(of, key=lambda f: -f.pixels) for of in by_rule.values())
         for finding in chain.from_iterable(zip_longest(*worst)):
             if finding is not None:
-                likeness = finding.other is not None
-                chosen.setdefault((finding.split, finding.example, likeness), finding)
+                similarity = finding.other is not None
+                chosen.setdefault((finding.split, finding.example, similarity), finding)
     return [
         [first, *(f for f in by_example[first.split, first.example] if f is not first)]
         for first in list(chosen.values())[:count]
     ]
 
 
-def offender(sources: Mapping[str, Records], said: Sequence[Finding]) -> Image.Image:
-    """Return the picture of an example with findings, the first of which it was chosen for.
+def offender(sources: Mapping[str, Records], findings: Sequence[Finding]) -> Image.Image:
+    """Return the picture of an example with its findings.
 
-    If that is about likeness, the example stands beside the one that it is like.
+    If the first is about similarity, the similar example is drawn beside it.
     """
-    first = said[0]
+    first = findings[0]
     source = sources[first.split]
     example = _find(source, first.example)
     if first.other is None:
-        return picture(example, said, source.labels)
+        return picture(example, findings, source.labels)
     split, name = first.other
     image = rgb(fitting(example.image))
     other = rgb(fitting(_find(sources[split], name).image, image.shape))
     panels = [(f"{first.split} {first.example}", image), (f"{split} {name}", other)]
-    return row(panels, np.array([], int), source.labels, _caption(said))
+    return row(panels, np.array([], int), source.labels, _caption(findings))
 
 
-def picture(example: Decoded, said: Sequence[Finding], labels: Labels) -> Image.Image:
+def picture(example: DecodedSample, findings: Sequence[Finding], labels: Labels) -> Image.Image:
     """Return image, mask and both blended, wrong pixels in boxes, findings below."""
     mask = fitting(example.label)
     image = rgb(fitting(example.image, mask.shape))
@@ -118,30 +120,32 @@ def picture(example: Decoded, said: Sequence[Finding], labels: Labels) -> Image.
         ("mask", colour(mask, labels)),
         ("blended", blend(image, mask, labels)),
     ]
-    wrong = _wrong(example, {finding.rule for finding in said}, len(labels.classes))
+    wrong = _wrong(example, {finding.rule for finding in findings}, len(labels.classes))
     if wrong.any():
         panels[1:] = [(name, marked(pixels, wrong)) for name, pixels in panels[1:]]
-    return row(panels, np.unique(example.label), labels, _caption(said))
+    return row(panels, np.unique(example.label), labels, _caption(findings))
 
 
-def _caption(said: Sequence[Finding]) -> list[str]:
-    lines = [f"{finding.severity} {finding.rule}: {finding.message}" for finding in said]
+def _caption(findings: Sequence[Finding]) -> list[str]:
+    lines = [f"{finding.severity} {finding.rule}: {finding.message}" for finding in findings]
     lines = [line.replace("×", "x") for line in lines]  # the font has no ×
-    return lines[:SAID] + ([f"and {len(said) - SAID} more"] if len(said) > SAID else [])
+    return lines[:CAPTION_LINES] + (
+        [f"and {len(findings) - CAPTION_LINES} more"] if len(findings) > CAPTION_LINES else []
+    )
 
 
-def _wrong(example: Decoded, rules: set[str], classes: int) -> np.ndarray:
+def _wrong(example: DecodedSample, rules: set[str], classes: int) -> np.ndarray:
     """Return where pixels are wrong, bool H W."""
     wrong = [np.zeros(example.label.shape, bool), no_class(example.label, classes)]
     if example.one_hot is not None:
         wrong.append(no_row(example.one_hot))
     if "unknown_colours" in rules:
-        wrong.append(example.label == IGNORE_INDEX)  # what they became
+        wrong.append(example.label == IGNORE_INDEX)  # the converted unknown colours
     return np.logical_or.reduce([where for where in wrong if where is not None])
 
 
-def _find(source: Records, name: str) -> Decoded:
-    return source[next(n for n, row in enumerate(source.rows) if row["id"] == name)]
+def _find(source: Records, name: str) -> DecodedSample:
+    return source[next(n for n, row in enumerate(source.rows) if row.id == name)]
 
 
 def shares(splits: Mapping[str, Any], labels: Labels) -> Image.Image:

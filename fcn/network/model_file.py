@@ -23,7 +23,7 @@ def save(model: keras.Model, path: Path, labels: Mapping[str, Any] | None = None
     """Write the weights and the graph of `model` as a `.keras` file, the same bytes each time.
 
     The optimizer and the loss are left out: the file is for using the model. `labels`, the fields
-    of `fcn.records.record.Labels`, name its classes; Keras ignores them when it opens the file.
+    of `fcn.records.labels.Labels`, name its classes; Keras ignores them when it opens the file.
     """
     bare = keras.Model.from_config(model.get_config())
     bare.set_weights(model.get_weights())

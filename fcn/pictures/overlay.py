@@ -8,8 +8,9 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from fcn.datasets.shared.dataset import IGNORE_INDEX
-from fcn.records.record import Decoded, Labels
+from fcn.datasets.shared.sample import IGNORE_INDEX
+from fcn.records.labels import Labels
+from fcn.records.record import DecodedSample
 
 IGNORED = (224, 224, 192)
 """Colour of ignored pixels: the cream of PASCAL VOC's void border."""
@@ -88,7 +89,7 @@ def file_name(name: str) -> str:
     return plain if plain == name else f"{plain}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
-def compared(example: Decoded, mask: np.ndarray, labels: Labels) -> Image.Image:
+def compared(example: DecodedSample, mask: np.ndarray, labels: Labels) -> Image.Image:
     """Return input, truth, the predicted mask H W and where the two differ side by side."""
     wrong = (example.label != mask) & (example.label != IGNORE_INDEX)
     panels = [

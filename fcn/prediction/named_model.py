@@ -18,7 +18,7 @@ import numpy as np
 from fcn.common import files, messages
 from fcn.datasets.shared import catalogue
 from fcn.datasets.shared.voc import colour
-from fcn.records.record import LABELS, Labels
+from fcn.records.labels import LABELS, Labels
 from fcn.settings import reader
 from fcn.tracking import runs
 

@@ -17,7 +17,7 @@ from fcn.network import backend
 from fcn.pictures import photos
 from fcn.prediction import named_model
 from fcn.prediction.options import PredictorOptions
-from fcn.records.record import Labels
+from fcn.records.labels import Labels
 from fcn.settings import reader
 
 Network = Callable[[np.ndarray], np.ndarray]

@@ -23,7 +23,7 @@ from fcn.pictures.provenance import stamped
 from fcn.prediction import outputs, predictor
 from fcn.prediction.options import PredictorOptions
 from fcn.prediction.predictor import Failure, Segmentation
-from fcn.records.record import Labels
+from fcn.records.labels import Labels
 
 SIDE = 512
 """Of a sticker in pixels."""

@@ -32,7 +32,7 @@ from fcn.pictures.provenance import mask_png
 from fcn.prediction import outputs, predictor
 from fcn.prediction.options import PredictorOptions
 from fcn.prediction.predictor import Failure, Segmentation
-from fcn.records.record import Labels
+from fcn.records.labels import Labels
 
 
 @dataclass(frozen=True)

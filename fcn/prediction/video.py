@@ -17,7 +17,7 @@ from av.stream import Disposition
 
 from fcn.common import files, messages
 from fcn.pictures import overlay
-from fcn.records.record import Labels
+from fcn.records.labels import Labels
 
 PIXELS = 2**20
 """The most pixels of a batch of frames; VGG-16 needs 1 GB for so many."""

@@ -1,7 +1,7 @@
-"""The `tf.train.Example` of a record as a value; bytes both ways, without TensorFlow.
+"""The `tf.train.Example` of a record, to bytes and from bytes, without TensorFlow.
 
-The message is tensorflow/core/example/{example,feature}.proto, built here with protobuf in a pool
-of its own, so that TensorFlow may be imported beside it.
+The message is tensorflow/core/example/{example,feature}.proto, built here with protobuf in a
+separate pool, so that TensorFlow can be imported as well.
 """
 
 from dataclasses import dataclass
@@ -19,13 +19,13 @@ def _message_type() -> Any:
 
     def message(name: str, **fields: tuple[int, int, int] | tuple[int, int, int, str]) -> Any:
         added = file.message_type.add(name=name)
-        for field, (number, label, kind, *refers) in fields.items():
+        for field, (number, label, kind, *type_name) in fields.items():
             added.field.add(
                 name=field,
                 number=number,
                 label=label,
                 type=kind,
-                type_name=refers[0] if refers else None,
+                type_name=type_name[0] if type_name else None,
             )
         return added
 
@@ -90,7 +90,7 @@ class Example:
         """Return the example in `data`.
 
         Raises:
-            ValueError: these are not the bytes of such a message.
+            ValueError: `data` is no such message, or a feature is missing.
         """
         try:
             feature = _Message.FromString(data).features.feature
@@ -98,7 +98,7 @@ class Example:
             raise ValueError(f"{len(data)} bytes that are no tf.train.Example: {error}") from None
 
         def content(name: str, kind: str = "bytes_list") -> Any:
-            # Asked first: reading a key of this map makes it.
+            # Test first: reading a missing key of this map would add it.
             values = getattr(feature[name], kind).value if name in feature else []
             if len(values) != 1:
                 raise ValueError(f"a tf.train.Example without one {name}; it has {sorted(feature)}")

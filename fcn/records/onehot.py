@@ -1,10 +1,10 @@
-"""Masks as one-hot rows, as arrays and as the bytes of a record (`encoding: onehot`)."""
+"""Masks as one-hot rows: arrays, and the bytes of a record (`encoding: onehot`)."""
 
 import zlib
 
 import numpy as np
 
-from fcn.datasets.shared.dataset import IGNORE_INDEX
+from fcn.datasets.shared.sample import IGNORE_INDEX
 
 
 def rows(mask: np.ndarray, classes: int) -> np.ndarray:
@@ -13,19 +13,19 @@ def rows(mask: np.ndarray, classes: int) -> np.ndarray:
 
 
 def mask(rows: np.ndarray) -> np.ndarray:
-    """Return the mask uint8 H W of rows H W K: the first class that is not 0, else `IGNORE_INDEX`."""
-    found = np.full(rows.shape[:2], IGNORE_INDEX, np.uint8)
+    """Return the mask uint8 H W of rows H W K: the first class not 0, else `IGNORE_INDEX`."""
+    indices = np.full(rows.shape[:2], IGNORE_INDEX, np.uint8)
     for number in reversed(range(rows.shape[-1])):
-        np.copyto(found, number, where=rows[..., number] != 0)
-    return found
+        np.copyto(indices, number, where=rows[..., number] != 0)
+    return indices
 
 
 def encode(mask: np.ndarray, height: int, width: int, classes: int) -> bytes:
     """Return the zlib stream of the mask's rows, H W K without a header.
 
     Raises:
-        ValueError: the mask is not of this size, or holds values that no row can say: they would
-            turn into ignored ones.
+        ValueError: the mask has another size, or values that no row can represent: they would
+            become ignored.
     """
     if mask.shape != (height, width):
         size = f"{mask.shape[0]}x{mask.shape[1]}"
@@ -40,18 +40,20 @@ def encode(mask: np.ndarray, height: int, width: int, classes: int) -> bytes:
 
 
 def decode(stream: bytes, height: int, width: int) -> np.ndarray:
-    """Return the rows uint8 H W K in a zlib stream, whatever they hold.
+    """Return the rows uint8 H W K in a zlib stream, with any values.
 
     Raises:
-        ValueError: it is no such stream, or not of this size.
+        ValueError: it is no such stream, or has another size.
     """
     pixels = height * width
     inflating = zlib.decompressobj()
     try:
-        # One more than 255 classes have: a stream that goes on and on ends here.
-        found = inflating.decompress(stream, pixels * IGNORE_INDEX + 1)
+        # One byte more than 255 classes have: an endless stream stops here.
+        inflated = inflating.decompress(stream, pixels * IGNORE_INDEX + 1)
     except zlib.error as error:
         raise ValueError(f"{len(stream)} bytes that are no zlib stream ({error})") from None
-    if not inflating.eof or not found or len(found) % pixels:
-        raise ValueError(f"{len(found)} bytes that are no one-hot rows of {height}x{width} pixels")
-    return np.frombuffer(found, np.uint8).reshape(height, width, -1)
+    if not inflating.eof or not inflated or len(inflated) % pixels:
+        raise ValueError(
+            f"{len(inflated)} bytes that are no one-hot rows of {height}x{width} pixels"
+        )
+    return np.frombuffer(inflated, np.uint8).reshape(height, width, -1)

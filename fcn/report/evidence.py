@@ -64,7 +64,7 @@ class Labels:
     """The label report of the data set."""
 
     content: Mapping[str, Any]
-    """See `fcn.labels.check.Checked.content`."""
+    """See `fcn.labels.findings.CheckedRecords.content`."""
     pictures: Mapping[str, Sequence[Picture]]
     """By their folder in the report's gallery: `examples/SPLIT`, `offenders`."""
 

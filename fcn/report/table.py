@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fcn.datasets.shared.dataset import Overlap
+from fcn.datasets.shared.overlap import Overlap
 from fcn.report.verdicts import FIELD_SPREAD, Cell
 from fcn.scores.intervals import MIN_UNITS, Interval
 from fcn.scores.metrics import ABSENT, SCORES

@@ -12,8 +12,8 @@ from typing import Any
 from fcn.common import files
 from fcn.datasets.shared import catalogue
 from fcn.datasets.shared.dataset import Dataset
-from fcn.records import record
-from fcn.records.record import Records
+from fcn.records.fingerprint import fingerprint
+from fcn.records.split import Records
 from fcn.settings import reader
 
 FILE = "README.md"
@@ -177,11 +177,11 @@ def _data(split: Records, known: Origin | None) -> Iterator[str]:
             f"- {one.rule} between {' and '.join(one.splits)}: {one.reason}"
             for one in known.data.overlaps
         )
-    yield f"- Records `{split.labels.dataset}`, SHA-256 `{record.fingerprint(split.folder)}`"
+    yield f"- Records `{split.labels.dataset}`, SHA-256 `{fingerprint(split.folder)}`"
 
 
 def _limits(split: Records) -> Iterator[str]:
-    heights, widths = ({row[side] for row in split.rows} for side in ("height", "width"))
+    heights, widths = {row.height for row in split.rows}, {row.width for row in split.rows}
     yield "- Every pixel gets one of the classes above, whatever it shows."
     yield (
         f"- The pictures it was measured on are {_span(heights)} pixels high and {_span(widths)} "

@@ -13,7 +13,7 @@ import numpy as np
 
 from fcn.common import files, messages
 from fcn.network import backend
-from fcn.records.record import Records
+from fcn.records.split import Records
 from fcn.serving import card
 from fcn.settings import reader
 from fcn.settings.table import Model

@@ -4,16 +4,16 @@ Median-frequency balancing: Eigen & Fergus, arXiv 1411.4734; adopted by SegNet, 
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from fcn.common.text import nearest
+from fcn.records.index import IndexRow
 from fcn.settings.training import ClassWeights
 
 
 def compute(
-    setting: ClassWeights | None, classes: Sequence[str], rows: Sequence[dict[str, Any]]
+    setting: ClassWeights | None, classes: Sequence[str], rows: Sequence[IndexRow]
 ) -> tuple[float, ...] | None:
     """Return a weight for each class, or None where all classes count the same.
 
@@ -29,7 +29,7 @@ def compute(
         case None:
             return None
         case "median-frequency":
-            pixels = np.array([row["pixels"] for row in rows], np.int64)
+            pixels = np.array([row.pixels for row in rows], np.int64)
             return tuple(median_frequency(pixels).tolist())
         case dict():
             for name in setting:

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from fcn.datasets.shared.dataset import Crop
+from fcn.datasets.shared.sample import ObjectCrop
 from fcn.network import transfer
 from fcn.network.build import find_module
 from fcn.settings.backbone import Backbone, Classifier
@@ -41,7 +41,7 @@ def build(settings: Backbone, classifier: Classifier, channels: int, classes: in
 def train(
     model: keras.Model,
     classifier: Classifier,
-    crops: Mapping[str, Sequence[Crop]],
+    crops: Mapping[str, Sequence[ObjectCrop]],
     seed: int,
     log: Callable[[Mapping[str, float], int], None],
     store: CheckpointStore | None = None,
@@ -66,7 +66,7 @@ def train(
     )
 
 
-def fingerprint(crops: Mapping[str, Sequence[Crop]]) -> str:
+def fingerprint(crops: Mapping[str, Sequence[ObjectCrop]]) -> str:
     """Return one SHA-256 over the images and labels of all splits."""
     sha256 = hashlib.sha256()
     for split, members in sorted(crops.items()):
@@ -76,7 +76,7 @@ def fingerprint(crops: Mapping[str, Sequence[Crop]]) -> str:
     return sha256.hexdigest()
 
 
-def accuracy(model: keras.Model, crops: Sequence[Crop], side: int) -> float:
+def accuracy(model: keras.Model, crops: Sequence[ObjectCrop], side: int) -> float:
     """Return the share of crops that the classifier labels correctly."""
     samples = [_sample(crop, side) for crop in crops]
     images = np.stack([sample["image"] for sample in samples])
@@ -102,7 +102,7 @@ def decapitate(dense: keras.Model, backbone: keras.Model) -> None:
             transfer.convolutionalize(layer, convolutions[layer.name])
 
 
-def _sample(crop: Crop, side: int) -> Arrays:
+def _sample(crop: ObjectCrop, side: int) -> Arrays:
     """Return the crop in the middle of a black square; labels start after class 0, background."""
     height, width = crop.image.shape
     if max(height, width) > side:

@@ -11,7 +11,8 @@ from typing import Any
 import grain
 import numpy as np
 
-from fcn.records.record import Decoded, Records
+from fcn.records.record import DecodedSample
+from fcn.records.split import Records
 from fcn.settings.training import Training
 from fcn.training import augmentation
 from fcn.training.augmentation import Arrays
@@ -39,7 +40,7 @@ class MemorySource:
 class RecordSource:
     """A source for Grain: the samples of a split, from `cache` or read from its records."""
 
-    def __init__(self, split: Sequence[Decoded] | Records) -> None:
+    def __init__(self, split: Sequence[DecodedSample] | Records) -> None:
         """Keep `split`."""
         self.split = split
 
@@ -53,9 +54,9 @@ class RecordSource:
         return {"image": sample.image, "label": sample.label}
 
 
-def cache(split: Records, max_bytes: int = CACHE_BYTES) -> Sequence[Decoded] | Records:
+def cache(split: Records, max_bytes: int = CACHE_BYTES) -> Sequence[DecodedSample] | Records:
     """Return a split decoded once, or the split itself where that takes more than `max_bytes`."""
-    pixels = sum(row["height"] * row["width"] for row in split.rows)
+    pixels = sum(row.height * row.width for row in split.rows)
     return list(split) if pixels * (split.labels.channels + 1) <= max_bytes else split
 
 
@@ -90,7 +91,7 @@ def require_equal_sizes(split: Records, training: Training) -> None:
     Raises:
         ValueError: the images differ in size, a batch has several, and `crop` is not set.
     """
-    sizes = Counter(f"{row['height']}x{row['width']}" for row in split.rows)
+    sizes = Counter(f"{row.height}x{row.width}" for row in split.rows)
     if training.batch > 1 and training.crop is None and len(sizes) > 1:
         frequent = ", ".join(f"{size} ({count})" for size, count in sizes.most_common(3))
         raise ValueError(

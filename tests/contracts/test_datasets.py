@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from fcn.datasets.shared import catalogue
-from fcn.datasets.shared.dataset import IGNORE_INDEX, Dataset, Pair
+from fcn.datasets.shared.dataset import Dataset
+from fcn.datasets.shared.sample import IGNORE_INDEX, Sample
 from fcn.records import record
 from fcn.settings import reader
 from tests import fabricated
@@ -58,12 +59,12 @@ def raw(one: Dataset, raw_of: Callable[[str], Path]) -> Path:
 
 
 @pytest.fixture
-def pairs(one: Dataset, raw: Path) -> dict[str, list[Pair]]:
+def samples(one: Dataset, raw: Path) -> dict[str, list[Sample]]:
     return {split: few(one, raw, split) for split in fabricated.CASES[one.name].splits}
 
 
-def few(one: Dataset, raw: Path, split: str) -> list[Pair]:
-    return list(one.pairs(raw, split, fabricated.CASES[one.name].splits[split], 3)[:FEW])
+def few(one: Dataset, raw: Path, split: str) -> list[Sample]:
+    return list(one.samples(raw, split, fabricated.CASES[one.name].splits[split], 3)[:FEW])
 
 
 def test_name_is_the_files_name(variant: tuple[str, str | None], one: Dataset) -> None:
@@ -82,50 +83,51 @@ def test_colours_differ(one: Dataset) -> None:
 
 def test_lists_have_the_lengths_that_their_files_say(one: Dataset, raw: Path) -> None:
     for split, count in fabricated.CASES[one.name].splits.items():
-        assert len(one.pairs(raw, split, count, 3)) == count
+        assert len(one.samples(raw, split, count, 3)) == count
 
 
 def test_an_unknown_list_is_refused_by_its_name(one: Dataset, raw: Path) -> None:
     with pytest.raises(ValueError, match="trian"):
-        one.pairs(raw, "trian", 1, 3)
+        one.samples(raw, "trian", 1, 3)
 
 
 def test_missing_raw_files_are_named(one: Dataset, tmp_path: Path) -> None:
     split = next(iter(fabricated.CASES[one.name].splits))
     with pytest.raises((ValueError, FileNotFoundError), match=re.escape(str(tmp_path))):
-        list(one.pairs(tmp_path, split, 1, 3))
+        list(one.samples(tmp_path, split, 1, 3))
 
 
 def test_masks_hold_classes_and_ignored_pixels_only(
-    one: Dataset, pairs: dict[str, list[Pair]]
+    one: Dataset, samples: dict[str, list[Sample]]
 ) -> None:
-    for pair in (pair for split in pairs.values() for pair in split):
-        assert pair.mask.dtype == np.uint8
-        assert np.isin(pair.mask, [*range(len(one.classes)), IGNORE_INDEX]).all()
-        assert pair.notes == ()
+    for sample in (sample for split in samples.values() for sample in split):
+        assert sample.mask.dtype == np.uint8
+        assert np.isin(sample.mask, [*range(len(one.classes)), IGNORE_INDEX]).all()
+        assert sample.notes == ()
 
 
 def test_every_pair_becomes_a_record_of_one_size(
-    one: Dataset, pairs: dict[str, list[Pair]]
+    one: Dataset, samples: dict[str, list[Sample]]
 ) -> None:
-    for pair in (pair for split in pairs.values() for pair in split):
-        decoded = record.decode(record.encode(pair), one.channels)
-        assert decoded.image.shape == (*pair.mask.shape, one.channels)
-        assert np.array_equal(decoded.label, pair.mask)
-        if isinstance(pair.image, bytes):
-            assert record.encode(pair).image == pair.image, "the source's bytes, untouched"
+    for sample in (sample for split in samples.values() for sample in split):
+        decoded = record.decode(record.encode(sample), one.channels)
+        assert decoded.image.shape == (*sample.mask.shape, one.channels)
+        assert np.array_equal(decoded.label, sample.mask)
+        if isinstance(sample.image, bytes):
+            assert record.encode(sample).image == sample.image, "the source's bytes, untouched"
 
 
-def test_ids_are_unique_over_all_splits(pairs: dict[str, list[Pair]]) -> None:
-    ids = [pair.id for split in pairs.values() for pair in split]
+def test_ids_are_unique_over_all_splits(samples: dict[str, list[Sample]]) -> None:
+    ids = [sample.id for split in samples.values() for sample in split]
     assert len(set(ids)) == len(ids)
 
 
 def test_groups_are_shared_by_those_splits_alone_that_the_data_set_declares(
-    one: Dataset, pairs: dict[str, list[Pair]]
+    one: Dataset, samples: dict[str, list[Sample]]
 ) -> None:
     groups = {
-        split: {name for pair in found for name in pair.group} for split, found in pairs.items()
+        split: {name for sample in found for name in sample.group}
+        for split, found in samples.items()
     }
     shared = {two for two in combinations(groups, 2) if groups[two[0]] & groups[two[1]]}
     assert shared == {one.splits for one in one.overlaps if one.rule == "same_group"}
@@ -133,9 +135,9 @@ def test_groups_are_shared_by_those_splits_alone_that_the_data_set_declares(
 
 
 def test_the_same_seed_gives_the_same_pairs(
-    one: Dataset, pairs: dict[str, list[Pair]], raw: Path
+    one: Dataset, samples: dict[str, list[Sample]], raw: Path
 ) -> None:
-    for split, before in pairs.items():
+    for split, before in samples.items():
         for old, new in zip(before, few(one, raw, split), strict=True):
             assert old.id == new.id
             assert np.array_equal(old.image, new.image)
@@ -143,9 +145,11 @@ def test_the_same_seed_gives_the_same_pairs(
 
 
 def test_crops_of_a_split_are_not_in_another(one: Dataset, raw: Path) -> None:
-    if one.crops is None:
+    if one.object_crops is None:
         return
-    seen = [{crop.image.tobytes() for crop in one.crops(raw, split, 3)} for split in one.splits]
+    seen = [
+        {crop.image.tobytes() for crop in one.object_crops(raw, split, 3)} for split in one.splits
+    ]
     assert all(seen)
     assert sum(map(len, seen)) == len(set().union(*seen))
 

@@ -13,10 +13,10 @@ import keras
 import numpy as np
 import pytest
 
+from fcn.conversion import shards
 from fcn.datasets.shared import catalogue
 from fcn.network import build, transfer
-from fcn.records import shards
-from fcn.records.record import Records
+from fcn.records.split import Records
 from fcn.settings import reader
 from fcn.settings.data import Data
 from fcn.settings.network import Network
@@ -65,7 +65,7 @@ def records_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Data], Pat
         if name not in written:
             source = catalogue.load(data.module, data.convert)
             listed = data.convert.lists.get("train", "train")
-            pairs = source.pairs(raw(data.module), listed, 9, 3)[: EPOCH * BATCH]
+            pairs = source.samples(raw(data.module), listed, 9, 3)[: EPOCH * BATCH]
             written[name] = tmp_path_factory.mktemp("records")
             shards.write(written[name], source, {"train": pairs}, shards=1)
         return written[name]

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from fcn.common import files
+from fcn.conversion import shards
 from fcn.datasets.shared import catalogue
 from fcn.labels import verdict
-from fcn.records import shards
 from fcn.tracking import champion, runs
 from flows.promote import main, promote
 from tests.receiver import Receiver
@@ -93,7 +93,7 @@ def test_models_that_cannot_be_compared_are_told_as_a_problem(
 def proven(project: Any, raw: Path) -> None:
     """Records with enough validation images for an interval, in the current folder."""
     source, folder = catalogue.load("digits"), Path("data/records/digits")
-    pairs = {split: source.pairs(raw, split, 16, seed=7) for split in ("train", "val", "test")}
+    pairs = {split: source.samples(raw, split, 16, seed=7) for split in ("train", "val", "test")}
     with files.writing_folder(folder) as aside:
         shards.write(aside, source, pairs, shards=2)
     verdict.write(Path("data/reports/digits/valid.json"), folder)

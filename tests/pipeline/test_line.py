@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from fcn.common import files
-from fcn.records import record
+from fcn.records.fingerprint import fingerprint
 from fcn.scores.metrics import SCORES
 from tests.pipeline.conftest import Project
 
@@ -173,7 +173,7 @@ def test_a_damaged_record_stops_training(by_flow: Project, tmp_path: Path) -> No
     content[200] ^= 1
     shard.write_bytes(bytes(content))
     valid = tmp_path / "valid.json"
-    files.write_json(valid, {"records": record.fingerprint(folder), "verdict": "valid"})
+    files.write_json(valid, {"records": fingerprint(folder), "verdict": "valid"})
     done = by_flow.run(
         sys.executable,
         "-m",

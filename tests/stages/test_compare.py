@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from fcn.labels import verdict
-from fcn.records.record import Records
+from fcn.records.split import Records
 from fcn.scores import metrics
 from fcn.settings import reader
 

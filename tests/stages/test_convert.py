@@ -15,8 +15,11 @@ import pytest
 from PIL import Image
 
 from fcn.common import files
+from fcn.conversion import shards
 from fcn.datasets import camvid
-from fcn.records import record, shards
+from fcn.records.fingerprint import fingerprint
+from fcn.records.labels import read_labels
+from fcn.records.split import Records
 from stages.convert import convert
 from tests import fabricated
 from tests.conftest import ROOT
@@ -66,13 +69,13 @@ def left() -> set[str]:
 def test_every_pair_becomes_a_record() -> None:
     convert("camvid", Path("raw"), Path("records"))
     for split, count in COUNTS.items():
-        source = record.Records(Path("records"), split)
-        pairs = camvid.pairs(Path("raw"), split, count, 0)
-        for number, pair in enumerate(pairs):
-            assert source.example(number).image == pair.image
-            assert (source[number].label == pair.mask).all()
+        source = Records(Path("records"), split)
+        samples = camvid.samples(Path("raw"), split, count, 0)
+        for number, sample in enumerate(samples):
+            assert source.example(number).image == sample.image
+            assert (source[number].label == sample.mask).all()
         assert len(source) == count
-    assert record.read_labels(Path("records")).overlaps == camvid.DATASET.overlaps
+    assert read_labels(Path("records")).overlaps == camvid.DATASET.overlaps
     assert left() == {"records"}
 
 
@@ -86,7 +89,7 @@ def test_the_bytes_are_the_same_for_one_worker_several_and_a_cluster(
         if out == "cluster":
             monkeypatch.setenv("DASK_SCHEDULER_ADDRESS", cluster)
         convert("camvid", Path("raw"), Path(out))
-    assert len({record.fingerprint(Path(out)) for out in ("one", "several", "cluster")}) == 1
+    assert len({fingerprint(Path(out)) for out in ("one", "several", "cluster")}) == 1
 
 
 @pytest.mark.usefixtures("project")
@@ -94,7 +97,7 @@ def test_one_hot_masks_hold_the_same_labels() -> None:
     convert("camvid", Path("raw"), Path("index"))
     say("shards: 4", "shards: 4\n      encoding: onehot")
     convert("camvid", Path("raw"), Path("onehot"))
-    hot, plain = (record.Records(Path(name), "train") for name in ("onehot", "index"))
+    hot, plain = (Records(Path(name), "train") for name in ("onehot", "index"))
     assert hot.labels.encoding == hot.example(0).label_format == "onehot"
     for one, other in zip(hot, plain, strict=True):
         assert (one.label == other.label).all()
@@ -109,7 +112,7 @@ def test_another_number_of_pairs_than_promised_is_refused_before_anything_is_wri
 ) -> None:
     say("val: 2", f"val: {promise}")
     with pytest.raises(
-        ValueError, match=rf"camvid val: 2 pairs, .* promise {promise}; .*splits\.val"
+        ValueError, match=rf"camvid val: 2 samples, .* promise {promise}; .*splits\.val"
     ):
         convert("camvid", Path("raw"), Path("records"))
     assert left() == set()
@@ -173,7 +176,7 @@ def test_a_full_disk_is_one_message_and_what_stood_there_stays(count: int) -> No
     assert files.read_json(Path("records/labels.json")) == "old"
 
 
-def stall(job: shards.Job) -> None:
+def stall(job: shards.ShardJob) -> None:
     """Write half a shard, then work for longer than any test."""
     job.path.write_bytes(b"half")
     Path(f"pid-{os.getpid()}").touch()
@@ -182,7 +185,7 @@ def stall(job: shards.Job) -> None:
 
 STALLED = """
 import runpy, sys
-from fcn.records import shards
+from fcn.conversion import shards
 from tests.stages.test_convert import stall
 shards.write_shard = stall
 runpy.run_module("stages.convert", run_name="__main__")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from fcn.labels import verdict
-from fcn.records.record import Records
+from fcn.records.split import Records
 from fcn.scores import metrics, per_image
 from fcn.scores.summary import summarise
 from fcn.settings.network import Network
@@ -67,7 +67,7 @@ def test_every_number_follows_from_what_is_kept_of_each_image(
     matrices = forward.confusion_matrices(model_file.load(model), split, 5, 11)
     images = per_image.read(tmp_path / "details" / per_image.FILE)
     np.testing.assert_array_equal(images.confusion, matrices)
-    assert images.ids == [row["id"] for row in split.rows]
+    assert images.ids == [row.id for row in split.rows]
     said = json.loads((tmp_path / "m.json").read_text("utf-8"))
     head = {"split": "test", "images": 6, "stride": 32}
     head |= {

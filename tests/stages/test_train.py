@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from fcn.conversion import shards
 from fcn.datasets.shared import catalogue
 from fcn.labels import verdict
-from fcn.records import shards
 from fcn.training import checkpoints
 from stages import train
 
@@ -50,7 +50,7 @@ def test_an_empty_validation_split(
     folder = tmp_path / "without-val"
     folder.mkdir()
     source = catalogue.load("digits")
-    shards.write(folder, source, {"train": source.pairs(raw, "train", 4, seed=7)}, shards=1)
+    shards.write(folder, source, {"train": source.samples(raw, "train", 4, seed=7)}, shards=1)
     said = refused(folder)
     assert said.match(r"without-val has no examples of split 'val'; it has: train")
 

@@ -1,19 +1,26 @@
 """Broken labels and broken files stop the line, with the place in the message."""
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from fcn.common import files
+from fcn.conversion import shards
 from fcn.datasets.shared import catalogue
-from fcn.datasets.shared.dataset import Note, Overlap, Pair
-from fcn.records import record, shards
+from fcn.datasets.shared.overlap import Overlap
+from fcn.datasets.shared.sample import Note, Sample
+from fcn.records import record, tfrecord
+from fcn.records.example import Example
+from fcn.records.fingerprint import fingerprint
+from fcn.records.index import IndexRow, read_index
 from stages import validate as stage
 from tests.conftest import ROOT, SPLITS
 
@@ -53,22 +60,22 @@ def out(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def pairs(raw: Path) -> dict[str, list[Pair]]:
-    return {split: list(DIGITS.pairs(raw, split, n, seed=7)) for split, n in SPLITS.items()}
+def samples(raw: Path) -> dict[str, list[Sample]]:
+    return {split: list(DIGITS.samples(raw, split, n, seed=7)) for split, n in SPLITS.items()}
 
 
 def write(
-    folder: Path, pairs: Mapping[str, Sequence[Pair]], overlaps: tuple[Overlap, ...] = ()
+    folder: Path, samples: Mapping[str, Sequence[Sample]], overlaps: tuple[Overlap, ...] = ()
 ) -> Path:
     with files.writing_folder(folder) as aside:
-        shards.write(aside, replace(DIGITS, overlaps=overlaps), pairs, shards=2)
+        shards.write(aside, replace(DIGITS, overlaps=overlaps), samples, shards=2)
     return folder
 
 
 def test_sound_labels_are_vouched_for(validate: Validate, small_records: Path, out: Path) -> None:
     validate(small_records)
     verdict = files.read_json(out / "valid.json")
-    assert verdict == {"records": record.fingerprint(small_records), "verdict": "valid"}
+    assert verdict == {"records": fingerprint(small_records), "verdict": "valid"}
     for split, count in SPLITS.items():
         shown = list((out / "pictures/examples" / split).iterdir())
         assert len(shown) == min(12, count)
@@ -80,12 +87,12 @@ def test_sound_labels_are_vouched_for(validate: Validate, small_records: Path, o
 
 
 def test_a_value_outside_the_classes_is_named_with_its_pixel_and_shown(
-    project: Path, pairs: dict[str, list[Pair]], tmp_path: Path, out: Path
+    project: Path, samples: dict[str, list[Sample]], tmp_path: Path, out: Path
 ) -> None:
-    mask = pairs["val"][3].mask.copy()
+    mask = samples["val"][3].mask.copy()
     mask[5, 60] = 38
-    pairs["val"][3] = replace(pairs["val"][3], mask=mask)
-    given = paths(write(tmp_path / "records", pairs), out).items()
+    samples["val"][3] = replace(samples["val"][3], mask=mask)
+    given = paths(write(tmp_path / "records", samples), out).items()
     done = subprocess.run(
         [
             *(sys.executable, "-m", "stages.validate", "digits"),
@@ -118,48 +125,48 @@ def test_an_older_verdict_does_not_outlive_a_failure(
 
 
 def test_what_the_source_mask_revealed_is_said(
-    validate: Validate, pairs: dict[str, list[Pair]], tmp_path: Path
+    validate: Validate, samples: dict[str, list[Sample]], tmp_path: Path
 ) -> None:
     said = "a.png: 7 pixels of 2 colours that match no class, the first at row 1, column 2"
-    pairs["train"][1] = replace(pairs["train"][1], notes=(Note("unknown_colours", said),))
+    samples["train"][1] = replace(samples["train"][1], notes=(Note("unknown_colours", said),))
     with pytest.raises(ValueError, match=rf"train train-00001: {said} \(unknown_colours\)"):
-        validate(write(tmp_path / "records", pairs))
+        validate(write(tmp_path / "records", samples))
 
 
 def test_fewer_examples_than_the_settings_promise_stop_the_line(
-    validate: Validate, pairs: dict[str, list[Pair]], tmp_path: Path
+    validate: Validate, samples: dict[str, list[Sample]], tmp_path: Path
 ) -> None:
-    del pairs["test"][0]
+    del samples["test"][0]
     said = r"test: 5 examples, but the settings promise 6 \(promised\)"
     with pytest.raises(ValueError, match=said):
-        validate(write(tmp_path / "records", pairs))
+        validate(write(tmp_path / "records", samples))
 
 
 def test_a_leak_stops_the_line_unless_it_is_declared(
     validate: Validate,
-    pairs: dict[str, list[Pair]],
+    samples: dict[str, list[Sample]],
     tmp_path: Path,
     out: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    pairs["test"][2] = replace(pairs["test"][2], image=pairs["train"][4].image)
+    samples["test"][2] = replace(samples["test"][2], image=samples["train"][4].image)
     with pytest.raises(
         ValueError, match="test-00002: the same image is train-00004 of split train"
     ):
-        validate(write(tmp_path / "leaking", pairs))
+        validate(write(tmp_path / "leaking", samples))
     assert not (out / "valid.json").exists()
     declared = Overlap("same_image", ("train", "test"), "so it was published")
-    validate(write(tmp_path / "declared", pairs, (declared,)))
+    validate(write(tmp_path / "declared", samples, (declared,)))
     assert "accepted, same_image of train and test (1): so it was" in capsys.readouterr().err
     (overlap,) = files.read_json(out / "labels.json")["overlaps"]
     assert overlap["findings"] == 1
 
 
 def test_many_errors_are_counted_and_a_few_said(
-    validate: Validate, pairs: dict[str, list[Pair]], tmp_path: Path, out: Path
+    validate: Validate, samples: dict[str, list[Sample]], tmp_path: Path, out: Path
 ) -> None:
-    strange = [replace(pair, mask=np.full_like(pair.mask, 99)) for pair in pairs["train"]]
-    folder = write(tmp_path / "records", pairs | {"train": strange})
+    strange = [replace(sample, mask=np.full_like(sample.mask, 99)) for sample in samples["train"]]
+    folder = write(tmp_path / "records", samples | {"train": strange})
     with pytest.raises(ValueError, match="12 error") as error:
         validate(folder)
     assert len(str(error.value).splitlines()) == 1 + stage.SHOWN + 1
@@ -200,3 +207,49 @@ def test_a_damaged_record_file_is_named(
     with pytest.raises(ValueError, match=f"{name}.*{said}"):
         validate(own_records)
     assert not out.exists()
+
+
+def relabel_last_record(path: Path, row: IndexRow) -> None:
+    """Give a digit of a file's last record another class; the record keeps its length."""
+    example = Example.from_bytes(tfrecord.read(path, row.offset, row.length))
+    mask = record.decode(example, 1).label
+    for before, after in product(np.unique(mask[mask > 0]), range(1, 11)):
+        edited = np.where(mask == before, np.uint8(after), mask)
+        data = replace(example, label=record.encode_png(edited)).to_bytes()
+        if before != after and len(data) == row.length:
+            path.write_bytes(path.read_bytes()[: row.offset] + tfrecord.frame(data))
+            return
+    raise AssertionError("no other class keeps the length")
+
+
+def test_a_mask_edited_with_a_fresh_checksum_is_found(
+    validate: Validate, own_records: Path, out: Path
+) -> None:
+    row = read_index(own_records, "val")[-1]
+    relabel_last_record(own_records / row.shard, row)
+    said = rf"val {row.id}: .*label_sha256, pixels.*index\.parquet.* \(index_mismatch\)"
+    with pytest.raises(ValueError, match=said):
+        validate(own_records)
+    assert not (out / "valid.json").exists()
+
+
+def test_a_record_outside_the_index_is_found(
+    validate: Validate, own_records: Path, out: Path
+) -> None:
+    row = read_index(own_records, "val")[-1]
+    path = own_records / row.shard
+    size = path.stat().st_size
+    data = tfrecord.read(path, row.offset, row.length)
+    with path.open("ab") as file:
+        file.write(tfrecord.frame(data))
+    said = rf"val: {path.name}: \d+ bytes from byte {size} on .* \(unindexed_record\)"
+    with pytest.raises(ValueError, match=said):
+        validate(own_records)
+    assert not (out / "valid.json").exists()
+
+
+def test_a_record_file_outside_the_index_is_found(validate: Validate, own_records: Path) -> None:
+    name = "val-00002-of-00003.tfrecord"
+    shutil.copyfile(own_records / "val-00001-of-00002.tfrecord", own_records / name)
+    with pytest.raises(ValueError, match=rf"{name}: .* from byte 0 on .* \(unindexed_record\)"):
+        validate(own_records)

@@ -1,4 +1,4 @@
-"""VGG-16 as its authors published it, which FCN's authors start from.
+"""VGG-16 as its authors published it, from which FCN's authors start.
 
 `file: {format: caffe, path: VGG_ILSVRC_16_layers.caffemodel}`.
 """

@@ -1,7 +1,7 @@
-"""Data sets found by name, in the variant that the settings ask for; pretrained weights as well.
+"""Data sets and pretrained weights, found by name.
 
-There is no list to keep: a file in `fcn/datasets/` is a data set. Its value is `DATASET`; label
-conventions other than that one stand in a dict `LABELS`, the first of which is `DATASET`.
+A file in `fcn/datasets/` is a data set; no list names it. Its value is `DATASET`. A data set with
+several label conventions has a dict `LABELS`, whose first value is `DATASET`.
 """
 
 import importlib
@@ -18,13 +18,13 @@ from fcn.settings.data import Convert
 
 
 def names() -> list[str]:
-    """Names of all data sets: the files of `fcn/datasets/`."""
+    """Return the names of all data sets: the files of `fcn/datasets/`."""
     modules = pkgutil.iter_modules(fcn.datasets.__path__)
     return sorted(module.name for module in modules if not module.ispkg)
 
 
 def load(name: str, convert: Convert | None = None) -> Dataset:
-    """Return the data set of the file `fcn/datasets/<name>.py` as `convert` wants it.
+    """Return the data set of the file `fcn/datasets/<name>.py` with the settings `convert`.
 
     Raises:
         ValueError: there is no such file, convention or class.
@@ -36,7 +36,7 @@ def load(name: str, convert: Convert | None = None) -> Dataset:
     if convert is None:
         return dataset
     if convert.folder is not None:
-        dataset = module.described(convert.folder)
+        dataset = module.dataset_of(convert.folder)
     if convert.labels is not None:
         conventions: dict[str, Dataset] = getattr(module, "LABELS", {})
         if convert.labels not in conventions:
@@ -55,15 +55,16 @@ def pretrained(name: str) -> Pretrained:
         ValueError: there is no such file.
     """
     modules = pkgutil.iter_modules(fcn.datasets.pretrained.__path__)
-    known = [f"{PRETRAINED}{module.name}" for module in modules]
-    if name not in known:
-        raise ValueError(f"no weights {name!r} in fcn/datasets/; {nearest(name, known)}")
-    found: Pretrained = importlib.import_module(f"fcn.datasets.{name.replace('/', '.')}").PRETRAINED
-    return found
+    weights = [f"{PRETRAINED}{module.name}" for module in modules]
+    if name not in weights:
+        raise ValueError(f"no weights {name!r} in fcn/datasets/; {nearest(name, weights)}")
+    module = importlib.import_module(f"fcn.datasets.{name.replace('/', '.')}")
+    published: Pretrained = module.PRETRAINED
+    return published
 
 
 def archives(name: str) -> tuple[Archive, ...]:
-    """Return what the publisher of a data set, or of `pretrained/…` weights, offers.
+    """Return the archives of a data set, or of `pretrained/…` weights.
 
     Raises:
         ValueError: there is no such file.

@@ -1,7 +1,7 @@
 """Read a publisher's pictures: images as they are, masks as class indices.
 
-A mask becomes uint8 H W of class indices, `IGNORE_INDEX` where nobody knows, together with notes on what
-was odd in its file. Masks are PNGs: other formats blur them or hold no 8-bit numbers.
+A mask becomes uint8 H W of class indices, `IGNORE_INDEX` for unlabelled pixels, with notes on what
+is odd in its file. Masks are PNGs: other formats blur them or hold no 8-bit numbers.
 """
 
 import io
@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from fcn.datasets.shared.dataset import IGNORE_INDEX, Lazy, Note, Pair
+from fcn.datasets.shared.sample import IGNORE_INDEX, LazySamples, Note, Sample
 
 Colour = tuple[int, int, int]
 Mask = tuple[np.ndarray, tuple[Note, ...]]
@@ -22,11 +22,11 @@ Mask = tuple[np.ndarray, tuple[Note, ...]]
 UNKNOWN = IGNORE_INDEX - 1
 """No class has this index: a data set has fewer than 255 classes."""
 MARKS = {b"\xff\xd8\xff": b"\xff\xd9", b"\x89PNG\r\n\x1a\n": b"IEND"}
-"""How JPEGs and PNGs begin, and what stands near their end."""
+"""First bytes of JPEGs and PNGs, and bytes near their end."""
 STRIP = 2**20
 """Pixels whose colours are looked up at once."""
 TAIL = 1024
-"""Bytes in which the end is looked for: some cameras write a little behind it."""
+"""Bytes searched for the end: some cameras write a little after it."""
 NEAREST = "save masks without smoothing (PNG, nearest neighbour when they are scaled)"
 
 # As many as OpenCV reads; Pillow's own limit warns at masks of 10,000 x 10,000 pixels.
@@ -34,8 +34,8 @@ Image.MAX_IMAGE_PIXELS = 2**30
 
 
 @dataclass(frozen=True)
-class Source:
-    """Where one pair lies."""
+class SampleFiles:
+    """The files of one sample."""
 
     id: str
     image: Path
@@ -43,60 +43,62 @@ class Source:
     group: tuple[str, ...] = ()
 
 
-def pairs(sources: Iterable[Source], read: Callable[[Path], Mask]) -> Sequence[Pair]:
-    """Return the pairs of `sources`, read when they are asked for.
+def samples(files: Iterable[SampleFiles], read: Callable[[Path], Mask]) -> Sequence[Sample]:
+    """Return the samples of `files`, read on access.
 
     Raises:
-        ValueError: a file is not there.
+        ValueError: a file is missing.
     """
-    sources = list(sources)
-    for path in (path for source in sources for path in (source.image, source.mask)):
+    files = list(files)
+    for path in (path for paths in files for path in (paths.image, paths.mask)):
         if not path.is_file():
             raise ValueError(f"{path} is missing, but its split names it")
 
-    def pair(source: Source) -> Pair:
-        mask, notes = read(source.mask)
-        return Pair(source.id, image(source.image), mask, source.group, notes, source.image)
+    def sample(paths: SampleFiles) -> Sample:
+        mask, notes = read(paths.mask)
+        return Sample(paths.id, image(paths.image), mask, paths.group, notes, paths.image)
 
-    return Lazy(sources, pair)
+    return LazySamples(files, sample)
 
 
 def matched(images: Mapping[str, Path], masks: Mapping[str, Path]) -> list[str]:
     """Return the names that images and masks share, sorted.
 
     Raises:
-        ValueError: one has no other.
+        ValueError: an image has no mask, or a mask no image.
     """
-    for these, those, other in ((images, masks, "mask"), (masks, images, "image")):
-        alone = sorted(these.keys() - those.keys())
+    for files, partners, partner in ((images, masks, "mask"), (masks, images, "image")):
+        alone = sorted(files.keys() - partners.keys())
         if alone:
             more = f" (and {len(alone) - 1} more have none)" if len(alone) > 1 else ""
-            raise ValueError(f"{these[alone[0]]} has no {other}{more}")
+            raise ValueError(f"{files[alone[0]]} has no {partner}{more}")
     return sorted(images)
 
 
 def lines(path: Path, hint: str = "") -> list[str]:
-    """Return the lines of a list, without those that are empty.
+    """Return the lines of a list that are not empty.
 
     Raises:
         ValueError: it is missing, empty, no text, or names something twice.
     """
     try:
-        found = [line.strip() for line in path.read_text("utf-8-sig").splitlines() if line.strip()]
+        entries = [
+            line.strip() for line in path.read_text("utf-8-sig").splitlines() if line.strip()
+        ]
     except FileNotFoundError:
         raise ValueError(f"the list {path} is missing{hint}") from None
     except UnicodeDecodeError as error:
         raise ValueError(f"the list {path} is no UTF-8 text: {error}") from None
-    if not found:
+    if not entries:
         raise ValueError(f"the list {path} is empty")
-    if len(set(found)) < len(found):
-        twice = next(line for line in found if found.count(line) > 1)
+    if len(set(entries)) < len(entries):
+        twice = next(line for line in entries if entries.count(line) > 1)
         raise ValueError(f"the list {path} names {twice!r} twice")
-    return found
+    return entries
 
 
 def image(path: Path) -> bytes:
-    """Return the bytes of a JPEG or PNG; whether they decode is seen when they are recorded.
+    """Return the bytes of a JPEG or PNG; `fcn.records.record.encode` proves that they decode.
 
     Raises:
         ValueError: it has another format or was cut short.
@@ -106,7 +108,9 @@ def image(path: Path) -> bytes:
     if not ends:
         raise ValueError(f"{path}: {_kind(encoded)}; allowed: JPEG, PNG")
     if ends[0] not in encoded[-TAIL:]:
-        raise ValueError(f"{path}: {len(encoded)} bytes without an end; the file was cut short")
+        raise ValueError(
+            f"{path}: {len(encoded)} bytes without an end marker; the file was cut short"
+        )
     return encoded
 
 
@@ -117,7 +121,7 @@ def index(path: Path, ignore: int | None = IGNORE_INDEX) -> Mask:
     equal channels is read as grey and noted (`rgb_mask`).
 
     Raises:
-        ValueError: it is no 8-bit PNG, has colours where indices are meant, or says 255 where that
+        ValueError: it is no 8-bit PNG, has colours where indices are meant, or holds 255, which
             is no class.
     """
     picture = _open(path)
@@ -137,8 +141,8 @@ def index(path: Path, ignore: int | None = IGNORE_INDEX) -> Mask:
     if ignore != IGNORE_INDEX and (pixels == IGNORE_INDEX).any():
         row, column = _first(pixels == IGNORE_INDEX)
         raise ValueError(
-            f"{path}: {IGNORE_INDEX} at row {row}, column {column}, which is no class; allowed: the "
-            f"classes' indices, or `ignore: {IGNORE_INDEX}` where nobody knows"
+            f"{path}: {IGNORE_INDEX} at row {row}, column {column}, which is no class; allowed: "
+            f"class indices, or `ignore: {IGNORE_INDEX}` for unlabelled pixels"
         )
     if ignore is not None:
         pixels[pixels == ignore] = IGNORE_INDEX
@@ -146,7 +150,7 @@ def index(path: Path, ignore: int | None = IGNORE_INDEX) -> Mask:
 
 
 def colours(path: Path, table: Mapping[Colour, int], other: int = UNKNOWN) -> Mask:
-    """Read a mask of colours: each becomes what `table` says, all that it does not name `other`.
+    """Read a mask of colours: each becomes its index in `table`, all other colours `other`.
 
     Without `other`, unknown colours are ignored and noted (`unknown_colours`).
 
@@ -154,14 +158,14 @@ def colours(path: Path, table: Mapping[Colour, int], other: int = UNKNOWN) -> Ma
         ValueError: it is no 8-bit PNG.
     """
     picture = _open(path)
-    numbers = _numbers(tuple(table.items()), other)
-    mask = np.concatenate([numbers[strip] for strip in _packed(picture)])
+    index_of = _colour_table(tuple(table.items()), other)
+    mask = np.concatenate([index_of[strip] for strip in _packed(picture)])
     unknown = mask == UNKNOWN
     if not unknown.any():
         return mask, ()
     mask[unknown] = IGNORE_INDEX
-    found = np.concatenate([strip[numbers[strip] == UNKNOWN] for strip in _packed(picture)])
-    values, counts = np.unique(found, return_counts=True)
+    strange = np.concatenate([strip[index_of[strip] == UNKNOWN] for strip in _packed(picture)])
+    values, counts = np.unique(strange, return_counts=True)
     most = np.argsort(-counts, kind="stable")[:3]
     named = ", ".join(
         f"{(value & 255, value >> 8 & 255, value >> 16)} ×{count}"
@@ -177,7 +181,7 @@ def colours(path: Path, table: Mapping[Colour, int], other: int = UNKNOWN) -> Ma
 
 
 def _packed(picture: Image.Image) -> Iterator[np.ndarray]:
-    """Yield strips of a picture with one number per colour: all at once is 4 bytes a pixel."""
+    """Yield strips of a picture with one number per colour, to save memory: 4 bytes a pixel."""
     rows = 1 + STRIP // picture.width
     for top in range(0, picture.height, rows):
         strip = picture.crop((0, top, picture.width, min(top + rows, picture.height)))
@@ -185,19 +189,19 @@ def _packed(picture: Image.Image) -> Iterator[np.ndarray]:
 
 
 @lru_cache(maxsize=4)
-def _numbers(table: tuple[tuple[Colour, int], ...], other: int) -> np.ndarray:
+def _colour_table(table: tuple[tuple[Colour, int], ...], other: int) -> np.ndarray:
     """Return the index of each of the 2^24 colours, red in the lowest byte."""
-    numbers = np.full(1 << 24, other, np.uint8)
+    index_of = np.full(1 << 24, other, np.uint8)
     for (red, green, blue), number in table:
-        numbers[red | green << 8 | blue << 16] = number
-    return numbers
+        index_of[red | green << 8 | blue << 16] = number
+    return index_of
 
 
 def _open(path: Path) -> Image.Image:
     """Decode an 8-bit PNG of mode L, P or RGB.
 
     Raises:
-        ValueError: it is something else, damaged, or transparent somewhere.
+        ValueError: it is another format, damaged, or transparent somewhere.
     """
     encoded = path.read_bytes()
     if not encoded.startswith(b"\x89PNG"):
@@ -219,14 +223,14 @@ def _open(path: Path) -> Image.Image:
             )
         picture = picture.convert("L" if picture.mode == "LA" else "RGB")
     if picture.mode in ("1", "L") and depth < 8:
-        # Pillow spreads 1, 2 and 4 bits over 0..255; the numbers are what was written.
+        # Pillow scales 1, 2 and 4 bits to 0..255; undo it.
         picture = Image.fromarray(np.array(picture.convert("L")) // (255 // (2**depth - 1)))
-    picture.info.pop("transparency", None)  # Numbers and colours count, not how a palette shines.
+    picture.info.pop("transparency", None)  # of a palette; masks are opaque
     return picture
 
 
 def _kind(encoded: bytes) -> str:
-    """Say what a file is that is not what it should be."""
+    """Return what a file of an unexpected format is, for the message."""
     try:
         with Image.open(io.BytesIO(encoded)) as picture:
             return f"a {picture.format} of mode {picture.mode}"

@@ -1,7 +1,7 @@
-"""A data set with some of its classes only, in an order of one's own.
+"""A data set with some of its classes only, in a chosen order.
 
 Daniil Pakhomov, tf-image-segmentation: the lookup list `['background', 'person', 'dog', …]` decides
-which classes stay and what number they get; all other objects become background.
+which classes stay and their indices; all other objects become background.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from fcn.common.text import nearest
-from fcn.datasets.shared.dataset import IGNORE_INDEX, Dataset, Lazy, Pair
+from fcn.datasets.shared.dataset import Dataset
+from fcn.datasets.shared.sample import IGNORE_INDEX, LazySamples, Sample
 
 BACKGROUND = "background"
 
@@ -23,30 +24,32 @@ def keep(dataset: Dataset, classes: Sequence[str]) -> Dataset:
     of `classes` are left out. A data set without a background gets a black one.
 
     Raises:
-        ValueError: a class is not one of the data set's, or stands there twice.
+        ValueError: a class is not one of the data set's, or is listed twice.
     """
-    known = [name for name in dataset.classes if name != BACKGROUND]
+    objects = [name for name in dataset.classes if name != BACKGROUND]
     for name in classes:
-        if name not in known:
-            raise ValueError(f"classes: {dataset.name} has no {name!r}; {nearest(name, known)}")
+        if name not in objects:
+            raise ValueError(f"classes: {dataset.name} has no {name!r}; {nearest(name, objects)}")
     if len(set(classes)) < len(classes):
-        raise ValueError(f"classes: {', '.join(classes)}: a class stands there twice")
-    colour = {BACKGROUND: (0, 0, 0), **dict(zip(dataset.classes, dataset.colours, strict=True))}
-    kept = (BACKGROUND, *classes)
-    old = [dataset.classes.index(name) for name in classes]
-    number = np.arange(IGNORE_INDEX + 1, dtype=np.uint8)
-    number[: len(dataset.classes)] = 0
-    number[old] = np.arange(1, len(kept))
+        raise ValueError(f"classes: {', '.join(classes)}: a class is listed twice")
+    colour_of = {BACKGROUND: (0, 0, 0), **dict(zip(dataset.classes, dataset.colours, strict=True))}
+    subset = (BACKGROUND, *classes)
+    old_indices = [dataset.classes.index(name) for name in classes]
+    new_index = np.arange(IGNORE_INDEX + 1, dtype=np.uint8)
+    new_index[: len(dataset.classes)] = 0
+    new_index[old_indices] = np.arange(1, len(subset))
 
-    def pairs(raw: Path, split: str, count: int, seed: int) -> Sequence[Pair]:
-        whole = dataset.pairs(raw, split, count, seed)
-        holding = [place for place, pair in enumerate(whole) if np.isin(old, pair.mask).any()]
+    def samples(raw: Path, split: str, count: int, seed: int) -> Sequence[Sample]:
+        whole = dataset.samples(raw, split, count, seed)
+        numbers = [
+            number for number, sample in enumerate(whole) if np.isin(old_indices, sample.mask).any()
+        ]
 
-        def read(place: int) -> Pair:
-            pair = whole[place]
-            return replace(pair, mask=number[pair.mask])
+        def read(number: int) -> Sample:
+            sample = whole[number]
+            return replace(sample, mask=new_index[sample.mask])
 
-        return Lazy(holding, read)
+        return LazySamples(numbers, read)
 
-    colours = tuple(colour[name] for name in kept)
-    return replace(dataset, classes=kept, colours=colours, pairs=pairs)
+    colours = tuple(colour_of[name] for name in subset)
+    return replace(dataset, classes=subset, colours=colours, samples=samples)

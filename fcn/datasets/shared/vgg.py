@@ -1,4 +1,4 @@
-"""What the publishers of VGG-16's weights have in common."""
+"""Licence and citation of VGG-16's weights."""
 
 LICENCE = "CC BY 4.0 (K. Simonyan and A. Zisserman's weights)"
 CITATION = (

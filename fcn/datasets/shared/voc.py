@@ -1,10 +1,10 @@
-"""PASCAL VOC 2012 as both of its data sets read it: alone, and with SBD's masks."""
+"""PASCAL VOC 2012: what its two data sets share, with VOC's masks alone and with SBD's."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from fcn.datasets.shared import masks
-from fcn.datasets.shared.dataset import Pair
+from fcn.datasets.shared.sample import Sample
 from fcn.download.archive import Archive
 
 HOME = Path("VOCdevkit/VOC2012")
@@ -34,11 +34,11 @@ CITATION = (
 
 
 def colour(number: int) -> tuple[int, int, int]:
-    """Return the official palette's colour of a class: its bits, dealt out over R, G and B."""
+    """Return the official palette's colour of a class: its bits, distributed over R, G and B."""
     channels = [0, 0, 0]
-    for place in range(8):
+    for bit in range(8):
         for channel in range(3):
-            channels[channel] |= (number >> (3 * place + channel) & 1) << (7 - place)
+            channels[channel] |= (number >> (3 * bit + channel) & 1) << (7 - bit)
     return channels[0], channels[1], channels[2]
 
 
@@ -49,18 +49,18 @@ def listed(raw: Path, name: str) -> list[str]:
     """Return the ids of a list: ImageSets/Segmentation/<name>.txt, or <name>.txt beside the tar.
 
     Raises:
-        ValueError: there is no such list; names those there are.
+        ValueError: there is no such list; the message names the existing ones.
     """
     published, own = raw / LISTS / f"{name}.txt", raw / f"{name}.txt"
-    there = {path.stem for folder in (raw / LISTS, raw) for path in folder.glob("*.txt")}
+    existing = {path.stem for folder in (raw / LISTS, raw) for path in folder.glob("*.txt")}
     path = own if own.is_file() else published
-    return masks.lines(path, f"; there are: {', '.join(sorted(there)) or 'none'}")
+    return masks.lines(path, f"; there are: {', '.join(sorted(existing)) or 'none'}")
 
 
-def pairs(raw: Path, ids: Iterable[str]) -> Sequence[Pair]:
+def samples(raw: Path, ids: Iterable[str]) -> Sequence[Sample]:
     """Return images with VOC's own masks."""
-    sources = (
-        masks.Source(name, raw / IMAGES / f"{name}.jpg", raw / MASKS / f"{name}.png")
+    files = (
+        masks.SampleFiles(name, raw / IMAGES / f"{name}.jpg", raw / MASKS / f"{name}.png")
         for name in ids
     )
-    return masks.pairs(sources, masks.index)
+    return masks.samples(files, masks.index)

@@ -10,7 +10,7 @@ import pytest
 
 from fcn.datasets import digits
 from fcn.datasets.shared import catalogue
-from fcn.datasets.shared.dataset import Pair
+from fcn.datasets.shared.sample import Sample
 
 ROOT = Path(__file__).parents[3]
 SEED, COUNT = 1337, 60
@@ -21,16 +21,16 @@ from fcn.datasets import digits
 
 total = hashlib.sha256()
 for split in digits.DATASET.splits:
-    for pair in digits.pairs(Path(sys.argv[1]), split, 30, int(sys.argv[2])):
-        total.update(repr((pair.id, pair.group)).encode())
-        total.update(pair.image.tobytes() + pair.mask.tobytes())
+    for sample in digits.samples(Path(sys.argv[1]), split, 30, int(sys.argv[2])):
+        total.update(repr((sample.id, sample.group)).encode())
+        total.update(sample.image.tobytes() + sample.mask.tobytes())
 print(total.hexdigest())
 """
 
 
 @pytest.fixture(scope="module")
-def pairs(raw: Path) -> dict[str, list[Pair]]:
-    return {split: list(digits.pairs(raw, split, COUNT, SEED)) for split in digits.DATASET.splits}
+def samples(raw: Path) -> dict[str, list[Sample]]:
+    return {split: list(digits.samples(raw, split, COUNT, SEED)) for split in digits.DATASET.splits}
 
 
 @pytest.fixture(scope="module")
@@ -39,57 +39,63 @@ def table(raw: Path) -> np.ndarray:
     return np.loadtxt(raw / "digits.csv.gz", delimiter=",", dtype=np.uint8)
 
 
-def sources(pair: Pair) -> list[int]:
-    return [int(name.removeprefix("digit-")) for name in pair.group]
+def sources(sample: Sample) -> list[int]:
+    return [int(name.removeprefix("digit-")) for name in sample.group]
 
 
-def test_no_source_digit_serves_two_splits(pairs: dict[str, list[Pair]]) -> None:
-    used = [{number for pair in split for number in sources(pair)} for split in pairs.values()]
+def test_no_source_digit_serves_two_splits(samples: dict[str, list[Sample]]) -> None:
+    used = [
+        {number for sample in split for number in sources(sample)} for split in samples.values()
+    ]
     assert all(used)
     assert sum(map(len, used)) == len(set().union(*used))
 
 
 def test_crops_are_the_whole_pool_of_their_split(raw: Path, table: np.ndarray) -> None:
-    crops = {split: list(digits.crops(raw, split, SEED)) for split in digits.DATASET.splits}
-    assert sum(map(len, crops.values())) == len(table) == 1797
+    object_crops = {
+        split: list(digits.object_crops(raw, split, SEED)) for split in digits.DATASET.splits
+    }
+    assert sum(map(len, object_crops.values())) == len(table) == 1797
     for split, share in digits.SHARES.items():
-        assert len(crops[split]) == pytest.approx(share * len(table), abs=10)
-    labels = Counter(crop.label for split in crops.values() for crop in split)
+        assert len(object_crops[split]) == pytest.approx(share * len(table), abs=10)
+    labels = Counter(crop.label for split in object_crops.values() for crop in split)
     assert labels == Counter(1 + value for value in table[:, 64].tolist())
 
 
 def test_crops_and_canvases_of_a_split_share_their_digits(
-    raw: Path, pairs: dict[str, list[Pair]]
+    raw: Path, samples: dict[str, list[Sample]]
 ) -> None:
     images = digits._digits(raw).images
-    for split in pairs:
-        pool = {crop.image.tobytes() for crop in digits.crops(raw, split, SEED)}
-        drawn = {number for pair in pairs[split] for number in sources(pair)}
+    for split in samples:
+        pool = {crop.image.tobytes() for crop in digits.object_crops(raw, split, SEED)}
+        drawn = {number for sample in samples[split] for number in sources(sample)}
         assert {images[number].tobytes() for number in drawn} <= pool
 
 
 def test_groups_name_the_source_digits(
-    raw: Path, pairs: dict[str, list[Pair]], table: np.ndarray
+    raw: Path, samples: dict[str, list[Sample]], table: np.ndarray
 ) -> None:
     images = digits._digits(raw).images
-    for pair in (pair for split in pairs.values() for pair in split):
-        numbers = sources(pair)
-        assert set(np.unique(pair.mask)) - {0} == {1 + table[number, 64] for number in numbers}
+    for sample in (sample for split in samples.values() for sample in split):
+        numbers = sources(sample)
+        assert set(np.unique(sample.mask)) - {0} == {1 + table[number, 64] for number in numbers}
         # Where boxes overlapped, ink would be missing.
-        assert np.sum(pair.image, dtype=int) == np.sum(images[numbers], dtype=int)
-        assert (pair.mask > 0).sum() == (images[numbers] > digits.INK).sum()
+        assert np.sum(sample.image, dtype=int) == np.sum(images[numbers], dtype=int)
+        assert (sample.mask > 0).sum() == (images[numbers] > digits.INK).sum()
 
 
 def test_mask_pixels_are_exactly_where_the_grey_exceeds_the_ink(
-    pairs: dict[str, list[Pair]],
+    samples: dict[str, list[Sample]],
 ) -> None:
-    for pair in (pair for split in pairs.values() for pair in split):
-        assert ((pair.mask > 0) == (pair.image > digits.INK)).all()
+    for sample in (sample for split in samples.values() for sample in split):
+        assert ((sample.mask > 0) == (sample.image > digits.INK)).all()
 
 
-def test_one_two_and_three_digits_come_equally_often(pairs: dict[str, list[Pair]]) -> None:
-    for split in pairs.values():
-        assert Counter(len(pair.group) for pair in split) == dict.fromkeys((1, 2, 3), COUNT // 3)
+def test_one_two_and_three_digits_come_equally_often(samples: dict[str, list[Sample]]) -> None:
+    for split in samples.values():
+        assert Counter(len(sample.group) for sample in split) == dict.fromkeys(
+            (1, 2, 3), COUNT // 3
+        )
 
 
 def test_scaled_digits_show_what_the_source_shows(raw: Path, table: np.ndarray) -> None:

@@ -10,7 +10,8 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from fcn.datasets import folder
-from fcn.datasets.shared.dataset import IGNORE_INDEX, Dataset
+from fcn.datasets.shared.dataset import Dataset
+from fcn.datasets.shared.sample import IGNORE_INDEX
 from fcn.settings import reader
 from fcn.settings.data import Convert, Folder
 from tests import fabricated
@@ -21,7 +22,7 @@ COLOURS = list(fabricated.FOLDER["classes"].values())
 
 
 def described(**changes: Any) -> Dataset:
-    return folder.described(Folder.model_validate({**fabricated.FOLDER, **changes}))
+    return folder.dataset_of(Folder.model_validate({**fabricated.FOLDER, **changes}))
 
 
 def add(raw: Path, *names: str, image: str = ".jpg", mask: str = ".png") -> None:
@@ -38,7 +39,7 @@ def add(raw: Path, *names: str, image: str = ".jpg", mask: str = ".png") -> None
 
 
 def ids(one: Dataset, raw: Path, split: str, seed: int = 1) -> list[str]:
-    return [pair.id for pair in one.pairs(raw, split, 1, seed)]
+    return [sample.id for sample in one.samples(raw, split, 1, seed)]
 
 
 def test_lists_name_images_with_or_without_their_endings(tmp_path: Path) -> None:
@@ -54,9 +55,9 @@ def test_index_and_colour_masks_say_the_same(tmp_path: Path) -> None:
     (tmp_path / "splits").mkdir()
     (tmp_path / "splits/train.txt").write_text("a\n")
     fabricated.save(tmp_path / "masks/a.png", indices)
-    by_index = described().pairs(tmp_path, "train", 1, 1)[0]
+    by_index = described().samples(tmp_path, "train", 1, 1)[0]
     fabricated.save(tmp_path / "masks/a.png", np.array(COLOURS, np.uint8)[indices])
-    by_colour = described(masks="colour", ignore=None).pairs(tmp_path, "train", 1, 1)[0]
+    by_colour = described(masks="colour", ignore=None).samples(tmp_path, "train", 1, 1)[0]
     assert np.array_equal(by_index.mask, by_colour.mask)
 
 
@@ -65,26 +66,26 @@ def test_the_colour_of_what_nobody_knows_is_ignored_without_a_note(tmp_path: Pat
     shown = np.array([[COLOURS[1], (255, 0, 255), (9, 9, 9)]], np.uint8)
     fabricated.save(tmp_path / "masks/a.png", shown)
     one = described(masks="colour", ignore=(255, 0, 255), shares={"train": 1.0})
-    (pair,) = one.pairs(tmp_path, "train", 1, 1)
-    assert pair.mask.tolist() == [[1, IGNORE_INDEX, IGNORE_INDEX]]
-    assert "1 pixels of 1 colours" in pair.notes[0].message
+    (sample,) = one.samples(tmp_path, "train", 1, 1)
+    assert sample.mask.tolist() == [[1, IGNORE_INDEX, IGNORE_INDEX]]
+    assert "1 pixels of 1 colours" in sample.notes[0].message
 
 
 def test_a_folder_is_a_group_and_an_image_beside_it_its_own(tmp_path: Path) -> None:
     add(tmp_path, "a", "seq/1", "seq/2", "deep/er/3")
     one = described(shares={"train": 1.0})
-    groups = {pair.id: pair.group[0] for pair in one.pairs(tmp_path, "train", 1, 1)}
+    groups = {sample.id: sample.group[0] for sample in one.samples(tmp_path, "train", 1, 1)}
     assert groups == {"a": "a", "seq/1": "seq", "seq/2": "seq", "deep/er/3": "deep/er"}
 
 
 def test_groups_can_be_read_from_the_names(tmp_path: Path) -> None:
     add(tmp_path, "cam1_01", "cam1_02", "cam2_01")
     one = described(shares={"train": 1.0}, group="^(cam[0-9]+)_")
-    groups = [pair.group for pair in one.pairs(tmp_path, "train", 1, 1)]
+    groups = [sample.group for sample in one.samples(tmp_path, "train", 1, 1)]
     assert groups == [("cam1",), ("cam1",), ("cam2",)]
     add(tmp_path, "other")
-    with pytest.raises(ValueError, match=r"folder\.group.*finds nothing in the name 'other'"):
-        one.pairs(tmp_path, "train", 1, 1)
+    with pytest.raises(ValueError, match=r"folder\.group.*does not match the name 'other'"):
+        one.samples(tmp_path, "train", 1, 1)
 
 
 @hypothesis_settings(deadline=None, max_examples=50)
@@ -94,14 +95,14 @@ def test_groups_can_be_read_from_the_names(tmp_path: Path) -> None:
 )
 def test_every_group_is_in_one_split_whatever_else_there_is(groups: set[str], seed: int) -> None:
     told = Folder.model_validate({**fabricated.FOLDER, "shares": SHARES})
-    drawn = {group: folder._drawn(told, group, seed) for group in groups}
+    drawn = {group: folder._split_of(told, group, seed) for group in groups}
     assert set(drawn.values()) <= set(SHARES)
-    assert all(folder._drawn(told, group, seed) == split for group, split in drawn.items())
+    assert all(folder._split_of(told, group, seed) == split for group, split in drawn.items())
 
 
 def test_shares_are_kept_and_the_seed_deals_anew() -> None:
     told = Folder.model_validate({**fabricated.FOLDER, "shares": SHARES})
-    drawn = [[folder._drawn(told, f"{n}", seed) for n in range(2000)] for seed in (1, 2)]
+    drawn = [[folder._split_of(told, f"{n}", seed) for n in range(2000)] for seed in (1, 2)]
     for split, share in SHARES.items():
         assert drawn[0].count(split) / 2000 == pytest.approx(share, abs=0.04)
     assert drawn[0] != drawn[1]
@@ -111,7 +112,7 @@ def test_a_split_that_no_group_fell_to_says_what_to_do(tmp_path: Path) -> None:
     add(tmp_path, "tree/1", "tree/2")
     one = described(shares={"train": 0.999999, "val": 0.000001})
     with pytest.raises(ValueError, match=r"val: none of the 1 groups .* write lists, .*val\.txt"):
-        one.pairs(tmp_path, "val", 1, 1)
+        one.samples(tmp_path, "val", 1, 1)
 
 
 def test_more_pictures_move_none_that_are_there(tmp_path: Path) -> None:
@@ -143,7 +144,7 @@ def test_files_that_are_no_pair_are_named(tmp_path: Path, path: str, message: st
     add(tmp_path, "a")
     (tmp_path / path).touch()
     with pytest.raises(ValueError, match=message):
-        described(shares={"train": 1.0}).pairs(tmp_path, "train", 1, 1)
+        described(shares={"train": 1.0}).samples(tmp_path, "train", 1, 1)
 
 
 def test_hidden_files_are_passed_over(tmp_path: Path) -> None:
@@ -164,7 +165,7 @@ def test_names_may_be_long_and_in_any_script(tmp_path: Path) -> None:
     (tmp_path / "splits").mkdir()
     (tmp_path / "splits/train.txt").write_text(f"{long}\n{accent}.jpg\na.b\n", "utf-8")
     expected = [long, unicodedata.normalize("NFC", accent), "a.b"]
-    assert [source.id for source in described().pairs(tmp_path, "train", 1, 1).items] == expected
+    assert [source.id for source in described().samples(tmp_path, "train", 1, 1).items] == expected
 
 
 @pytest.mark.parametrize(
@@ -185,7 +186,7 @@ def test_splits_that_are_not_told_are_asked_for(
         (tmp_path / "splits").mkdir()
         (tmp_path / "splits/train.txt").write_text(lists)
     with pytest.raises(ValueError, match=message):
-        described(shares=shares).pairs(tmp_path, split, 1, 1)
+        described(shares=shares).samples(tmp_path, split, 1, 1)
 
 
 @pytest.mark.parametrize("missing", ["images", "masks"])
@@ -194,7 +195,7 @@ def test_an_empty_folder_is_named(tmp_path: Path, missing: str) -> None:
     for path in (tmp_path / missing).iterdir():
         path.unlink()
     with pytest.raises(ValueError, match=f"{missing} holds no pictures"):
-        described(shares={"train": 1.0}).pairs(tmp_path, "train", 1, 1)
+        described(shares={"train": 1.0}).samples(tmp_path, "train", 1, 1)
 
 
 @pytest.mark.parametrize(
@@ -206,12 +207,12 @@ def test_an_empty_folder_is_named(tmp_path: Path, missing: str) -> None:
         ({"classes": {"a": (0, 0, 0), "b": (0, 0, 0)}}, "a and b share"),
         ({"classes": {"a": (0, 0, 0)}}, "at least 2"),
         ({"classes": {"a": (0, 0, 0), "b": (0, 0, 256)}}, "255"),
-        ({"ignore": (1, 1, 1)}, "is an index, 0..255; got"),
+        ({"ignore": (1, 1, 1)}, "an index, 0..255"),
         ({"ignore": [1, 2]}, r"an index, 0\.\.255, or a colour, \[R, G, B\]"),
         ({"ignore": "void"}, "an index"),
-        ({"ignore": 1}, "is no class's; 1 is one"),
-        ({"masks": "colour", "ignore": 255}, r"is a colour, \[R, G, B\]; got 255"),
-        ({"masks": "colour", "ignore": (0, 200, 0)}, "is no class's"),
+        ({"ignore": 1}, "got 1, which is a class"),
+        ({"masks": "colour", "ignore": 255}, r"a colour, \[R, G, B\]"),
+        ({"masks": "colour", "ignore": (0, 200, 0)}, "which is a class"),
     ],
 )
 def test_settings_that_contradict_themselves_are_refused(
@@ -224,9 +225,9 @@ def test_settings_that_contradict_themselves_are_refused(
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"splits": {"train": 1, "vall": 1}}, "has no 'vall'; did you mean 'val'"),
-        ({"splits": {"train": 1}, "lists": {"trian": "val"}}, "names 'trian'; did you mean"),
-        ({"splits": {"train": 1}, "lists": {"train": "al"}}, "has no 'al'"),
+        ({"splits": {"train": 1, "vall": 1}}, "no split 'vall'; did you mean 'val'"),
+        ({"splits": {"train": 1}, "lists": {"trian": "val"}}, "no split 'trian'; did you mean"),
+        ({"splits": {"train": 1}, "lists": {"train": "al"}}, "no split 'al'"),
     ],
 )
 def test_splits_lists_and_shares_fit_each_other(changes: dict[str, Any], message: str) -> None:

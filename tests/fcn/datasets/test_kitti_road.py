@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fcn.datasets import kitti_road
-from fcn.datasets.shared.dataset import IGNORE_INDEX
+from fcn.datasets.shared.sample import IGNORE_INDEX
 from tests import fabricated
 
 
@@ -26,8 +26,8 @@ def test_black_is_what_the_convention_says(raw: Path, labels: str, black: int) -
     pixels = [[kitti_road.RED, kitti_road.MAGENTA, kitti_road.BLACK]]
     name = kitti_road.ids(raw, "val", 1)[0].replace("_", "_road_")
     fabricated.save(raw / kitti_road.MASKS / f"{name}.png", np.array(pixels, np.uint8))
-    pair = kitti_road.LABELS[labels].pairs(raw, "val", 3, 1)[0]
-    assert pair.mask.tolist() == [[kitti_road.BACKGROUND, kitti_road.ROAD, black]]
+    sample = kitti_road.LABELS[labels].samples(raw, "val", 3, 1)[0]
+    assert sample.mask.tolist() == [[kitti_road.BACKGROUND, kitti_road.ROAD, black]]
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -65,4 +65,4 @@ def test_the_published_289_images_are_split_259_to_30(tmp_path: Path) -> None:
 def test_an_image_and_its_mask_need_each_other(raw: Path, gone: Path, message: str) -> None:
     (raw / gone).unlink()
     with pytest.raises(ValueError, match=message):
-        kitti_road.DATASET.pairs(raw, "train", 30, 1)
+        kitti_road.DATASET.samples(raw, "train", 30, 1)

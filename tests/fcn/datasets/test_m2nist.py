@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from fcn.datasets import m2nist
-from fcn.datasets.shared import compose
+from fcn.datasets.shared import canvases
 from tests import fabricated
 
 
@@ -16,8 +16,8 @@ def raw(tmp_path: Path) -> Path:
 
 
 def sources(raw: Path, split: str) -> set[int]:
-    pairs = m2nist.pairs(raw, split, 60, 1)
-    return {int(name.removeprefix("digit-")) for pair in pairs for name in pair.group}
+    samples = m2nist.samples(raw, split, 60, 1)
+    return {int(name.removeprefix("digit-")) for sample in samples for name in sample.group}
 
 
 def test_source_digits_of_the_splits_are_disjoint_and_test_has_mnists_test_digits(
@@ -30,19 +30,21 @@ def test_source_digits_of_the_splits_are_disjoint_and_test_has_mnists_test_digit
 
 def test_canvases_show_the_digits_that_their_group_names(raw: Path) -> None:
     images = m2nist._digits(raw, "train", 0).images
-    for pair in m2nist.pairs(raw, "train", 12, 1):
-        numbers = [int(name.removeprefix("digit-")) for name in pair.group]
-        assert np.sum(pair.image, dtype=int) == np.sum(images[numbers], dtype=int)
+    for sample in m2nist.samples(raw, "train", 12, 1):
+        numbers = [int(name.removeprefix("digit-")) for name in sample.group]
+        assert np.sum(sample.image, dtype=int) == np.sum(images[numbers], dtype=int)
         # Any grey is ink: the fabricated digits have no black pixel.
-        assert (pair.mask > 0).sum() == len(numbers) * compose.SIDE**2
-        assert set(np.unique(pair.mask)) - {0} == {1 + number % 10 for number in numbers}
+        assert (sample.mask > 0).sum() == len(numbers) * canvases.SIDE**2
+        assert set(np.unique(sample.mask)) - {0} == {1 + number % 10 for number in numbers}
 
 
 def test_crops_are_the_whole_pool(raw: Path) -> None:
-    crops = {split: list(m2nist.crops(raw, split, 1)) for split in m2nist.DATASET.splits}
-    assert sum(map(len, crops.values())) == 80
-    assert len(crops["test"]) == 20
-    assert {crop.label for crop in crops["test"]} == set(range(1, 11))
+    object_crops = {
+        split: list(m2nist.object_crops(raw, split, 1)) for split in m2nist.DATASET.splits
+    }
+    assert sum(map(len, object_crops.values())) == 80
+    assert len(object_crops["test"]) == 20
+    assert {crop.label for crop in object_crops["test"]} == set(range(1, 11))
 
 
 @pytest.mark.parametrize(
@@ -60,11 +62,11 @@ def test_a_damaged_file_is_named(raw: Path, content: bytes, reason: str) -> None
     (raw / "train-images-idx3-ubyte.gz").write_bytes(content)
     message = rf"train-images-idx3-ubyte\.gz is no IDX file of MNIST: .*{reason}"
     with pytest.raises(ValueError, match=message):
-        m2nist.pairs(raw, "train", 3, 1)
+        m2nist.samples(raw, "train", 3, 1)
 
 
 def test_images_without_labels_are_refused(raw: Path) -> None:
     test, train = (raw / f"{part}-labels-idx1-ubyte.gz" for part in ("t10k", "train"))
     train.write_bytes(test.read_bytes())
     with pytest.raises(ValueError, match="60 train images, but 20 labels"):
-        m2nist.pairs(raw, "train", 3, 1)
+        m2nist.samples(raw, "train", 3, 1)

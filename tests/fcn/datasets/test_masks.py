@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from fcn.datasets.shared import masks
-from fcn.datasets.shared.dataset import IGNORE_INDEX
+from fcn.datasets.shared.sample import IGNORE_INDEX
 from tests import fabricated
 
 MASK = fabricated.indices(1, [0, 1, 2, IGNORE_INDEX])
@@ -243,7 +243,7 @@ def test_images_that_are_none_are_refused_with_their_length(tmp_path: Path, cont
 def test_an_image_that_was_cut_short_is_refused(tmp_path: Path, kind: str) -> None:
     path = fabricated.save(tmp_path / "a", fabricated.noise(1, 60, 60), format=kind)
     path.write_bytes(path.read_bytes()[:-200])
-    with pytest.raises(ValueError, match="without an end; the file was cut short"):
+    with pytest.raises(ValueError, match="without an end marker; the file was cut short"):
         masks.image(path)
 
 
@@ -252,12 +252,12 @@ def test_pairs_are_read_when_asked_for_and_files_looked_for_at_once(tmp_path: Pa
     mask = fabricated.save(tmp_path / f"{name}.png", MASK)
     image = tmp_path / f"{name}.jpg"
     image.write_bytes(b"read later")
-    pairs = masks.pairs([masks.Source(name, image, mask, ("g",))], masks.index)
+    samples = masks.samples([masks.SampleFiles(name, image, mask, ("g",))], masks.index)
     image.write_bytes(fabricated.jpeg(1))
-    assert (pairs[0].id, pairs[0].group) == (name, ("g",))
+    assert (samples[0].id, samples[0].group) == (name, ("g",))
     image.unlink()
     with pytest.raises(ValueError, match=re.escape(f"{image} is missing")):
-        masks.pairs([masks.Source(name, image, mask)], masks.index)
+        masks.samples([masks.SampleFiles(name, image, mask)], masks.index)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from scipy.io import savemat
 
 from fcn.datasets import voc2012, voc2012_sbd
 from fcn.datasets.shared import voc
-from fcn.datasets.shared.dataset import IGNORE_INDEX
+from fcn.datasets.shared.sample import IGNORE_INDEX
 from tests import fabricated
 
 
@@ -42,27 +42,27 @@ def test_colours_are_the_official_palettes(name: str, colour: tuple[int, int, in
 
 def test_the_border_of_objects_is_ignored(raw: Path) -> None:
     assert voc.colour(IGNORE_INDEX) == (224, 224, 192)
-    for pair in voc2012.pairs(raw, "train", 3, 1):
-        file = Image.open(raw / voc.MASKS / f"{pair.id}.png")
+    for sample in voc2012.samples(raw, "train", 3, 1):
+        file = Image.open(raw / voc.MASKS / f"{sample.id}.png")
         assert file.mode == "P"
         shown = np.asarray(file.convert("RGB"))
         assert np.array_equal(
-            (shown == voc.colour(IGNORE_INDEX)).all(axis=-1), pair.mask == IGNORE_INDEX
+            (shown == voc.colour(IGNORE_INDEX)).all(axis=-1), sample.mask == IGNORE_INDEX
         )
 
 
 def test_any_list_in_the_folder_is_a_split(raw: Path) -> None:
-    assert len(voc2012.pairs(raw, "mine", 2, 1)) == 2
+    assert len(voc2012.samples(raw, "mine", 2, 1)) == 2
 
 
 def test_a_list_of_ones_own_may_lie_beside_the_tar(raw: Path) -> None:
     (raw / "few.txt").write_text("2007_000033\n")
-    assert [pair.id for pair in voc2012.pairs(raw, "few", 1, 1)] == ["2007_000033"]
+    assert [sample.id for sample in voc2012.samples(raw, "few", 1, 1)] == ["2007_000033"]
 
 
 def test_a_missing_list_is_answered_with_those_there_are(raw: Path) -> None:
     with pytest.raises(ValueError, match=r"trian\.txt is missing; there are: mine, train, val"):
-        voc2012.pairs(raw, "trian", 1, 1)
+        voc2012.samples(raw, "trian", 1, 1)
 
 
 @pytest.mark.parametrize("folder", [voc.IMAGES, voc.MASKS])
@@ -70,7 +70,7 @@ def test_what_a_list_names_has_to_be_there(raw: Path, folder: Path) -> None:
     missing = next((raw / folder).glob("2007_000039.*"))
     missing.unlink()
     with pytest.raises(ValueError, match=f"{missing} is missing, but its split names it"):
-        voc2012.pairs(raw, "train", 3, 1)
+        voc2012.samples(raw, "train", 3, 1)
 
 
 @pytest.mark.parametrize("name", voc2012_sbd.COMPUTED)
@@ -95,7 +95,11 @@ def test_lists_that_are_used_together_share_no_image(with_sbd: Path, train: str,
 def test_vocs_own_masks_win_but_in_sbds_own_lists(with_sbd: Path) -> None:
     name = voc2012_sbd.ids(with_sbd, "val")[0]
     mixed, pure = (
-        next(pair for pair in voc2012_sbd.pairs(with_sbd, split, 1, 1)[:1000] if pair.id == name)
+        next(
+            sample
+            for sample in voc2012_sbd.samples(with_sbd, split, 1, 1)[:1000]
+            if sample.id == name
+        )
         for split in ("val", "sbd_train")
     )
     own = np.asarray(Image.open(with_sbd / "one.png"))
@@ -112,7 +116,7 @@ def test_incomplete_lists_of_the_publishers_are_refused(tmp_path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("2007_000032\n")
     with pytest.raises(ValueError, match=r"train_aug: 3 images follow .* but 10582 from"):
-        voc2012_sbd.pairs(tmp_path, "train_aug", 1, 1)
+        voc2012_sbd.samples(tmp_path, "train_aug", 1, 1)
 
 
 @pytest.mark.parametrize(

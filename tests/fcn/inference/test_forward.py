@@ -4,9 +4,9 @@ import keras
 import numpy as np
 import pytest
 
-from fcn.datasets.shared.dataset import IGNORE_INDEX
+from fcn.datasets.shared.sample import IGNORE_INDEX
 from fcn.inference import forward
-from fcn.records.record import Decoded
+from fcn.records.record import DecodedSample
 from fcn.scores.metrics import confusion_matrix
 
 pytestmark = pytest.mark.usefixtures("seeded")
@@ -26,19 +26,19 @@ def reader(keras_ready: None) -> keras.Model:
 
 
 @pytest.fixture
-def examples(rng: np.random.Generator) -> list[Decoded]:
+def examples(rng: np.random.Generator) -> list[DecodedSample]:
     made = []
     for number, size in enumerate(SIZES):
         image = rng.integers(CLASSES, size=(*size, 1)).astype(np.uint8)
         label = rng.integers(CLASSES, size=size).astype(np.uint8)
         label[rng.random(size) < 0.2] = IGNORE_INDEX
-        made.append(Decoded(f"example-{number}", image, label))
+        made.append(DecodedSample(f"example-{number}", image, label))
     return made
 
 
 @pytest.mark.parametrize("batch", [1, 2, 3, 100])
 def test_masks_come_in_order_and_at_each_images_own_size(
-    reader: keras.Model, examples: list[Decoded], batch: int
+    reader: keras.Model, examples: list[DecodedSample], batch: int
 ) -> None:
     results = list(forward.predict(reader, examples, batch))
     assert [example.id for example, _ in results] == [example.id for example in examples]
@@ -47,7 +47,9 @@ def test_masks_come_in_order_and_at_each_images_own_size(
         np.testing.assert_array_equal(mask, example.image[..., 0])
 
 
-def test_each_example_is_counted_for_itself(reader: keras.Model, examples: list[Decoded]) -> None:
+def test_each_example_is_counted_for_itself(
+    reader: keras.Model, examples: list[DecodedSample]
+) -> None:
     matrices = forward.confusion_matrices(reader, examples, 2, CLASSES)
     assert matrices.shape == (len(examples), CLASSES, CLASSES)
     assert matrices.dtype == np.int64
@@ -60,7 +62,7 @@ def test_each_example_is_counted_for_itself(reader: keras.Model, examples: list[
 
 @pytest.mark.parametrize("batch", [1, 4])
 def test_a_prediction_is_the_mask_and_its_softmax(
-    reader: keras.Model, examples: list[Decoded], batch: int
+    reader: keras.Model, examples: list[DecodedSample], batch: int
 ) -> None:
     plain = forward.predict(reader, examples, batch)
     sure = forward.predict_with_confidence(reader, examples, batch, 0.1)
@@ -74,7 +76,7 @@ def test_a_prediction_is_the_mask_and_its_softmax(
         assert (said.mask.dtype, said.confidence.dtype) == (np.uint8, np.float32)
 
 
-def test_of_equal_scores_the_first_class_is_taken(examples: list[Decoded]) -> None:
+def test_of_equal_scores_the_first_class_is_taken(examples: list[DecodedSample]) -> None:
     pixel = keras.layers.Conv2D(CLASSES, 1, kernel_initializer="zeros")
     model = keras.Sequential([keras.Input((None, None, 1)), pixel])
     pixel.set_weights([np.zeros((1, 1, 1, CLASSES)), np.array([0, 2, 1, 2, 2])])
@@ -82,11 +84,13 @@ def test_of_equal_scores_the_first_class_is_taken(examples: list[Decoded]) -> No
         assert (said.mask == 1).all()
 
 
-def test_examples_are_read_as_they_are_needed(reader: keras.Model, examples: list[Decoded]) -> None:
+def test_examples_are_read_as_they_are_needed(
+    reader: keras.Model, examples: list[DecodedSample]
+) -> None:
     """Not a whole split in memory: a batch at work, the next one read, one example beyond it."""
     read = []
 
-    def reading() -> Iterator[Decoded]:
+    def reading() -> Iterator[DecodedSample]:
         for example in examples[:3] * 10:
             read.append(example.id)
             yield example
@@ -97,9 +101,9 @@ def test_examples_are_read_as_they_are_needed(reader: keras.Model, examples: lis
 
 
 def test_an_example_that_cannot_be_read_stops_it(
-    reader: keras.Model, examples: list[Decoded]
+    reader: keras.Model, examples: list[DecodedSample]
 ) -> None:
-    def reading() -> Iterator[Decoded]:
+    def reading() -> Iterator[DecodedSample]:
         yield from examples[:2]
         raise ValueError("record 3 is damaged")
 

@@ -6,7 +6,7 @@ import pytest
 
 from fcn.inference import forward, tiles, tta
 from fcn.network import build, layers
-from fcn.records.record import Decoded
+from fcn.records.record import DecodedSample
 
 pytestmark = pytest.mark.usefixtures("seeded")
 
@@ -90,7 +90,7 @@ def test_tiles_answer_as_the_whole_image_does(
 ) -> None:
     height, width = tiles.LEAST + 45, 2 * tiles.LEAST + 3
     image = rng.integers(0, 256, (height, width, 3)).astype(np.uint8)
-    example = [Decoded("large", image, np.zeros((height, width), np.uint8))]
+    example = [DecodedSample("large", image, np.zeros((height, width), np.uint8))]
     ((_, whole),) = forward.predict_with_confidence(pixels, example, 1, 0.3)
     ((_, tiled),) = forward.predict_with_confidence(pixels, example, 1, 0.3, window=tiles.LEAST)
     np.testing.assert_array_equal(tiled.mask, whole.mask)
@@ -108,7 +108,7 @@ def test_tiles_of_a_network_that_resizes_begin_on_the_grid_of_its_own_input(
     assert build.resize_factor(network) == build.resize_factor(mirrored) == 0.5
     height, width = 14 * tiles.STRIDE, 18 * tiles.STRIDE
     image = rng.integers(0, 256, (height, width, 3)).astype(np.uint8)
-    example = [Decoded("large", image, np.zeros((height, width), np.uint8))]
-    ((_, whole),) = forward.predict_with_confidence(network, example, 1, 0.3)
-    ((_, tiled),) = forward.predict_with_confidence(network, example, 1, 0.3, window=2 * tiles.LEAST)
+    example = [DecodedSample("large", image, np.zeros((height, width), np.uint8))]
+    ((_, whole),) = forward.predict_surely(network, example, 1, 0.3)
+    ((_, tiled),) = forward.predict_surely(network, example, 1, 0.3, window=2 * tiles.LEAST)
     np.testing.assert_array_equal(tiled.mask, whole.mask)

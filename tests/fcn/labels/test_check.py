@@ -6,13 +6,18 @@ from typing import Any
 import numpy as np
 import pytest
 
+from fcn.conversion import shards
 from fcn.datasets.shared import catalogue
-from fcn.datasets.shared.dataset import IGNORE_INDEX, Note, Overlap, Pair
+from fcn.datasets.shared.overlap import Overlap
+from fcn.datasets.shared.sample import IGNORE_INDEX, Note, Sample
 from fcn.labels import check as labels
-from fcn.labels.check import Checked, Finding
+from fcn.labels.findings import CheckedRecords, Finding, summary
+from fcn.labels.integrity import INTEGRITY_RULES
 from fcn.labels.leakage import LEAKAGE_RULES
 from fcn.labels.rules import EXAMPLE_RULES, SET_RULES, SOURCE_RULES, Severity
-from fcn.records import onehot, record, shards
+from fcn.records import onehot
+from fcn.records.index import read_index
+from fcn.records.labels import read_labels
 from fcn.runtime import workers
 from tests.conftest import SPLITS
 
@@ -21,7 +26,7 @@ DIGITS = catalogue.load("digits")
 
 def write(
     folder: Path,
-    splits: Mapping[str, Sequence[Pair]],
+    splits: Mapping[str, Sequence[Sample]],
     overlaps: tuple[Overlap, ...] = (),
     encoding: str = "index",
 ) -> Path:
@@ -36,28 +41,28 @@ def check(
     severity: Mapping[str, Severity] | None = None,
     near: int = 4,
     worker_count: int = 1,
-) -> Checked:
+) -> CheckedRecords:
     return labels.check(
         folder, promised or {}, severity=severity or {}, near=near, worker_count=worker_count
     )
 
 
-def pair(name: str, seed: int, group: str = "", mask: np.ndarray | None = None) -> Pair:
+def sample(name: str, seed: int, group: str = "", mask: np.ndarray | None = None) -> Sample:
     image = np.random.default_rng(seed).integers(0, 256, (12, 16), np.uint8)
     every_class = np.arange(192, dtype=np.uint8).reshape(12, 16) % 11
-    return Pair(name, image, every_class if mask is None else mask, (group or name,))
+    return Sample(name, image, every_class if mask is None else mask, (group or name,))
 
 
 def whole(value: int) -> np.ndarray:
     return np.full((12, 16), value, np.uint8)
 
 
-def seen(checked: Checked) -> list[tuple[str, str, str, str]]:
+def seen(checked: CheckedRecords) -> list[tuple[str, str, str, str]]:
     return [(f.severity, f.rule, f.split, f.example) for f in checked.findings]
 
 
 def test_sound_records_have_no_finding(tmp_path: Path) -> None:
-    folder = write(tmp_path / "r", {"train": [pair("a", 1)], "test": [pair("b", 2)]})
+    folder = write(tmp_path / "r", {"train": [sample("a", 1)], "test": [sample("b", 2)]})
     checked = check(folder, {"train": 1, "test": 1})
     assert (checked.findings, checked.verdict) == ([], "valid")
 
@@ -73,11 +78,11 @@ def test_findings_name_split_and_example_errors_first(tmp_path: Path) -> None:
     folder = write(
         tmp_path / "r",
         {
-            "train": [pair("a", 1, "g"), pair("nothing", 2, mask=whole(IGNORE_INDEX))],
+            "train": [sample("a", 1, "g"), sample("nothing", 2, mask=whole(IGNORE_INDEX))],
             "test": [
-                pair("b", 1, "g"),
-                pair("strange", 3, mask=whole(99)),
-                replace(pair("c", 4), notes=note),
+                sample("b", 1, "g"),
+                sample("strange", 3, mask=whole(99)),
+                replace(sample("c", 4), notes=note),
             ],
         },
     )
@@ -103,8 +108,8 @@ def test_a_severity_of_the_settings_counts_and_off_is_not_asked(tmp_path: Path) 
     folder = write(
         tmp_path / "r",
         {
-            "train": [pair("a", 1, "g"), pair("empty", 2, mask=whole(0))],
-            "test": [pair("b", 3, "g")],
+            "train": [sample("a", 1, "g"), sample("empty", 2, mask=whole(0))],
+            "test": [sample("b", 3, "g")],
         },
     )
     usual = [("error", "same_group", "test", "b"), ("warning", "empty", "train", "empty")]
@@ -123,7 +128,7 @@ def test_a_severity_for_no_rule_is_refused_before_anything_is_read(tmp_path: Pat
 
 
 def test_every_rule_has_a_severity_and_a_name_of_its_own() -> None:
-    kinds = (EXAMPLE_RULES, SOURCE_RULES, SET_RULES, LEAKAGE_RULES)
+    kinds = (EXAMPLE_RULES, SOURCE_RULES, INTEGRITY_RULES, SET_RULES, LEAKAGE_RULES)
     names = [rule for kind in kinds for rule in kind]
     assert sorted(labels.DEFAULTS) == sorted([*names, labels.STALE])
     assert set(labels.DEFAULTS.values()) == {"error", "warning"}
@@ -131,9 +136,9 @@ def test_every_rule_has_a_severity_and_a_name_of_its_own() -> None:
 
 def test_a_declared_overlap_covers_its_rule_and_splits_and_nothing_else(tmp_path: Path) -> None:
     splits = {
-        "train": [pair("a", 1, "g")],
-        "val": [pair("b", 1, "g"), pair("c", 2, "g")],
-        "test": [pair("d", 3, "g")],
+        "train": [sample("a", 1, "g")],
+        "val": [sample("b", 1, "g"), sample("c", 2, "g")],
+        "test": [sample("d", 3, "g")],
     }
     declared = Overlap("same_group", ("val", "train"), "one drive")
     checked = check(write(tmp_path / "r", splits, (declared,)))
@@ -150,7 +155,7 @@ def test_a_declared_overlap_covers_its_rule_and_splits_and_nothing_else(tmp_path
 
 def test_an_overlap_that_covers_nothing_is_odd_where_both_splits_are_there(tmp_path: Path) -> None:
     declared = tuple(Overlap("same_id", ("train", other), "once") for other in ("test", "val"))
-    splits = {"train": [pair("a", 1)], "test": [pair("b", 2)]}
+    splits = {"train": [sample("a", 1)], "test": [sample("b", 2)]}
     folder = write(tmp_path / "r", splits, declared)
     assert check(folder, severity={"same_id": "off"}).findings == []
     (finding,) = check(folder).findings
@@ -159,10 +164,10 @@ def test_an_overlap_that_covers_nothing_is_odd_where_both_splits_are_there(tmp_p
 
 
 def test_near_images_are_found_within_the_bits_of_the_settings(tmp_path: Path) -> None:
-    copy = pair("copy", 1)
+    copy = sample("copy", 1)
     assert isinstance(copy.image, np.ndarray)
     brighter = replace(copy, image=copy.image // 2 + 60)
-    folder = write(tmp_path / "r", {"train": [pair("a", 1)], "test": [brighter, pair("b", 2)]})
+    folder = write(tmp_path / "r", {"train": [sample("a", 1)], "test": [brighter, sample("b", 2)]})
     (finding,) = check(folder, near=4).findings
     assert (finding.rule, finding.example, finding.other) == ("near_image", "copy", ("train", "a"))
     assert check(folder, severity={"near_image": "off"}).findings == []
@@ -171,7 +176,7 @@ def test_near_images_are_found_within_the_bits_of_the_settings(tmp_path: Path) -
 def test_one_hot_rows_are_checked_as_they_were_stored(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sound = write(tmp_path / "a", {"train": [pair("a", 1)]}, encoding="onehot")
+    sound = write(tmp_path / "a", {"train": [sample("a", 1)]}, encoding="onehot")
     assert check(sound).findings == []
     rows = onehot.rows
 
@@ -182,19 +187,20 @@ def test_one_hot_rows_are_checked_as_they_were_stored(
         return made
 
     monkeypatch.setattr(onehot, "rows", broken)
-    folder = write(tmp_path / "b", {"train": [pair("a", 1)]}, encoding="onehot")
-    several, zero = check(folder).findings
+    folder = write(tmp_path / "b", {"train": [sample("a", 1)]}, encoding="onehot")
+    several, zero, mismatch = check(folder).findings
     assert (several.rule, several.severity) == ("one_hot_rows", "error")
     assert several.message.endswith("not a single 1, first at row 5, column 7")
     assert zero.message.endswith("but 0 ignored; first at row 11, column 15")
+    assert mismatch.rule == "index_mismatch"
 
 
-@pytest.mark.parametrize("part", [1, 5, 1000])
-def test_parts_and_workers_change_nothing(
-    part: int, small_records: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("chunk", [1, 5, 1000])
+def test_chunks_and_workers_change_nothing(
+    chunk: int, small_records: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     once = check(small_records, SPLITS)
-    monkeypatch.setattr(labels, "PART", part)
+    monkeypatch.setattr(labels, "CHUNK", chunk)
     assert check(small_records, SPLITS, worker_count=2).content() == once.content()
 
 
@@ -216,16 +222,16 @@ def test_records_that_cannot_be_read_are_no_finding_but_an_error(own_records: Pa
 
 def test_the_summary_counts_each_split(tmp_path: Path) -> None:
     mask = np.array([[0, 0, 1], [10, IGNORE_INDEX, IGNORE_INDEX]], np.uint8)
-    small = [replace(pair(name, 1, group), mask=mask) for name, group in ("ag", "bg", "ch")]
-    folder = write(tmp_path / "r", {"train": small, "test": [pair("d", 4)]})
-    rows = record.read_index(folder).to_pylist()
-    summary: dict[str, Any] = labels.summary(rows, record.read_labels(folder))
-    assert list(summary) == ["train", "test"]
-    train = summary["train"]
+    small = [replace(sample(name, 1, group), mask=mask) for name, group in ("ag", "bg", "ch")]
+    folder = write(tmp_path / "r", {"train": small, "test": [sample("d", 4)]})
+    rows = read_index(folder)
+    content: dict[str, Any] = summary(rows, read_labels(folder))
+    assert list(content) == ["train", "test"]
+    train = content["train"]
     assert (train["examples"], train["groups"]) == (3, 2)
     assert train["ignored_share"] == pytest.approx(2 / 6)
     shares = train["class_share"]
     assert [shares[name] for name in ("background", "0", "1", "9")] == pytest.approx(
         [2 / 6, 1 / 6, 0, 1 / 6]
     )
-    assert summary["test"]["ignored_share"] == 0
+    assert content["test"]["ignored_share"] == 0

@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from fcn.conversion import shards
 from fcn.datasets.shared import catalogue
-from fcn.datasets.shared.dataset import IGNORE_INDEX, Note, Pair
+from fcn.datasets.shared.sample import IGNORE_INDEX, Note, Sample
 from fcn.labels import check, gallery
-from fcn.labels.check import Finding
+from fcn.labels.findings import CheckedRecords, Finding
 from fcn.pictures.overlay import LINE, MARK, PANEL
-from fcn.records import shards
-from fcn.records.record import Labels
+from fcn.records.labels import Labels
 
 DIGITS = catalogue.load("digits")
 TWO = Labels("two", ("ground", "thing"), ((10, 20, 30), (200, 40, 50)), 1)
@@ -62,15 +62,15 @@ def test_findings_on_the_split_as_a_whole_have_no_picture() -> None:
     assert chosen([finding("class_never_seen", "")], 9) == []
 
 
-def write(folder: Path, **splits: list[Pair]) -> tuple[Path, check.Checked]:
+def write(folder: Path, **splits: list[Sample]) -> tuple[Path, CheckedRecords]:
     folder.mkdir()
     shards.write(folder, DIGITS, splits, 1)
     return folder, check.check(folder, {}, severity={}, near=4, worker_count=1)
 
 
-def pair(name: str, mask: np.ndarray, seed: int = 0) -> Pair:
+def sample(name: str, mask: np.ndarray, seed: int = 0) -> Sample:
     image = np.random.default_rng(seed).integers(0, 256, mask.shape, np.uint8)
-    return Pair(name, image, mask, (name,))
+    return Sample(name, image, mask, (name,))
 
 
 @pytest.fixture
@@ -87,8 +87,8 @@ def test_sound_records_give_examples_spread_over_each_split_and_shares(
     tmp_path: Path, out: Path
 ) -> None:
     mask = np.arange(30, dtype=np.uint8).reshape(5, 6) % 11
-    train = [pair(f"t{n}", mask, n) for n in range(7)]
-    gallery.draw(*write(tmp_path / "r", train=train, test=[pair("a/é", mask, 99)]), 3, out)
+    train = [sample(f"t{n}", mask, n) for n in range(7)]
+    gallery.draw(*write(tmp_path / "r", train=train, test=[sample("a/é", mask, 99)]), 3, out)
     (other,) = (out / "examples/test").iterdir()
     assert files(out) == [
         "class_share.png",
@@ -107,8 +107,8 @@ def test_offenders_show_the_wrong_pixels_and_what_they_are_like(tmp_path: Path, 
     note = (Note("unknown_colours", "v.png: 40 pixels of 3 colours ((1, 2, 3) ×40)"),)
     folder, checked = write(
         tmp_path / "r",
-        train=[pair("a", sound, 1), pair("strange", strange, 2)],
-        test=[replace(pair("void", void, 3), notes=note), pair("copy", sound, 1)],
+        train=[sample("a", sound, 1), sample("strange", strange, 2)],
+        test=[replace(sample("void", void, 3), notes=note), sample("copy", sound, 1)],
     )
     gallery.draw(folder, checked, 9, out)
     shown = sorted((out / "offenders").iterdir())
@@ -128,7 +128,7 @@ def test_pictures_of_every_size_stay_of_a_size_to_look_at(
 ) -> None:
     mask = np.full(size, 3, np.uint8)
     mask[0, 0] = 99
-    folder, checked = write(tmp_path / "r", train=[pair("one", mask)])
+    folder, checked = write(tmp_path / "r", train=[sample("one", mask)])
     gallery.draw(folder, checked, 1, out)
     with Image.open(out / "offenders/00-values-one.png") as picture:
         assert PANEL <= picture.width <= 3100
@@ -138,7 +138,7 @@ def test_pictures_of_every_size_stay_of_a_size_to_look_at(
 def test_image_and_mask_of_different_sizes_are_shown_side_by_side(
     tmp_path: Path, out: Path
 ) -> None:
-    broken = replace(pair("one", np.ones((6, 9), np.uint8)), image=np.zeros((30, 20), np.uint8))
+    broken = replace(sample("one", np.ones((6, 9), np.uint8)), image=np.zeros((30, 20), np.uint8))
     gallery.draw(*write(tmp_path / "r", train=[broken]), 1, out)
     assert (out / "offenders/00-size-one.png").exists()
 

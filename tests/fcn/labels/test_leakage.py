@@ -10,18 +10,20 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from fcn.labels import leakage
-from fcn.labels.leakage import LEAKAGE_RULES, Looks, look
+from fcn.labels.leakage import LEAKAGE_RULES, Appearances, appearance
+from fcn.records.index import IndexRow
+from tests.index_rows import index_row
 
-NO_LOOKS = Looks(np.array([], np.uint64), np.zeros((0, 32, 32), np.uint8))
-
-
-def row(split: str, name: str, *group: str, image: str = "") -> Any:
-    return {"split": split, "id": name, "group": list(group), "image_sha256": image or name}
+NO_APPEARANCES = Appearances(np.array([], np.uint64), np.zeros((0, 32, 32), np.uint8))
 
 
-def looks(*images: np.ndarray) -> Looks:
-    seen = [look(image) for image in images]
-    return Looks(np.array([h for h, _ in seen], np.uint64), np.stack([t for _, t in seen]))
+def row(split: str, name: str, *group: str, image: str = "") -> IndexRow:
+    return index_row(split, name, group=group, image_sha256=image or name)
+
+
+def appearances(*images: np.ndarray) -> Appearances:
+    seen = [appearance(image) for image in images]
+    return Appearances(np.array([h for h, _ in seen], np.uint64), np.stack([t for _, t in seen]))
 
 
 def photo(seed: int, height: int = 120, width: int = 160) -> np.ndarray:
@@ -54,8 +56,8 @@ def test_every_rule_finds_its_leak_and_passes_a_sound_set(rule: str) -> None:
     _, ask = LEAKAGE_RULES[rule]
     leaking, message = BROKEN[rule]
     three = [photo(1), photo(1), photo(2)]
-    assert list(ask(SOUND, looks(*three), 4)) == []
-    (leak,) = ask([*SOUND, leaking], looks(*three, photo(1)), 4)
+    assert list(ask(SOUND, appearances(*three), 4)) == []
+    (leak,) = ask([*SOUND, leaking], appearances(*three, photo(1)), 4)
     assert (leak.row, leak.other, leak.message) == (leaking, SOUND[0], message)
 
 
@@ -63,7 +65,7 @@ def test_every_leaking_row_is_named_once_for_each_split_it_leaks_from() -> None:
     rows = [row("train", "a", "g"), row("train", "b", "g"), row("val", "c", "g")]
     rows += [row("test", "d", "g"), row("test", "e", "g")]
     leaks = [
-        (leak.row["id"], leak.other["split"]) for leak in leakage.same_group(rows, NO_LOOKS, 0)
+        (leak.row.id, leak.other.split) for leak in leakage.same_group(rows, NO_APPEARANCES, 0)
     ]
     assert leaks == [("c", "train"), ("d", "train"), ("d", "val"), ("e", "train"), ("e", "val")]
 
@@ -81,14 +83,14 @@ ROWS = st.lists(
 
 @hypothesis_settings(deadline=None)
 @given(rows=ROWS)
-def test_a_leak_between_splits_is_found_exactly_when_there_is_one(rows: list[Any]) -> None:
-    apart = [(a, b) for a, b in combinations(rows, 2) if a["split"] != b["split"]]
-    same = {(b["id"], a["split"]) for a, b in apart if a["image_sha256"] == b["image_sha256"]}
-    found = leakage.same_image(rows, NO_LOOKS, 0)
-    assert {(leak.row["id"], leak.other["split"]) for leak in found} == same
-    common = {(b["id"], a["split"]) for a, b in apart if set(a["group"]) & set(b["group"])}
-    found = leakage.same_group(rows, NO_LOOKS, 0)
-    assert {(leak.row["id"], leak.other["split"]) for leak in found} == common
+def test_a_leak_between_splits_is_found_exactly_when_there_is_one(rows: list[IndexRow]) -> None:
+    apart = [(a, b) for a, b in combinations(rows, 2) if a.split != b.split]
+    same = {(b.id, a.split) for a, b in apart if a.image_sha256 == b.image_sha256}
+    found = leakage.same_image(rows, NO_APPEARANCES, 0)
+    assert {(leak.row.id, leak.other.split) for leak in found} == same
+    common = {(b.id, a.split) for a, b in apart if set(a.group) & set(b.group)}
+    found = leakage.same_group(rows, NO_APPEARANCES, 0)
+    assert {(leak.row.id, leak.other.split) for leak in found} == common
 
 
 def jpeg(image: np.ndarray) -> np.ndarray:
@@ -110,23 +112,25 @@ CHANGES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 def test_a_changed_copy_in_another_split_is_near(change: str) -> None:
     rows = [row("train", "a"), row("train", "b"), row("test", "copy"), row("test", "other")]
     images = [photo(1), photo(2), CHANGES[change](photo(2)), photo(3)]
-    (leak,) = leakage.near_image(rows, looks(*images), 4)
-    assert (leak.row["id"], leak.other["id"]) == ("copy", "b")
+    (leak,) = leakage.near_image(rows, appearances(*images), 4)
+    assert (leak.row.id, leak.other.id) == ("copy", "b")
 
 
 def test_of_several_near_images_the_nearest_is_named_once() -> None:
     rows = [row("train", "jpeg"), row("train", "same"), row("test", "copy")]
-    (leak,) = leakage.near_image(rows, looks(jpeg(photo(1)), photo(1), photo(1)), 4)
-    assert leak.other["id"] == "same"
+    (leak,) = leakage.near_image(rows, appearances(jpeg(photo(1)), photo(1), photo(1)), 4)
+    assert leak.other.id == "same"
 
 
 def test_the_same_bytes_are_left_to_the_rule_on_the_same_image() -> None:
     rows = [row("train", "a", image="x"), row("test", "b", image="x")]
-    assert list(leakage.near_image(rows, looks(photo(1), photo(1)), 4)) == []
+    assert list(leakage.near_image(rows, appearances(photo(1), photo(1)), 4)) == []
 
 
 def test_no_bits_between_hashes_means_equal_hashes() -> None:
-    two = Looks(np.array([0b1000, 0b1001], np.uint64), np.stack([look(photo(1))[1]] * 2))
+    two = Appearances(
+        np.array([0b1000, 0b1001], np.uint64), np.stack([appearance(photo(1))[1]] * 2)
+    )
     rows = [row("train", "a"), row("test", "b")]
     assert list(leakage.near_image(rows, two, 0)) == []
     assert len(list(leakage.near_image(rows, two, 1))) == 1
@@ -135,26 +139,26 @@ def test_no_bits_between_hashes_means_equal_hashes() -> None:
 def test_sparse_canvases_with_equal_hashes_are_not_near() -> None:
     first, second = canvas((2, 10), (40, 60)), canvas((2, 10), (40, 30))
     rows = [row("train", "a"), row("test", "b")]
-    seen = looks(first, second)
-    same_hash = Looks(np.zeros(2, np.uint64), seen.thumbnails)
+    seen = appearances(first, second)
+    same_hash = Appearances(np.zeros(2, np.uint64), seen.thumbnails)
     assert list(leakage.near_image(rows, same_hash, 4)) == []
 
 
 def test_the_projects_canvases_are_not_near(small_records: Any) -> None:
-    from fcn.records.record import Records
+    from fcn.records.split import Records
 
     rows, images = [], []
     for split in ("train", "val", "test"):
         source = Records(small_records, split)
         rows += source.rows
         images += [example.image for example in source]
-    assert list(leakage.near_image(rows, looks(*images), 16)) == []
+    assert list(leakage.near_image(rows, appearances(*images), 16)) == []
 
 
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 5000), (3000, 2), (32, 32)])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_images_of_every_size_have_a_look(height: int, width: int, channels: int) -> None:
-    bits, thumbnail = look(np.full((height, width, channels), 9, np.uint8))
+    bits, thumbnail = appearance(np.full((height, width, channels), 9, np.uint8))
     assert 0 <= bits < 2**64
     assert (thumbnail.shape, thumbnail.dtype) == ((32, 32), np.uint8)
 
@@ -173,8 +177,8 @@ def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = [row("train" if n < 6 else "test", str(n)) for n in range(len(images))]
 
     def found() -> list[tuple[str, str]]:
-        leaks = leakage.near_image(rows, looks(*images), 4)
-        return [(leak.row["id"], leak.other["id"]) for leak in leaks]
+        leaks = leakage.near_image(rows, appearances(*images), 4)
+        return [(leak.row.id, leak.other.id) for leak in leaks]
 
     whole = found()
     monkeypatch.setattr(leakage, "BLOCK", 1)

@@ -8,19 +8,22 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from fcn.datasets.shared.dataset import IGNORE_INDEX
+from fcn.datasets.shared.sample import IGNORE_INDEX
 from fcn.labels import rules
 from fcn.records import onehot
-from fcn.records.record import Decoded, Labels
+from fcn.records.index import IndexRow
+from fcn.records.labels import Labels
+from fcn.records.record import DecodedSample
+from tests.index_rows import index_row
 
 TWO = Labels("two", ("ground", "thing"), ((0, 0, 0), (255, 0, 0)), 1)
 MASK = np.array([[0, 1, 1], [IGNORE_INDEX, 0, 1]], np.uint8)
-SOUND = Decoded("one", np.zeros((2, 3, 1), np.uint8), MASK)
-ROW = {"split": "train", "id": "one", "ignored": 1}
+SOUND = DecodedSample("one", np.zeros((2, 3, 1), np.uint8), MASK)
+ROW = index_row("train", "one", pixels=(2, 3), ignored=1)
 SIZES = st.tuples(st.integers(1, 9), st.integers(1, 9))
 
 
-def hot(change: Any = None, classes: int = 2) -> Decoded:
+def hot(change: Any = None, classes: int = 2) -> DecodedSample:
     """The sound example stored as one-hot rows; `change` is (row, column, values)."""
     rows = onehot.rows(MASK, classes).copy()
     if change is not None:
@@ -77,7 +80,7 @@ BROKEN = {
     "empty": [
         (
             replace(SOUND, label=np.where(MASK == 1, 0, MASK)),
-            [(5, "the mask is empty: every known pixel is 'ground'")],
+            [(5, "the mask is empty: every labelled pixel is 'ground'")],
         )
     ],
     "void_share": [
@@ -99,14 +102,12 @@ def test_every_rule_finds_its_broken_examples_and_passes_sound_ones(rule: str) -
         assert list(ask(broken, ROW, TWO)) == said
 
 
-def row(split: str, name: str, image: str = "", label: str = "", pixels: Any = (3, 2)) -> Any:
-    return {
-        "split": split,
-        "id": name,
-        "image_sha256": image or name,
-        "label_sha256": label or name,
-        "pixels": list(pixels),
-    }
+def row(
+    split: str, name: str, image: str = "", label: str = "", pixels: tuple[int, int] = (3, 2)
+) -> IndexRow:
+    return index_row(
+        split, name, image_sha256=image or name, label_sha256=label or name, pixels=pixels
+    )
 
 
 SOUND_ROWS = [row("train", "a"), row("train", "b"), row("test", "a", image="c")]
@@ -141,7 +142,7 @@ def test_every_rule_finds_its_broken_set_and_passes_a_sound_one(rule: str) -> No
 
 
 def test_a_split_that_is_not_there_holds_fewer_than_promised() -> None:
-    said = list(rules.promised(SOUND_ROWS, TWO, {"val": 7}))
+    said = list(rules.promised_count(SOUND_ROWS, TWO, {"val": 7}))
     assert said == [("val", "", "0 examples, but the settings promise 7")]
 
 

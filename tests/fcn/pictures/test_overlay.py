@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fcn.datasets.shared.dataset import IGNORE_INDEX
+from fcn.datasets.shared.sample import IGNORE_INDEX
 from fcn.pictures import overlay
 from fcn.pictures.overlay import GAP, IGNORED, LARGEST, LINE, MARK, PANEL
-from fcn.records.record import Decoded, Labels
+from fcn.records.labels import Labels
+from fcn.records.record import DecodedSample
 
 RED, BLUE = (230, 25, 75), (67, 99, 216)
 THREE = Labels("three", ("ground", "red", "blue"), ((0, 0, 0), RED, BLUE), 1)
@@ -219,7 +220,7 @@ def test_where_truth_and_prediction_differ_is_magenta_and_nothing_else_is() -> N
     image = np.full((2, PANEL // 2, 1), 90, np.uint8)
     truth = np.tile(MASK[:, [0, 1]], PANEL // 4)
     said = np.zeros_like(truth)  # right at 0, wrong at 1 and 2, not asked where ignored
-    example = Decoded("one", image, truth)
+    example = DecodedSample("one", image, truth)
     shown = np.asarray(overlay.compared(example, said, THREE))
     last = shown[LINE : LINE + 4, -PANEL:]
     wrong = (truth != said) & (truth != IGNORE_INDEX)

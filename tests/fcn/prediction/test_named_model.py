@@ -12,7 +12,7 @@ from fcn.common import files
 from fcn.datasets.shared import catalogue
 from fcn.network import build, model_file
 from fcn.prediction import named_model
-from fcn.records.record import Labels
+from fcn.records.labels import Labels
 from fcn.settings.network import Network
 from fcn.tracking import runs
 

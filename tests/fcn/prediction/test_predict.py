@@ -13,7 +13,7 @@ from fcn.network import build, model_file
 from fcn.prediction.options import PredictorOptions
 from fcn.prediction.predict import Results, predict
 from fcn.prediction.sticker import stickers
-from fcn.records.record import Labels
+from fcn.records.labels import Labels
 from fcn.settings.network import Network
 from tests.fcn.pictures.test_photos import encoded, png_of_size
 

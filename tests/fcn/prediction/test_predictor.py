@@ -8,7 +8,7 @@ from fcn.inference import refine, tiles
 from fcn.prediction import predictor
 from fcn.prediction.options import TILE, PredictorOptions
 from fcn.prediction.predictor import Failure, Predictor, Segmentation
-from fcn.records.record import Labels
+from fcn.records.labels import Labels
 
 LABELS = Labels("toy", ("dark", "bright"), ((0, 0, 0), (255, 255, 255)), 1)
 

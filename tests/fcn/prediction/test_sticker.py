@@ -7,7 +7,7 @@ from PIL import Image
 
 from fcn.prediction import sticker
 from fcn.prediction.predictor import Segmentation
-from fcn.records.record import Labels
+from fcn.records.labels import Labels
 
 LABELS = Labels("toy", ("ground", "person"), ((0, 0, 0), (255, 0, 0)), 3)
 

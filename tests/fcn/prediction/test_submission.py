@@ -14,7 +14,7 @@ from fcn.datasets.shared import catalogue
 from fcn.prediction import predictor, submission
 from fcn.prediction.options import PredictorOptions
 from fcn.prediction.predictor import Predictor
-from fcn.records.record import Labels
+from fcn.records.labels import Labels
 from tests.fcn.pictures.test_photos import encoded
 
 PICTURES = {

@@ -13,7 +13,7 @@ import pytest
 from fcn.cli import video as command
 from fcn.inference import tiles
 from fcn.prediction import video
-from fcn.records.record import Labels
+from fcn.records.labels import Labels
 from fcn.settings.network import Network
 from tests import toy
 from tests.conftest import ROOT

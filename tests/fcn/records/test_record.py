@@ -22,11 +22,15 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
 
+from fcn.conversion import shards
 from fcn.datasets.shared import catalogue
-from fcn.datasets.shared.dataset import IGNORE_INDEX, Pair
-from fcn.records import record, shards
+from fcn.datasets.shared.sample import IGNORE_INDEX, Sample
+from fcn.records import record
 from fcn.records.example import Example
-from fcn.records.record import Records
+from fcn.records.fingerprint import fingerprint
+from fcn.records.index import INDEX, read_index
+from fcn.records.labels import LABELS
+from fcn.records.split import Records
 
 ROOT = Path(__file__).parents[3]
 DIGITS = catalogue.load("digits")
@@ -42,9 +46,9 @@ def mask_like(image: np.ndarray) -> np.ndarray:
     return (np.arange(image.shape[0] * image.shape[1]) % 11).reshape(image.shape[:2]).astype("u1")
 
 
-def pair(number: int, group: str = "g", side: int = 5) -> Pair:
+def sample(number: int, group: str = "g", side: int = 5) -> Sample:
     image = np.full((side, side), number, np.uint8)
-    return Pair(f"id-{number}", image, mask_like(image), (group,))
+    return Sample(f"id-{number}", image, mask_like(image), (group,))
 
 
 def encoded(kind: str, **how: object) -> bytes:
@@ -75,7 +79,7 @@ def raw_records(path: Path) -> Iterator[tuple[int, bytes]]:
 @given(image=pixels(1) | pixels(3))
 def test_pixels_read_back_as_written(image: np.ndarray) -> None:
     mask = mask_like(image)
-    example = record.encode(Pair("one", image, mask, ()))
+    example = record.encode(Sample("one", image, mask, ()))
     decoded = record.decode(Example.from_bytes(example.to_bytes()), 1 if image.ndim == 2 else 3)
     assert (example.height, example.width, example.format) == (*mask.shape, "png")
     assert (decoded.image.reshape(image.shape) == image).all()
@@ -86,14 +90,14 @@ def test_pixels_read_back_as_written(image: np.ndarray) -> None:
 def test_a_colour_picture_keeps_its_order_of_colours() -> None:
     red = np.zeros((2, 2, 3), np.uint8)
     red[..., 0] = 255
-    stored = record.encode(Pair("red", red, red[..., 0], ())).image
+    stored = record.encode(Sample("red", red, red[..., 0], ())).image
     assert Image.open(io.BytesIO(stored)).getpixel((0, 0)) == (255, 0, 0)
 
 
 @pytest.mark.parametrize("kind", ["jpeg", "png"])
 def test_the_sources_own_bytes_pass_through_untouched(kind: str) -> None:
     image = encoded(kind)
-    example = record.encode(Pair("one", image, np.zeros((4, 6), np.uint8), ()))
+    example = record.encode(Sample("one", image, np.zeros((4, 6), np.uint8), ()))
     assert example.image == image
     assert (example.format, example.height, example.width) == (kind, 4, 6)
 
@@ -101,13 +105,13 @@ def test_the_sources_own_bytes_pass_through_untouched(kind: str) -> None:
 @pytest.mark.parametrize("kind", ["bmp", "tiff", "webp"])
 def test_a_picture_of_another_format_is_refused(kind: str) -> None:
     with pytest.raises(ValueError, match="one is a picture of another format; allowed: JPEG, PNG"):
-        record.encode(Pair("one", encoded(kind), np.zeros((4, 6), np.uint8), ()))
+        record.encode(Sample("one", encoded(kind), np.zeros((4, 6), np.uint8), ()))
 
 
 @pytest.mark.parametrize("image", [b"", b"\xff\xd8\xff", b"no picture"])
 def test_bytes_that_are_no_picture_are_refused(image: bytes) -> None:
     with pytest.raises(ValueError, match=f"one: {len(image)} bytes that are no picture"):
-        record.encode(Pair("one", image, np.zeros((4, 6), np.uint8), ()))
+        record.encode(Sample("one", image, np.zeros((4, 6), np.uint8), ()))
 
 
 def test_a_turned_picture_stays_as_its_mask_was_drawn() -> None:
@@ -122,7 +126,7 @@ def test_a_turned_picture_stays_as_its_mask_was_drawn() -> None:
 
 @pytest.mark.parametrize("shape", [(4, 6, 3), (4, 6, 4)], ids=["colours", "with alpha"])
 def test_a_mask_of_colours_is_refused(shape: tuple[int, ...]) -> None:
-    example = record.encode(pair(1))
+    example = record.encode(sample(1))
     mask = cv2.imencode(".png", np.ones(shape, np.uint8))[1].tobytes()
     with pytest.raises(ValueError, match=r"the label of id-1 is uint8 .*allowed: 8-bit grey"):
         record.decode(replace(example, label=mask), 1)
@@ -131,41 +135,41 @@ def test_a_mask_of_colours_is_refused(shape: tuple[int, ...]) -> None:
 def test_a_mask_of_16_bits_is_refused() -> None:
     mask = cv2.imencode(".png", np.ones((4, 6), np.uint16))[1].tobytes()
     with pytest.raises(ValueError, match="the label of id-1 is uint16"):
-        record.decode(replace(record.encode(pair(1)), label=mask), 1)
+        record.decode(replace(record.encode(sample(1)), label=mask), 1)
 
 
 def test_the_index_says_what_the_files_hold(small_records: Path) -> None:
-    rows = record.read_index(small_records).to_pylist()
+    rows = read_index(small_records)
     found = {
         (path.name, offset): data
         for path in small_records.glob("*.tfrecord")
         for offset, data in raw_records(path)
     }
-    assert {(row["shard"], row["offset"]) for row in rows} == found.keys()
+    assert {(row.shard, row.offset) for row in rows} == found.keys()
     for row in rows:
-        data = found[row["shard"], row["offset"]]
+        data = found[row.shard, row.offset]
         example = Example.from_bytes(data)
         mask = record.decode(example, 1).label
-        assert row["shard"].startswith(f"{row['split']}-")
-        assert (row["id"], row["length"]) == (example.id, len(data))
-        assert (row["height"], row["width"]) == (example.height, example.width) == mask.shape
-        assert row["bytes"] == len(example.image)
-        assert row["image_sha256"] == hashlib.sha256(example.image).hexdigest()
-        assert row["label_sha256"] == hashlib.sha256(mask.tobytes()).hexdigest()
-        assert row["pixels"] == [(mask == k).sum() for k in range(len(DIGITS.classes))]
-        assert row["ignored"] == (mask == IGNORE_INDEX).sum()
+        assert row.shard.startswith(f"{row.split}-")
+        assert (row.id, row.length) == (example.id, len(data))
+        assert (row.height, row.width) == (example.height, example.width) == mask.shape
+        assert row.bytes == len(example.image)
+        assert row.image_sha256 == hashlib.sha256(example.image).hexdigest()
+        assert row.label_sha256 == hashlib.sha256(mask.tobytes()).hexdigest()
+        assert row.pixels == tuple((mask == k).sum() for k in range(len(DIGITS.classes)))
+        assert row.ignored == (mask == IGNORE_INDEX).sum()
 
 
 def test_the_same_pairs_give_the_same_bytes(small_records: Path, own_records: Path) -> None:
     for path in small_records.iterdir():
         assert path.read_bytes() == (own_records / path.name).read_bytes(), path.name
-    assert record.fingerprint(small_records) == record.fingerprint(own_records)
+    assert fingerprint(small_records) == fingerprint(own_records)
 
 
 @pytest.mark.parametrize("split", SPLITS)
 def test_a_split_is_read_in_order_and_at_random(split: str, raw: Path, small_records: Path) -> None:
     source = Records(small_records, split)
-    expected = list(DIGITS.pairs(raw, split, len(source), seed=7))
+    expected = list(DIGITS.samples(raw, split, len(source), seed=7))
     for number, (decoded, one) in enumerate(zip(source, expected, strict=True)):
         assert decoded.id == source[number].id == one.id
         assert (decoded.image[..., 0] == one.image).all()
@@ -210,7 +214,7 @@ def test_tensorflow_reads_ours_and_we_read_tensorflows(small_records: Path, tmp_
                     writer.write(message.SerializeToString(deterministic=True))
         written = Records(tmp_path / "theirs", split)
         assert [one.id for one in written] == [one.id for one in ours]
-        assert record.fingerprint(tmp_path / "theirs") == record.fingerprint(small_records)
+        assert fingerprint(tmp_path / "theirs") == fingerprint(small_records)
 
 
 def test_tensorflow_reads_our_one_hot_masks(tmp_path: Path) -> None:
@@ -219,7 +223,7 @@ def test_tensorflow_reads_our_one_hot_masks(tmp_path: Path) -> None:
     classes = len(DIGITS.classes)
     mask = mask_like(np.zeros((5, 7), np.uint8))
     mask[0, 0] = IGNORE_INDEX
-    shards.write(tmp_path, DIGITS, {"val": [Pair("a", mask, mask, ())]}, 1, record.ONEHOT)
+    shards.write(tmp_path, DIGITS, {"val": [Sample("a", mask, mask, ())]}, 1, record.ONEHOT)
     text = tf.io.FixedLenFeature([], tf.string)
     (data,) = tf.data.TFRecordDataset(str(tmp_path / "val-00000-of-00001.tfrecord"))
     theirs = tf.io.parse_single_example(data, {"label/encoded": text, "label/format": text})
@@ -231,14 +235,14 @@ def test_tensorflow_reads_our_one_hot_masks(tmp_path: Path) -> None:
 
 
 def test_rows_that_are_no_rows_are_refused_with_their_example() -> None:
-    example = record.encode(pair(1), len(DIGITS.classes))
+    example = record.encode(sample(1), len(DIGITS.classes))
     with pytest.raises(ValueError, match=r"the label of id-1: 4 bytes that are no zlib stream"):
         record.decode(replace(example, label=b"rows"), 1)
 
 
 def test_a_mask_that_no_row_can_hold_is_refused_with_its_example() -> None:
     with pytest.raises(ValueError, match=r"the mask of id-1: no one-hot row can hold \[3, .*\]"):
-        record.encode(pair(1), 3)
+        record.encode(sample(1), 3)
 
 
 def test_a_picture_that_was_damaged_anywhere_behind_its_header_is_refused() -> None:
@@ -250,7 +254,7 @@ def test_a_picture_that_was_damaged_anywhere_behind_its_header_is_refused() -> N
         damaged = bytearray(sound)
         damaged[place] ^= 16
         with pytest.raises(ValueError, match=r"the image of one: .* bytes that are no picture"):
-            record.encode(Pair("one", bytes(damaged), mask, ()))
+            record.encode(Sample("one", bytes(damaged), mask, ()))
 
 
 @pytest.mark.parametrize("kind", ["jpeg", "png"])
@@ -258,7 +262,7 @@ def test_a_picture_that_was_damaged_anywhere_behind_its_header_is_refused() -> N
 def test_a_picture_that_was_cut_short_is_refused(kind: str, missing: int) -> None:
     cut = encoded(kind)[:-missing]
     with pytest.raises(ValueError, match=r"the image of one: .* bytes that are no picture"):
-        record.encode(Pair("one", cut, np.zeros((4, 6), np.uint8), ()))
+        record.encode(Sample("one", cut, np.zeros((4, 6), np.uint8), ()))
 
 
 def test_several_threads_and_other_processes_read_the_same(small_records: Path) -> None:
@@ -276,7 +280,7 @@ def test_several_threads_and_other_processes_read_the_same(small_records: Path) 
 def one_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Records of a split whose only file holds two small examples."""
     folder = tmp_path_factory.mktemp("one")
-    shards.write(folder, DIGITS, {"train": [pair(number, side=2) for number in range(2)]}, 1)
+    shards.write(folder, DIGITS, {"train": [sample(number, side=2) for number in range(2)]}, 1)
     return folder
 
 
@@ -318,14 +322,14 @@ def test_a_file_cut_short_anywhere_is_detected(one_file: Path) -> None:
 def test_a_damaged_index_is_a_table_or_one_message_with_its_place(
     data: st.DataObject, one_file: Path
 ) -> None:
-    path = one_file / record.INDEX
+    path = one_file / INDEX
     sound = path.read_bytes()
     damaged = bytearray(sound)
     damaged[data.draw(st.integers(0, len(sound) - 1))] ^= data.draw(st.integers(1, 255))
     message = f"{path} is a table"
     try:
         path.write_bytes(damaged)
-        record.read_index(one_file)
+        read_index(one_file)
     except ValueError as error:
         message = str(error)
     finally:
@@ -335,14 +339,14 @@ def test_a_damaged_index_is_a_table_or_one_message_with_its_place(
 
 @pytest.mark.parametrize("keep", [0, 4, -1])
 def test_an_index_cut_short_is_refused(keep: int, own_records: Path) -> None:
-    path = own_records / record.INDEX
+    path = own_records / INDEX
     path.write_bytes(path.read_bytes()[:keep])
     with pytest.raises(ValueError, match=r"index\.parquet is damaged .*; delete the folder"):
         Records(own_records, "train")
 
 
 def test_an_index_of_another_layout_is_refused(own_records: Path) -> None:
-    path = own_records / record.INDEX
+    path = own_records / INDEX
     pq.write_table(pq.read_table(path).drop_columns(["ignored"]), path)
     with pytest.raises(ValueError, match=r"another layout"):
         Records(own_records, "train")
@@ -351,8 +355,8 @@ def test_an_index_of_another_layout_is_refused(own_records: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        (record.INDEX, r"index\.parquet is missing; delete the folder"),
-        (record.LABELS, r"labels\.json is missing"),
+        (INDEX, r"index\.parquet is missing; delete the folder"),
+        (LABELS, r"labels\.json is missing"),
         ("train-00001-of-00002.tfrecord", r"tfrecord is missing, but index\.parquet names it"),
     ],
 )
@@ -373,17 +377,17 @@ def test_a_split_that_is_not_there_is_answered_with_those_that_are(small_records
 
 
 def test_the_fingerprint_sees_every_change(own_records: Path) -> None:
-    seen = {record.fingerprint(own_records)}
-    labels = own_records / record.LABELS
+    seen = {fingerprint(own_records)}
+    labels = own_records / LABELS
     labels.write_text(json.dumps(json.loads(labels.read_text())))
-    seen.add(record.fingerprint(own_records))
+    seen.add(fingerprint(own_records))
     labels.rename(own_records / "labels2.json")
-    seen.add(record.fingerprint(own_records))
+    seen.add(fingerprint(own_records))
     (own_records / "more").touch()
-    seen.add(record.fingerprint(own_records))
+    seen.add(fingerprint(own_records))
     (own_records / "more").unlink()
     (own_records / "labels2.json").unlink()
-    seen.add(record.fingerprint(own_records))
+    seen.add(fingerprint(own_records))
     assert len(seen) == 5
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from fcn.datasets.shared.dataset import Overlap
+from fcn.datasets.shared.overlap import Overlap
 from fcn.report import table as report
 from fcn.report.table import Report, Row
 from fcn.report.verdicts import Cell, Measured

@@ -8,8 +8,8 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from fcn.datasets.shared.dataset import IGNORE_INDEX
-from fcn.records.record import Records
+from fcn.datasets.shared.sample import IGNORE_INDEX
+from fcn.records.split import Records
 from fcn.scores import metrics
 from fcn.scores.ceiling import METHODS, measure_mask, measure_split
 from fcn.settings.data import Ceiling

@@ -9,6 +9,7 @@ import pytest
 
 from fcn.scores import per_image
 from fcn.scores.per_image import ARRAYS, PerImageCounts
+from tests.index_rows import index_row
 
 SHAPES = {
     "confusion": (4, 4),
@@ -41,7 +42,7 @@ def test_counts_are_read_back_unchanged(images: PerImageCounts, tmp_path: Path) 
 
 
 def test_rows_and_counts_are_stacked(images: PerImageCounts) -> None:
-    rows = [{"id": images.ids[n], "group": list(images.groups[n])} for n in range(30)]
+    rows = [index_row("val", images.ids[n], group=images.groups[n]) for n in range(30)]
     counted = [{name: getattr(images, name)[n] for name in ARRAYS} for n in range(30)]
     made = per_image.stack(rows, counted)
     assert (made.ids, made.groups) == (images.ids, images.groups)

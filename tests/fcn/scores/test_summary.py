@@ -3,10 +3,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fcn.datasets.shared.dataset import IGNORE_INDEX
+from fcn.datasets.shared.sample import IGNORE_INDEX
 from fcn.scores import counting, metrics, per_image
 from fcn.scores.per_image import PerImageCounts
 from fcn.scores.summary import summarise
+from tests.index_rows import index_row
 
 CLASSES = ("ground", "thing", "nowhere")
 
@@ -21,7 +22,7 @@ def images(rng: np.random.Generator) -> PerImageCounts:
         counted.append(
             counting.count_image(truth, mask, confidence, np.zeros((12, 16, 2), bool), 3)
         )
-        rows.append({"id": f"image-{number}", "group": [f"film-{number % 2}"]})
+        rows.append(index_row("val", f"image-{number}", group=(f"film-{number % 2}",)))
     return per_image.stack(rows, counted)
 
 
@@ -52,4 +53,4 @@ def test_a_split_without_a_known_pixel_is_refused() -> None:
     nothing = np.zeros((4, 4, 2), bool)
     counted = counting.count_image(truth, truth, truth.astype(np.float32), nothing, 3)
     with pytest.raises(ValueError, match="no labelled pixel"):
-        summarise(per_image.stack([{"id": "a", "group": ["a"]}], [counted]), CLASSES)
+        summarise(per_image.stack([index_row("val", "a")], [counted]), CLASSES)

@@ -9,7 +9,7 @@ import pytest
 
 from fcn.common import files
 from fcn.network import build, model_file
-from fcn.records.record import Records
+from fcn.records.split import Records
 from fcn.serving import card, export
 from fcn.serving import formats as exported
 from fcn.settings.network import Network

@@ -1,11 +1,16 @@
 import numpy as np
 import pytest
 
-from fcn.records.record import Records
+from fcn.records.split import Records
 from fcn.training import class_weights
+from tests.index_rows import index_row
 
 CLASSES = ("sky", "road", "car")
-ROWS = [{"pixels": [60, 40, 0]}, {"pixels": [0, 90, 10]}, {"pixels": [50, 50, 0]}]
+ROWS = [
+    index_row("train", "a", pixels=(60, 40, 0)),
+    index_row("train", "b", pixels=(0, 90, 10)),
+    index_row("train", "c", pixels=(50, 50, 0)),
+]
 
 
 def test_without_the_setting_there_are_no_weights() -> None:

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from fcn.datasets.shared.dataset import Crop
+from fcn.datasets.shared.sample import ObjectCrop
 from fcn.network import build
 from fcn.settings.backbone import Backbone, Classifier
 from fcn.settings.network import Network
@@ -29,14 +29,14 @@ def settings(tiny: Network, side: int, fc6_kernel: int) -> Backbone:
     )
 
 
-def crops(count: int, rng: np.random.Generator) -> list[Crop]:
+def crops(count: int, rng: np.random.Generator) -> list[ObjectCrop]:
     """Vertical bars are class 1, horizontal bars class 2."""
     drawn = []
     for number in range(count):
         image = np.zeros((20, 20), np.uint8)
         at = int(rng.integers(4, 14))
         image[at : at + 3] = 255
-        drawn.append(Crop(image, 2) if number % 2 else Crop(image.T, 1))
+        drawn.append(ObjectCrop(image, 2) if number % 2 else ObjectCrop(image.T, 1))
     return drawn
 
 
@@ -77,7 +77,7 @@ def test_it_learns_and_is_evaluated_after_every_epoch(
     assert backbone_settings.classifier is not None
     keras.utils.set_random_seed(1)
     dense = classifier.build(backbone_settings, backbone_settings.classifier, 1, CLASSES)
-    mislabelled = [Crop(crop.image, 3 - crop.label) for crop in crops(12, rng)]
+    mislabelled = [ObjectCrop(crop.image, 3 - crop.label) for crop in crops(12, rng)]
     splits = {"train": crops(48, rng), "val": mislabelled}
     logged: list[int] = []
     epochs = classifier.train(
@@ -108,7 +108,7 @@ def test_accuracy_is_the_share_of_right_labels(tiny: Network, rng: np.random.Gen
 
 
 def test_a_crop_is_centred_and_labels_start_after_the_background() -> None:
-    sample = classifier._sample(Crop(np.full((2, 4), 9, np.uint8), 3), 6)
+    sample = classifier._sample(ObjectCrop(np.full((2, 4), 9, np.uint8), 3), 6)
     expected = np.zeros((6, 6), np.uint8)
     expected[2:4, 1:5] = 9
     np.testing.assert_array_equal(sample["image"][..., 0], expected)
@@ -117,7 +117,7 @@ def test_a_crop_is_centred_and_labels_start_after_the_background() -> None:
 
 def test_a_crop_larger_than_the_input_is_refused() -> None:
     with pytest.raises(ValueError, match=r"classifier\.side: got 16, but a crop is 20x20"):
-        classifier._sample(Crop(np.zeros((20, 20), np.uint8), 1), 16)
+        classifier._sample(ObjectCrop(np.zeros((20, 20), np.uint8), 1), 16)
 
 
 def test_the_fingerprint_changes_with_pixels_labels_and_splits(rng: np.random.Generator) -> None:
@@ -127,8 +127,8 @@ def test_the_fingerprint_changes_with_pixels_labels_and_splits(rng: np.random.Ge
     painted = some[0].image.copy()
     painted[0, 0] ^= 1
     others = [
-        {"train": [Crop(painted, some[0].label), some[1]], "val": some[2:]},
-        {"train": [Crop(some[0].image, 3 - some[0].label), some[1]], "val": some[2:]},
+        {"train": [ObjectCrop(painted, some[0].label), some[1]], "val": some[2:]},
+        {"train": [ObjectCrop(some[0].image, 3 - some[0].label), some[1]], "val": some[2:]},
         {"train": some[:3], "val": some[3:]},
         {"val": some[:2], "train": some[2:]},
     ]

@@ -7,10 +7,12 @@ import grain
 import numpy as np
 import pytest
 
-from fcn.datasets.shared.dataset import IGNORE_INDEX
-from fcn.records.record import Records
+from fcn.datasets.shared.sample import IGNORE_INDEX
+from fcn.records.index import IndexRow
+from fcn.records.split import Records
 from fcn.settings.training import Training
 from fcn.training import augmentation, inputs
+from tests.index_rows import index_row
 
 HEIGHT, WIDTH = 6, 8
 
@@ -170,8 +172,8 @@ class Sized:
     folder: Path = Path("records")
 
     @property
-    def rows(self) -> list[dict[str, int]]:
-        return [{"height": height, "width": width} for height, width in self.sizes]
+    def rows(self) -> list[IndexRow]:
+        return [index_row("train", "a", height=h, width=w) for h, w in self.sizes]
 
 
 def test_images_of_several_sizes_are_refused_with_a_batch_above_1() -> None:

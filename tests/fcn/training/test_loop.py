@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from fcn.datasets.shared.dataset import IGNORE_INDEX
+from fcn.datasets.shared.sample import IGNORE_INDEX
 from fcn.network import build
 from fcn.settings.common import Checkpoints
 from fcn.settings.network import Network

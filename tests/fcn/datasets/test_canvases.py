@@ -6,25 +6,25 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from fcn.datasets.shared import compose
+from fcn.datasets.shared import canvases
 
 SHARES = {"train": 0.7, "val": 0.1, "test": 0.2}
-SOLID = compose.Digits(
-    np.full((10, compose.SIDE, compose.SIDE), 255, np.uint8), np.arange(10), np.arange(10)
+SOLID = canvases.DigitImages(
+    np.full((10, canvases.SIDE, canvases.SIDE), 255, np.uint8), np.arange(10), np.arange(10)
 )
 
 
 def drawn(count: int, seeds: list[int], ink: int = 64) -> Iterator[tuple[np.ndarray, ...]]:
     """Image, mask and digits of each canvas of solid squares."""
-    for canvas in compose.canvases(len(SOLID.values), count, seeds):
-        yield (*compose.draw(SOLID, canvas, ink), canvas.digits)
+    for canvas in canvases.layouts(len(SOLID.values), count, seeds):
+        yield (*canvases.draw_canvas(SOLID, canvas, ink), canvas.digits)
 
 
-def source(counts: list[int]) -> compose.Digits:
+def source(counts: list[int]) -> canvases.DigitImages:
     """So many digits of each value, mixed; numbers start at 100."""
     values = np.random.default_rng(0).permutation(np.repeat(np.arange(len(counts)), counts))
-    images = np.zeros((len(values), compose.SIDE, compose.SIDE), np.uint8)
-    return compose.Digits(images, values, 100 + np.arange(len(values)))
+    images = np.zeros((len(values), canvases.SIDE, canvases.SIDE), np.uint8)
+    return canvases.DigitImages(images, values, 100 + np.arange(len(values)))
 
 
 @hypothesis_settings(deadline=None)
@@ -33,7 +33,7 @@ def test_pools_hold_every_digit_once_and_every_value_in_the_same_shares(
     counts: list[int], seed: int
 ) -> None:
     digits = source(counts)
-    pools = compose.pools(digits, SHARES, seed)
+    pools = canvases.split_pools(digits, SHARES, seed)
     numbers = np.concatenate([pool.numbers for pool in pools.values()])
     assert sorted(numbers) == sorted(digits.numbers)
     for split, pool in pools.items():
@@ -44,24 +44,24 @@ def test_pools_hold_every_digit_once_and_every_value_in_the_same_shares(
 
 def test_pools_depend_on_the_seed() -> None:
     digits = source([50] * 10)
-    first, same, other = (compose.pools(digits, SHARES, seed)["val"] for seed in (1, 1, 2))
+    first, same, other = (canvases.split_pools(digits, SHARES, seed)["val"] for seed in (1, 1, 2))
     assert (first.numbers == same.numbers).all()
     assert set(first.numbers) != set(other.numbers)
 
 
 def test_shares_that_do_not_sum_to_one_are_refused() -> None:
     with pytest.raises(AssertionError, match="sum to 1"):
-        compose.pools(source([5]), {"train": 0.7, "test": 0.2}, 1)
+        canvases.split_pools(source([5]), {"train": 0.7, "test": 0.2}, 1)
 
 
 @hypothesis_settings(deadline=None, max_examples=20)
 @given(seed=st.lists(st.integers(0, 2**32), min_size=1, max_size=2))
 def test_boxes_do_not_overlap_and_lie_on_the_canvas(seed: list[int]) -> None:
     for image, mask, chosen in drawn(30, seed):
-        assert image.shape == mask.shape == (compose.HEIGHT, compose.WIDTH)
+        assert image.shape == mask.shape == (canvases.HEIGHT, canvases.WIDTH)
         found = np.bincount(mask.ravel(), minlength=11)[1:]
         assert set(np.flatnonzero(found)) == set(SOLID.values[chosen])
-        assert set(found[found > 0]) == {compose.SIDE**2}
+        assert set(found[found > 0]) == {canvases.SIDE**2}
 
 
 @hypothesis_settings(deadline=None, max_examples=20)
@@ -79,7 +79,7 @@ def test_the_fuller_canvases_do_not_come_in_turn() -> None:
 
 
 def test_digits_are_drawn_all_over_the_canvas() -> None:
-    covered = np.zeros((compose.HEIGHT, compose.WIDTH), int)
+    covered = np.zeros((canvases.HEIGHT, canvases.WIDTH), int)
     for _, mask, _ in drawn(300, [1]):
         covered += mask > 0
     assert covered[0].any()
@@ -90,17 +90,19 @@ def test_digits_are_drawn_all_over_the_canvas() -> None:
 
 @pytest.mark.parametrize(("grey", "belongs"), [(64, False), (65, True)])
 def test_a_pixel_belongs_to_its_digit_above_the_ink(grey: int, belongs: bool) -> None:
-    pool = compose.Digits(SOLID.images // 255 * np.uint8(grey), SOLID.values, SOLID.numbers)
-    for canvas in compose.canvases(len(pool.values), 6, [1]):
-        image, mask = compose.draw(pool, canvas, 64)
+    pool = canvases.DigitImages(SOLID.images // 255 * np.uint8(grey), SOLID.values, SOLID.numbers)
+    for canvas in canvases.layouts(len(pool.values), 6, [1]):
+        image, mask = canvases.draw_canvas(pool, canvas, 64)
         assert set(np.unique(image)) == {0, grey}
         assert ((mask > 0) == (belongs & (image == grey))).all()
 
 
 def test_pairs_are_drawn_when_asked_for_and_alike_in_any_order() -> None:
-    pairs = compose.pairs(SOLID, 64, "val", 9, compose.stream(("train", "val"), "val", 5))
-    backwards = [pairs[number] for number in reversed(range(9))][::-1]
-    for number, (one, other) in enumerate(zip(pairs[:], backwards, strict=True)):
+    samples = canvases.samples(
+        SOLID, 64, "val", 9, canvases.split_seeds(("train", "val"), "val", 5)
+    )
+    backwards = [samples[number] for number in reversed(range(9))][::-1]
+    for number, (one, other) in enumerate(zip(samples[:], backwards, strict=True)):
         assert one.id == other.id == f"val-{number:05d}"
         assert np.array_equal(one.image, other.image)
         assert np.array_equal(one.mask, other.mask)
@@ -108,9 +110,9 @@ def test_pairs_are_drawn_when_asked_for_and_alike_in_any_order() -> None:
 
 def test_splits_have_streams_of_their_own() -> None:
     splits = ("train", "val", "test")
-    assert len({tuple(compose.stream(splits, split, 5)) for split in splits}) == 3
+    assert len({tuple(canvases.split_seeds(splits, split, 5)) for split in splits}) == 3
 
 
 def test_an_unknown_split_is_refused() -> None:
     with pytest.raises(ValueError, match="no split 'vall'; did you mean 'val'"):
-        compose.stream(("train", "val"), "vall", 5)
+        canvases.split_seeds(("train", "val"), "vall", 5)
