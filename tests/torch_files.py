@@ -1,6 +1,6 @@
-"""torchvision's VGG-16 checkpoint as torch.save writes it, without torch: pickles written by hand.
+"""torchvision's VGG-16 checkpoint in the formats of torch.save, pickled without torch.
 
-Real torch loads these files (tried with 2.13, `weights_only=True`).
+torch 2.13 loads these files with `weights_only=True`.
 """
 
 import collections
@@ -38,7 +38,7 @@ class Saved:
 
 
 def pickled(content: Any) -> bytes:
-    """Pickle by protocol 2, with globals, calls and persistent ids written as told."""
+    """Pickle by protocol 2; `Global`, `Call` and `Saved` become the opcodes they describe."""
     out = io.BytesIO(b"\x80\x02")
     out.seek(2)
 
@@ -73,13 +73,13 @@ def pickled(content: Any) -> bytes:
 
 
 def parts(vgg: vgg_files.Vgg, stream: bool) -> tuple[Any, dict[str, bytes]]:
-    """torchvision's state_dict, and the storages that it names."""
-    names, place = [], 0
+    """torchvision's state_dict, and the storages that it refers to."""
+    names, index = [], 0
     for convolutions, _ in vgg_files.BLOCKS:
         for _ in range(convolutions):
-            names.append(f"features.{place}")
-            place += 2
-        place += 1
+            names.append(f"features.{index}")
+            index += 2
+        index += 1
     names += ["classifier.0", "classifier.3", "classifier.6"]
     state, storages = collections.OrderedDict(), {}
     rebuild = Global("torch._utils", "_rebuild_tensor_v2")
@@ -97,7 +97,7 @@ def parts(vgg: vgg_files.Vgg, stream: bool) -> tuple[Any, dict[str, bytes]]:
 
 
 def saved_zip(vgg: vgg_files.Vgg, path: Path, state: Any = None) -> Path:
-    """As torch.save writes since 1.6."""
+    """The format of torch.save since 1.6."""
     own, storages = parts(vgg, stream=False)
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("archive/data.pkl", pickled(own if state is None else state))
@@ -109,7 +109,7 @@ def saved_zip(vgg: vgg_files.Vgg, path: Path, state: Any = None) -> Path:
 
 
 def saved_stream(vgg: vgg_files.Vgg, path: Path, state: Any = None) -> Path:
-    """As torch.save wrote before, and vgg16-397923af.pth is."""
+    """The format of torch.save before 1.6, and of vgg16-397923af.pth."""
     own, storages = parts(vgg, stream=True)
     system = {"protocol_version": 1001, "little_endian": True, "type_sizes": {"int": 4}}
     with path.open("wb") as file:

@@ -1,6 +1,6 @@
-"""VGG-16 of few channels, in the layout of every publisher, and what it answers in plain NumPy.
+"""VGG-16 of few channels in the layout of every publisher, and its fc7 in plain NumPy.
 
-`Vgg` is held as Caffe and torch hold it: kernels (out, in, H, W), dense (out, in) over C H W.
+`Vgg` has the layout of Caffe and torch: kernels (out, in, H, W), dense (out, in) over C H W.
 """
 
 import warnings
@@ -24,11 +24,11 @@ Vgg = dict[str, tuple[np.ndarray, np.ndarray]]
 
 def random(rng: np.random.Generator) -> Vgg:
     """Weights that keep values near one through all layers."""
-    made, into = {}, 3
+    shapes, into = {}, 3
     for block, (convolutions, out) in enumerate(BLOCKS, start=1):
         for number in range(1, convolutions + 1):
-            made[f"conv{block}_{number}"], into = (out, into, 3, 3), out
-    shapes = made | {"fc6": (FC, into * 49), "fc7": (FC, FC), "fc8": (CLASSES, FC)}
+            shapes[f"conv{block}_{number}"], into = (out, into, 3, 3), out
+    shapes |= {"fc6": (FC, into * 49), "fc7": (FC, FC), "fc8": (CLASSES, FC)}
     return {
         name: (
             rng.normal(0, np.sqrt(2 / np.prod(shape[1:])), shape).astype(np.float32),
@@ -38,9 +38,9 @@ def random(rng: np.random.Generator) -> Vgg:
     }
 
 
-def fc7(vgg: Vgg, seen: np.ndarray) -> np.ndarray:
-    """The dense network's fc7, B D, over pictures B 3 H W as the weights were trained to see."""
-    x = seen.astype(np.float64)
+def fc7(vgg: Vgg, images: np.ndarray) -> np.ndarray:
+    """The dense network's fc7, B D, over preprocessed images B 3 H W."""
+    x = images.astype(np.float64)
     for block, (convolutions, _) in enumerate(BLOCKS, start=1):
         for number in range(1, convolutions + 1):
             kernel, bias = vgg[f"conv{block}_{number}"]
@@ -69,7 +69,7 @@ def dense_as_convolution(kernel: np.ndarray, side: int) -> np.ndarray:
 
 
 def application(vgg: Vgg, names: Callable[[str], str]) -> keras.Model:
-    """The dense network, as keras.applications.vgg16 builds it."""
+    """The dense network of keras.applications.vgg16."""
     images = x = keras.Input((SIDE, SIDE, 3))
     for block, (convolutions, out) in enumerate(BLOCKS, start=1):
         for number in range(1, convolutions + 1):
@@ -101,7 +101,7 @@ def keras_name(name: str) -> str:
 
 
 def keras_1(vgg: Vgg, path: Path) -> Path:
-    """The layout of keras.applications' own files, which Keras 1 wrote."""
+    """The layout of keras.applications' own files, written by Keras 1."""
     model = application(vgg, keras_name)
     with h5py.File(path, "w") as file:
         file.attrs["layer_names"] = [layer.name.encode() for layer in model.layers]
@@ -115,18 +115,18 @@ def keras_1(vgg: Vgg, path: Path) -> Path:
 
 
 def keras_saved(vgg: Vgg, path: Path) -> Path:
-    """Keras itself writes it, by the ending; trained, so that an optimizer is in it."""
+    """Written by Keras, in the format of the suffix; compiled, so it contains an optimizer."""
     model = application(vgg, keras_name)
     model.compile("sgd", "mse")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it calls .h5 a legacy
+        warnings.simplefilter("ignore")  # .h5 is a legacy format
         save = model.save_weights if path.name.endswith(".weights.h5") else model.save
         save(path)
     return path
 
 
 def keras_detector(vgg: Vgg, path: Path) -> Path:
-    """A detector around a VGG-16 with the paper's names, a model inside the model (an SSD)."""
+    """A detector (SSD) with a nested VGG-16 model that has the paper's names."""
     inner = application(vgg, lambda name: name)
     images = keras.Input((SIDE, SIDE, 3))
     found = layers.Dense(2, name="mbox_conf")(inner(images))
@@ -140,7 +140,7 @@ def keras_detector(vgg: Vgg, path: Path) -> Path:
 
 
 def tensorflow(vgg: Vgg, name: Callable[[str, str], str], write: Callable[[Any], None]) -> None:
-    """Make the variables, fc6 and fc7 as convolutions, and hand over the session."""
+    """Make the variables, fc6 and fc7 as convolutions, and call `write` with the session."""
     import tensorflow as tf
 
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
@@ -193,7 +193,7 @@ def saved_model(vgg: Vgg, path: Path) -> Path:
 
 
 def caffe(vgg: Vgg, path: Path, old: bool = True, convolutional: bool = False) -> Path:
-    """VGG_ILSVRC_16_layers.caffemodel is old; FCN's own files are new and convolutional."""
+    """VGG_ILSVRC_16_layers.caffemodel has the old layout; FCN's files are new and convolutional."""
     net = caffe_file.net_type()()
     data = (net.layers if old else net.layer).add(name="data")
     assert not data.blobs

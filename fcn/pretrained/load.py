@@ -45,7 +45,7 @@ def load_weights(
         source = str(raw / file.path)
         preprocessing = keras_file.read_preprocessing(path) if file.format == "model" else None
         if preprocessing and (problem := preprocessing.problem(settings.network)):
-            raise ValueError(f"with {source} `network:` has {problem}")
+            raise ValueError(f"`network:` does not fit {source}: {problem}")
         return assign_weights(backbone, READERS[file.format](path), file.scratch, source)
 
 

@@ -1,4 +1,4 @@
-"""What every backbone promises; a new file in fcn/backbones/ needs no new test."""
+"""The contract of every backbone; a new file in fcn/backbones/ needs no new test."""
 
 from collections.abc import Callable
 
@@ -31,25 +31,25 @@ def described(module: str, network: Network) -> Backbone:
 
 
 @pytest.mark.parametrize("fc", [True, False])
-def test_its_classifier_hands_on_every_layer_below_the_dense_ones(
+def test_its_classifier_shares_every_layer_before_the_dense_ones(
     backbone: str, fc: bool, tiny: Network, keras_ready: None
 ) -> None:
-    wanted = described(backbone, tiny.model_copy(update={"fc": fc}))
-    assert wanted.classifier is not None
-    dense = classifier.build(wanted, wanted.classifier, 1, 10)
-    network = build.backbone(backbone, wanted.network, 1)
+    settings = described(backbone, tiny.model_copy(update={"fc": fc}))
+    assert settings.classifier is not None
+    dense = classifier.build(settings, settings.classifier, 1, 10)
+    network = build.backbone(backbone, settings.network, 1)
     classifier.decapitate(dense, network)
     layers = {layer.name: layer for layer in network.layers}
     below = dense.layers[: dense.layers.index(dense.get_layer("flatten"))]
     learned = [layer for layer in below if layer.weights]
     assert learned
-    for theirs in learned:
-        ours = layers[theirs.name]
-        assert all(map(np.array_equal, ours.get_weights(), theirs.get_weights()))
+    for source in learned:
+        target = layers[source.name]
+        assert all(map(np.array_equal, target.get_weights(), source.get_weights()))
 
 
 @pytest.mark.parametrize("fc", [True, False])
-def test_any_size_gives_maps_of_sizes_known_before(
+def test_any_size_gives_maps_of_the_computed_shape(
     backbone: str,
     fc: bool,
     tiny: Network,
@@ -67,11 +67,11 @@ def test_any_size_gives_maps_of_sizes_known_before(
         assert np.isfinite(got).all()
 
 
-def test_its_pixels_are_turned_and_normalised_as_the_weights_want(
+def test_channel_order_mean_and_std_are_applied(
     backbone: str, tiny: Network, keras_ready: None, answer: Answer
 ) -> None:
-    told = {"channel_order": "bgr", "mean": (10.0, 20.0, 30.0), "std": 5.0}
-    model = build.backbone(backbone, tiny.model_copy(update=told), 3)
+    preprocessing = {"channel_order": "bgr", "mean": (10.0, 20.0, 30.0), "std": 5.0}
+    model = build.backbone(backbone, tiny.model_copy(update=preprocessing), 3)
     first = keras.Model(model.input, model.get_layer("normalise").output)
     got = answer(first, np.array([[[[30, 40, 50]]]]))
     np.testing.assert_allclose(got.ravel(), [(50 - 10) / 5, (40 - 20) / 5, 0], atol=1e-5)
@@ -85,13 +85,13 @@ def test_three_means_need_three_channels(backbone: str, tiny: Network, keras_rea
 def test_a_head_that_does_not_fit_is_refused(
     backbone: str, heads: list[str], tiny: Network, keras_ready: None
 ) -> None:
-    """Each pair either gives scores of the input's size or says why not."""
-    said = []
+    """Each pair either gives scores of the input's size or is refused with a reason."""
+    refusals = []
     for head in heads:
         try:
             model = build.network(head, backbone, tiny, 1, 2)
         except ValueError as refused:
-            said.append(str(refused))
+            refusals.append(str(refused))
         else:
             assert model.compute_output_spec(keras.KerasTensor((1, 9, 70, 1))).shape == (
                 1,
@@ -99,12 +99,12 @@ def test_a_head_that_does_not_fit_is_refused(
                 70,
                 2,
             )
-    assert 0 < len(said) < len(heads)
-    for reason in said:
+    assert 0 < len(refusals) < len(heads)
+    for reason in refusals:
         assert "the backbone has" in reason or "this head is made for another backbone" in reason
 
 
-def test_what_it_names_is_there(backbone: str, tiny: Network, keras_ready: None) -> None:
+def test_the_maps_that_it_names_exist(backbone: str, tiny: Network, keras_ready: None) -> None:
     module = build.find_module("backbones", backbone)
     images = keras.Input((None, None, 3))
     features = module.features(images, tiny)

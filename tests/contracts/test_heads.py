@@ -1,4 +1,4 @@
-"""What every head promises; a new file in fcn/heads/ needs no new test."""
+"""The contract of every head; a new file in fcn/heads/ needs no new test."""
 
 import inspect
 import os
@@ -43,23 +43,21 @@ def test_any_size_gives_scores_of_its_own_size(
         assert got.any()
 
 
-def test_the_shape_of_the_scores_is_known_before_there_are_pictures(
-    head: str, built: Build
-) -> None:
+def test_the_shape_of_the_scores_is_computed_without_images(head: str, built: Build) -> None:
     assert built(head).output_shape == (None, None, None, 4)
-    picture = keras.KerasTensor((2, 37, 50, 3))
-    assert built(head).compute_output_spec(picture).shape == (2, 37, 50, 4)
+    images = keras.KerasTensor((2, 37, 50, 3))
+    assert built(head).compute_output_spec(images).shape == (2, 37, 50, 4)
 
 
-def test_what_moves_by_the_coarsest_stride_moves_its_scores(
+def test_scores_move_with_an_image_that_moves_by_the_coarsest_stride(
     head: str, built: Build, answer: Answer, rng: np.random.Generator
 ) -> None:
-    far, side, most = 32, 384, 160
-    scene = rng.integers(256, size=(1, side + far, side + far, 3))
-    both = np.concatenate([scene[:, far:, far:], scene[:, :-far, :-far]])
-    here, there = answer(built(head), both)
-    before = here[most - far : -most - far, most - far : -most - far]
-    after = there[most:-most, most:-most]
+    step, side, margin = 32, 384, 160
+    scene = rng.integers(256, size=(1, side + step, side + step, 3))
+    both = np.concatenate([scene[:, step:, step:], scene[:, :-step, :-step]])
+    first, second = answer(built(head), both)
+    before = first[margin - step : -margin - step, margin - step : -margin - step]
+    after = second[margin:-margin, margin:-margin]
     assert np.ptp(before) > 1e-3
     np.testing.assert_allclose(after, before, atol=1e-4 * np.abs(before).max())
 
@@ -85,7 +83,7 @@ def test_a_saved_head_gives_the_same_scores(
 
 
 def answers(folder: Path) -> None:
-    """Save what every model in the folder makes of one batch; runs on either backend."""
+    """Save the logits of every model in the folder for one batch; runs on either backend."""
     import keras
     import numpy as np
 
@@ -93,8 +91,8 @@ def answers(folder: Path) -> None:
 
     images = np.random.default_rng(3).integers(256, size=(2, 40, 37, 3))
     for path in sorted(folder.glob("*.keras")):
-        said = keras.ops.convert_to_numpy(model_file.load(path)(images))
-        np.save(path.with_suffix(f".{keras.backend.backend()}.npy"), said)
+        logits = keras.ops.convert_to_numpy(model_file.load(path)(images))
+        np.save(path.with_suffix(f".{keras.backend.backend()}.npy"), logits)
 
 
 ON_JAX = f"""
@@ -127,9 +125,9 @@ def test_tensorflow_and_jax_agree_on_every_head(
     )
     answers(tmp_path)
     for number, (head, _) in enumerate(kinds):
-        ours, theirs = (
+        tensorflow, jax = (
             np.load(tmp_path / f"{number}-{head}.{name}.npy") for name in ("tensorflow", "jax")
         )
-        scale = np.abs(ours).max()
+        scale = np.abs(tensorflow).max()
         assert scale > 0.01
-        np.testing.assert_allclose(theirs, ours, atol=1e-4 * scale, err_msg=head)
+        np.testing.assert_allclose(jax, tensorflow, atol=1e-4 * scale, err_msg=head)

@@ -1,4 +1,4 @@
-"""A backbone from every publisher's file answers as the dense network in that file."""
+"""A backbone from every publisher's file computes what the dense network in that file computes."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -47,14 +47,14 @@ def vgg() -> vgg16.Vgg:
 
 
 def shape(kind: str, **changes: Any) -> Network:
-    """A network that shows the pictures as this kind of file wants them."""
+    """A network with the preprocessing of this format."""
     seen = PUBLISHED.get(kind, PUBLISHED["caffe"])
     settings = {"channel_order": seen.channel_order, "mean": seen.mean, "std": 1.0} | changes
     return Network(width=0.0625, fc_width=vgg16.FC / 4096, fc6_kernel=7, dropout=0.5, **settings)
 
 
 def shown(kind: str, images: np.ndarray) -> np.ndarray:
-    """RGB images B H W 3 as the publisher's own program shows them, B 3 H W."""
+    """RGB images B H W 3, preprocessed as by the publisher's own program, B 3 H W."""
     if kind == "torchvision":
         seen = (images / 255 - TORCH_MEAN) / TORCH_STD
     elif kind == "slim":
@@ -65,7 +65,7 @@ def shown(kind: str, images: np.ndarray) -> np.ndarray:
 
 
 def trained(kind: str, vgg: vgg16.Vgg) -> vgg16.Vgg:
-    """The same for pictures of 0..255, as all but torchvision have them."""
+    """The same weights for images in 0..255, which all but torchvision use."""
     kernel, bias = vgg["conv1_1"]
     return vgg if kind == "torchvision" else vgg | {"conv1_1": (kernel / 64, bias)}
 
@@ -77,7 +77,7 @@ def images() -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def answers(vgg: vgg16.Vgg, images: np.ndarray) -> Callable[[str], np.ndarray]:
-    """The dense network's fc7 over the images, B D, worked out once for each way to show them."""
+    """The dense network's fc7 over the images, B D, computed once for each preprocessing."""
     answers: dict[str, np.ndarray] = {}
 
     def answer(kind: str) -> np.ndarray:
@@ -90,14 +90,14 @@ def answers(vgg: vgg16.Vgg, images: np.ndarray) -> Callable[[str], np.ndarray]:
 
 
 def start(network: keras.Model, kind: str, path: Path, settings: Network, **more: Any) -> Any:
-    # Past the settings' check, which wants all channels.
+    # Without the settings' check, which requires all channels.
     backbone = Backbone.model_construct(source="pretrained/own", network=settings)
     file = WeightsFile(format=kind, path=path.name, **more)
     return load.load_weights(network, backbone, file, path.parent, path.parent / "beside")
 
 
 @pytest.mark.parametrize("name", WRITERS)
-def test_the_convolutional_form_answers_as_the_dense_network_in_the_file(
+def test_the_convolutional_form_computes_what_the_dense_network_in_the_file_computes(
     name: str,
     vgg: vgg16.Vgg,
     images: np.ndarray,
@@ -119,7 +119,7 @@ def test_the_convolutional_form_answers_as_the_dense_network_in_the_file(
     assert list(tmp_path.glob(".*")) == []
 
 
-def test_the_oracle_answers_as_keras_own_dense_network(
+def test_the_reference_computes_what_keras_own_dense_network_computes(
     vgg: vgg16.Vgg, images: np.ndarray, answers: Callable[[str], np.ndarray]
 ) -> None:
     model = vgg16.application(trained("keras", vgg), vgg16.keras_name)
@@ -143,7 +143,7 @@ def test_without_fc6_and_fc7_the_file_may_have_them_or_not(vgg: vgg16.Vgg, tmp_p
 
 
 def layers(network: keras.Model) -> dict[str, LayerWeights]:
-    """What would fit."""
+    """Weights that fit the network."""
     return {
         layer.name: LayerWeights(*(weight + 1 for weight in layer.get_weights()))
         for layer in network.layers
@@ -210,7 +210,8 @@ def test_a_saved_model_records_its_own_preprocessing(tmp_path: Path) -> None:
         np.testing.assert_array_equal(weight, original)
     for changes in ({"channel_order": "rgb"}, {"mean": 0.0}, {"std": 255.0}):
         with pytest.raises(
-            ValueError, match=r"ours\.keras `network:` has `channel_order: bgr, mean: \[10"
+            ValueError,
+            match=r"does not fit .*ours\.keras: got .*allowed: channel_order bgr, mean \[10",
         ):
             start(target, "model", tmp_path / "ours.keras", shape("caffe", **changes))
 
