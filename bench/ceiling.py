@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from fcn.labels.ceiling import METHODS, measure_mask
 from fcn.runtime import workers
 from fcn.scores import metrics
-from fcn.scores.ceiling import METHODS, measure_mask
 
 CLASSES = 21
 PUBLISHED = {128: 50.9, 64: 73.3, 32: 86.1, 16: 92.8, 8: 96.4, 4: 98.5}

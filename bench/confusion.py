@@ -17,8 +17,8 @@ import numpy as np
 from sklearn.metrics import confusion_matrix as theirs
 
 from fcn.datasets.shared.sample import IGNORE_INDEX
-from fcn.scores.intervals import resample_mean_iou
 from fcn.scores.metrics import confusion_matrix as ours
+from fcn.uncertainty.intervals import resample_mean_iou
 
 IMAGES, HEIGHT, WIDTH, CLASSES = 233, 360, 480, 11
 TURNS = 5

@@ -4,7 +4,7 @@ Run:
     python -m bench.refine digits-fcn8s [--images 200]
 
 Mean IoU of a row's validation images, over all pixels and over those near an edge of the truth,
-with and without `fcn.inference.refine`; the difference with its 95 % interval over images;
+with and without `fcn.prediction.refine`; the difference with its 95 % interval over images;
 milliseconds per image. The validation split, since the result decides whether to use the filter.
 """
 
@@ -17,12 +17,12 @@ import numpy as np
 from typer import Argument, Option
 
 from fcn.cli import command_line
-from fcn.inference import refine
 from fcn.network import backend
-from fcn.prediction import named_model, predictor
+from fcn.prediction import named_model, predictor, refine
 from fcn.records.split import Records
-from fcn.scores import boundaries, intervals, metrics
+from fcn.scores import boundaries, metrics
 from fcn.settings import reader
+from fcn.uncertainty import intervals
 
 RESAMPLES = 2000
 

@@ -18,8 +18,8 @@ from fcn.cli import arguments, command_line
 from fcn.common import files, messages
 from fcn.datasets.shared import catalogue
 from fcn.datasets.shared.sample import ObjectCrop
-from fcn.labels import verdict
 from fcn.network import backend
+from fcn.records import verdict
 from fcn.records.labels import read_labels
 from fcn.runtime import devices
 from fcn.settings import reader
@@ -45,9 +45,8 @@ def backbone(
     devices.reserve(key)
     backend.use(loaded.common)
     from fcn.network import build, model_file
-    from fcn.pretrained import load
+    from fcn.pretrained import classifier, load
     from fcn.tracking import runs
-    from fcn.training import classifier
 
     channels = read_labels(records).channels
     network = build.backbone(wanted.module, wanted.network, channels)

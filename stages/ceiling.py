@@ -12,8 +12,8 @@ from typer import Option
 
 from fcn.cli import arguments, command_line
 from fcn.common import files, messages
-from fcn.labels import verdict
-from fcn.scores import ceiling as measured
+from fcn.labels import ceiling as measured
+from fcn.records import verdict
 from fcn.scores import metrics
 from fcn.settings import reader
 

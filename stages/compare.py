@@ -19,11 +19,12 @@ from typer import Option
 
 from fcn.cli import arguments, command_line
 from fcn.common import files, messages
-from fcn.labels import verdict
 from fcn.network import backend
+from fcn.records import verdict
 from fcn.records.split import Records
-from fcn.scores import intervals, metrics, per_image
+from fcn.scores import metrics, per_image
 from fcn.settings import reader
+from fcn.uncertainty import intervals
 
 SPLIT = "val"
 

@@ -19,9 +19,9 @@ from typer import Option
 
 from fcn.cli import arguments, command_line
 from fcn.common import files, messages
-from fcn.labels import verdict
 from fcn.network import backend
 from fcn.pictures import overlay
+from fcn.records import verdict
 from fcn.records.labels import Labels
 from fcn.records.split import Records
 from fcn.scores import averaging, counting, extremes, per_image

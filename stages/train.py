@@ -16,8 +16,8 @@ from typer import Option
 
 from fcn.cli import arguments, command_line
 from fcn.common import files, messages
-from fcn.labels import verdict
 from fcn.network import backend
+from fcn.records import verdict
 from fcn.records.split import Records
 from fcn.runtime import devices
 from fcn.scores import metrics

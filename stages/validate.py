@@ -13,7 +13,8 @@ from typer import Option
 
 from fcn.cli import arguments, command_line
 from fcn.common import files, messages
-from fcn.labels import check, gallery, verdict
+from fcn.labels import check, gallery
+from fcn.records import verdict
 from fcn.settings import reader
 
 SHOWN = 5

@@ -11,11 +11,10 @@ from functools import partial
 
 import numpy as np
 
-from fcn.inference import refine
 from fcn.inference.tiles import Tiling
 from fcn.network import backend
 from fcn.pictures import photos
-from fcn.prediction import named_model
+from fcn.prediction import named_model, refine
 from fcn.prediction.options import PredictorOptions
 from fcn.records.labels import Labels
 from fcn.settings import reader

@@ -9,7 +9,7 @@ from pathlib import Path
 from fcn.common import files
 from fcn.common.text import nearest
 from fcn.datasets.shared import catalogue
-from fcn.labels import verdict
+from fcn.records import verdict
 from fcn.scores import metrics, per_image
 from fcn.settings import dvc_lock, reader
 from fcn.settings.dvc_lock import Ran

@@ -10,13 +10,14 @@ from fcn.common import files
 from fcn.report import verdicts
 from fcn.report.table import Row
 from fcn.report.verdicts import Cell, Measured
-from fcn.scores import intervals, metrics, per_image
-from fcn.scores.intervals import Interval
+from fcn.scores import metrics, per_image
 from fcn.scores.per_image import PerImageCounts
-from fcn.scores.statistic import build_statistic
 from fcn.settings.common import Intervals
 from fcn.settings.published import Published
 from fcn.settings.table import Table
+from fcn.uncertainty import intervals
+from fcn.uncertainty.intervals import Interval
+from fcn.uncertainty.statistic import build_statistic
 
 
 class Evaluated:
@@ -28,7 +29,7 @@ class Evaluated:
         self._read: dict[str, tuple[dict[str, Any], PerImageCounts]] = {}
 
     def ceilings(self) -> dict[str, Any]:
-        """Return the metrics of the masks themselves (`fcn.scores.ceiling`)."""
+        """Return the metrics of the masks themselves (`fcn.labels.ceiling`)."""
         return files.read_json(self._folder / "ceiling.json")
 
     def metrics(self, key: str) -> dict[str, Any]:

@@ -9,8 +9,8 @@ from typing import Any
 
 from fcn.datasets.shared.overlap import Overlap
 from fcn.report.verdicts import FIELD_SPREAD, Cell
-from fcn.scores.intervals import MIN_UNITS, Interval
 from fcn.scores.metrics import ABSENT, SCORES
+from fcn.uncertainty.intervals import MIN_UNITS, Interval
 
 TITLES = {
     "pixel_accuracy": "pixel accuracy",
@@ -54,7 +54,7 @@ class Report:
     level: float
     """Of the intervals, as a fraction."""
     method: str
-    """How the ceilings were measured; see `fcn.scores.ceiling`."""
+    """How the ceilings were measured; see `fcn.labels.ceiling`."""
     rows: Sequence[Row]
     cells: Sequence[Cell]
     """What others published, and the verdicts."""

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from scipy import stats  # type: ignore[import-untyped]
 
-from fcn.scores.intervals import Interval
+from fcn.uncertainty.intervals import Interval
 
 FIELD_SPREAD = 0.006
 """Half-width of mean IoU between trainings of one recipe that differ in their seed only, as far as

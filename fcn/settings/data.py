@@ -150,7 +150,7 @@ class Ceiling(Settings):
     strides: Annotated[tuple[PositiveInt, ...], Field(strict=False, min_length=1)]
     """Output strides in pixels."""
     method: Literal["nearest", "area", "bilinear"]
-    """How a mask is downsampled and upsampled again; see `fcn.scores.ceiling`."""
+    """How a mask is downsampled and upsampled again; see `fcn.labels.ceiling`."""
 
 
 class Data(Settings):

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from fcn.runtime import devices
-from fcn.scores import intervals
 from fcn.tracking import registry, runs
+from fcn.uncertainty import intervals
 
 CHAMPION, CHALLENGER, HISTORY = "champion", "challenger", "champions"
 ROLLED_BACK = "promotion.rolled_back"

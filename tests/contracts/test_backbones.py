@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from fcn.network import build
+from fcn.pretrained import classifier
 from fcn.settings.backbone import Backbone, Classifier
 from fcn.settings.network import Network
 from fcn.settings.training import Training
-from fcn.training import classifier
 
 Answer = Callable[[keras.Model, np.ndarray], np.ndarray]
 SIDE = 32

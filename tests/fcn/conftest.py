@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fcn.labels import verdict
+from fcn.records import verdict
 from fcn.settings import reader
 from fcn.settings.network import Network
 from fcn.tracking import runs

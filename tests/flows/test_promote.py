@@ -11,7 +11,7 @@ import pytest
 from fcn.common import files
 from fcn.conversion import shards
 from fcn.datasets.shared import catalogue
-from fcn.labels import verdict
+from fcn.records import verdict
 from fcn.tracking import champion, runs
 from flows.promote import main, promote
 from tests.receiver import Receiver

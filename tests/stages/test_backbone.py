@@ -10,7 +10,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from fcn.common import files
-from fcn.labels import verdict
+from fcn.records import verdict
 from fcn.settings import reader
 from fcn.training import checkpoints
 from stages import backbone

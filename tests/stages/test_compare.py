@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fcn.labels import verdict
+from fcn.records import verdict
 from fcn.records.split import Records
 from fcn.scores import metrics
 from fcn.settings import reader

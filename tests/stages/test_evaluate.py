@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fcn.labels import verdict
+from fcn.records import verdict
 from fcn.records.split import Records
 from fcn.scores import metrics, per_image
 from fcn.scores.summary import summarise

@@ -20,8 +20,8 @@ from fcn.scores.per_image import PerImageCounts
 from fcn.settings import reader
 from stages.table import table
 from tests.conftest import ROOT
-from tests.fcn.scores.test_statistic import images
 from tests.fcn.settings.test_consistency import CELL
+from tests.fcn.uncertainty.test_statistic import images
 
 ROWS = tuple(reader.load("digits", ROOT).table.tables["digits"].rows)
 MORE = {"mean_dice": 0.5, "boundary_iou": 0.4, "calibration_error": 0.1, "trimap_iou": {"1": 0.3}}

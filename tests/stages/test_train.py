@@ -8,7 +8,7 @@ import pytest
 
 from fcn.conversion import shards
 from fcn.datasets.shared import catalogue
-from fcn.labels import verdict
+from fcn.records import verdict
 from fcn.training import checkpoints
 from stages import train
 

@@ -109,6 +109,8 @@ def test_tiles_of_a_network_that_resizes_begin_on_the_grid_of_its_own_input(
     height, width = 14 * tiles.STRIDE, 18 * tiles.STRIDE
     image = rng.integers(0, 256, (height, width, 3)).astype(np.uint8)
     example = [DecodedSample("large", image, np.zeros((height, width), np.uint8))]
-    ((_, whole),) = forward.predict_surely(network, example, 1, 0.3)
-    ((_, tiled),) = forward.predict_surely(network, example, 1, 0.3, window=2 * tiles.LEAST)
+    ((_, whole),) = forward.predict_with_confidence(network, example, 1, 0.3)
+    ((_, tiled),) = forward.predict_with_confidence(
+        network, example, 1, 0.3, window=2 * tiles.LEAST
+    )
     np.testing.assert_array_equal(tiled.mask, whole.mask)

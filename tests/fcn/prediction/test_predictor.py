@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fcn.inference import refine, tiles
-from fcn.prediction import predictor
+from fcn.inference import tiles
+from fcn.prediction import predictor, refine
 from fcn.prediction.options import TILE, PredictorOptions
 from fcn.prediction.predictor import Failure, Predictor, Segmentation
 from fcn.records.labels import Labels

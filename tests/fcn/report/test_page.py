@@ -14,7 +14,7 @@ from fcn.report.evidence import Behind, Data, Labels, Picture, Raw
 from fcn.report.page import Content, page
 from fcn.report.table import Row
 from fcn.report.verdicts import Cell, Measured
-from fcn.scores.intervals import Interval
+from fcn.uncertainty.intervals import Interval
 from tests.fcn.report.test_table import TWO
 
 HOSTILE = "<script>alert('x')</script>"

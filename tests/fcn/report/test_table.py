@@ -11,8 +11,8 @@ from fcn.datasets.shared.overlap import Overlap
 from fcn.report import table as report
 from fcn.report.table import Report, Row
 from fcn.report.verdicts import Cell, Measured
-from fcn.scores.intervals import Interval
 from fcn.scores.metrics import SCORES
+from fcn.uncertainty.intervals import Interval
 
 ROWS = (
     Row(

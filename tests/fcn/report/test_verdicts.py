@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from fcn.report import verdicts
 from fcn.report.verdicts import Cell, Measured
 from fcn.scores.averaging import CONVENTIONS
-from fcn.scores.intervals import Interval
-from fcn.scores.statistic import build_statistic
 from fcn.settings.published import ConventionName, Metric
-from tests.fcn.scores.test_statistic import images
+from fcn.uncertainty.intervals import Interval
+from fcn.uncertainty.statistic import build_statistic
+from tests.fcn.uncertainty.test_statistic import images
 
 
 @pytest.mark.parametrize(

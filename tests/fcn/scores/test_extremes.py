@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from fcn.scores import extremes
 from fcn.scores.per_image import PerImageCounts
-from tests.fcn.scores.test_statistic import images
+from tests.fcn.uncertainty.test_statistic import images
 
 
 def of(right: list[int]) -> PerImageCounts:

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from fcn.scores import intervals
 from fcn.tracking import champion, runs
+from fcn.uncertainty import intervals
 
 MODEL = "fcn-toy"
 Register = Callable[[float], str]

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fcn.scores import averaging, intervals
+from fcn.scores import averaging
 from fcn.scores.averaging import CONVENTIONS, Convention
-from fcn.scores.intervals import sum_by_unit
 from fcn.scores.metrics import areas, divide, iou
 from fcn.scores.per_image import PerImageCounts
+from fcn.uncertainty import intervals
+from fcn.uncertainty.intervals import sum_by_unit
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Statistic:
         return float(self.score(self.counts.sum(axis=0)[None])[0])
 
     def resample(self, resamples: int, seed: int) -> np.ndarray:
-        """Return the score of each resample of the units (`fcn.scores.intervals`)."""
+        """Return the score of each resample of the units (`fcn.uncertainty.intervals`)."""
         return intervals.resample(self.counts, self.score, resamples, seed)
 
 

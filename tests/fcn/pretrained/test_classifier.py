@@ -5,10 +5,10 @@ from keras import ops
 
 from fcn.datasets.shared.sample import ObjectCrop
 from fcn.network import build
+from fcn.pretrained import classifier
 from fcn.settings.backbone import Backbone, Classifier
 from fcn.settings.network import Network
 from fcn.settings.training import Training
-from fcn.training import classifier
 
 pytestmark = pytest.mark.usefixtures("seeded")
 CLASSES = 2

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from fcn.scores import intervals, metrics
+from fcn.scores import metrics
+from fcn.uncertainty import intervals
 
 
 @pytest.fixture

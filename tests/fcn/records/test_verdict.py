@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from fcn.common import files
-from fcn.labels import verdict
+from fcn.records import verdict
 from fcn.records.fingerprint import fingerprint
 
 

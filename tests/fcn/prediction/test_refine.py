@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fcn.inference import refine
+from fcn.prediction import refine
 
 
 def blurred(truth: np.ndarray, by: int) -> np.ndarray:

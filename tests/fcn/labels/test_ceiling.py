@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from fcn.datasets.shared.sample import IGNORE_INDEX
+from fcn.labels.ceiling import METHODS, measure_mask, measure_split
 from fcn.records.split import Records
 from fcn.scores import metrics
-from fcn.scores.ceiling import METHODS, measure_mask, measure_split
 from fcn.settings.data import Ceiling
 
 K = 4
@@ -138,7 +138,7 @@ def test_all_masks_of_a_split_are_counted_whoever_measures_them(
         s: sum(measure_mask(mask, s, 11, method) for mask in masks).tolist() for s in (8, 3)
     }
     for part, worker_count in ((64, 1), (5, 2)):
-        monkeypatch.setattr("fcn.scores.ceiling.MASKS_PER_TASK", part)
+        monkeypatch.setattr("fcn.labels.ceiling.MASKS_PER_TASK", part)
         found = measure_split(small_records, "train", [8, 3], method, worker_count)
         assert {stride: n.tolist() for stride, n in found.items()} == expected
 

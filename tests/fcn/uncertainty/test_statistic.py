@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
-from fcn.scores import averaging, boundaries, calibration, intervals, metrics
+from fcn.scores import averaging, boundaries, calibration, metrics
 from fcn.scores.averaging import CONVENTIONS
 from fcn.scores.per_image import PerImageCounts
-from fcn.scores.statistic import build_statistic
+from fcn.uncertainty import intervals
+from fcn.uncertainty.statistic import build_statistic
 
 
 def images(number: int = 10, classes: int = 4, groups: int | None = None) -> PerImageCounts:
