@@ -21,7 +21,10 @@ from fcn.common import messages
 from fcn.tracking import backlog, logged_model
 
 if TYPE_CHECKING:
+    import numpy as np
     from PIL import Image
+
+    from fcn.records.record import Decoded, Labels
 
 PARENTS = "FCN_PARENT_RUNS"
 """`TABLE:RUN_ID` separated by spaces. `MLFLOW_RUN_ID` would not do: a child with it resumes the
@@ -114,6 +117,17 @@ class Run:
     def picture(self, name: str, picture: "Image.Image") -> None:
         """Log a picture; in no folder, since MLflow's page that compares runs opens none."""
         self.tell(lambda mlflow: mlflow.log_image(picture, f"{name}.png"))
+
+    def validation_picture(
+        self, sample: "Decoded", mask: "np.ndarray", labels: "Labels", epoch: int
+    ) -> None:
+        """Log input, truth, predicted mask H W and their differences after an epoch (from 1)."""
+        if self._mlflow is None:
+            return
+        from fcn.pictures import overlay
+
+        name = f"epoch-{epoch:04d}-{overlay.file_name(sample.id)}"
+        self.picture(name, overlay.compared(sample, mask, labels))
 
     def table(self, path: Path) -> None:
         """Log a file of numbers; in no folder, as pictures."""
