@@ -61,20 +61,20 @@ def backbone(
         crops=classifier.fingerprint(crops),
     )
     place = checkpoints.Place(key, determined, loaded.common.checkpoints)
-    with runs.run("train", key, wanted.table, shown, no_tracking, place.run) as run:
+    with runs.open_run("train", key, wanted.table, shown, no_tracking, place.run) as run:
         place.run = run.id
-        run.data(wanted.dataset, records, fingerprint, "train")
+        run.log_dataset(wanted.dataset, records, fingerprint, "train")
         if wanted.classifier is not None:
             objects = len(catalogue.load(wanted.source).classes) - 1
             dense = classifier.build(wanted, wanted.classifier, channels, objects)
             seed = loaded.common.seed
-            classifier.train(dense, wanted.classifier, crops, seed, run.metrics, place)
+            classifier.train(dense, wanted.classifier, crops, seed, run.log_metrics, place)
             classifier.decapitate(dense, network)
             accuracies = {
                 split: classifier.accuracy(dense, crops[split], wanted.classifier.side)
                 for split in crops
             }
-            run.metrics({f"accuracy_{split}": value for split, value in accuracies.items()})
+            run.log_metrics({f"accuracy_{split}": value for split, value in accuracies.items()})
         measured: dict[str, object] = {"weights": wanted.weights, "accuracy": accuracies}
         if wanted.file is not None:
             layers = load.load_weights(network, wanted, wanted.file, raw, out)

@@ -69,10 +69,10 @@ def evaluate(
         **loaded.common.model_dump(),
     }
     with (
-        runs.run("evaluate", key, wanted.table, shown, no_tracking) as run,
+        runs.open_run("evaluate", key, wanted.table, shown, no_tracking) as run,
         files.writing_folder(details) as aside,
     ):
-        run.data(wanted.dataset, records, fingerprint, told.split)
+        run.log_dataset(wanted.dataset, records, fingerprint, told.split)
         counted, masks = [], []
         seen = tta.averaged(network, told.scales, told.flip)
         predictions = forward.predict_surely(seen, split, told.batch, averaging.LIKELY, told.window)
@@ -84,7 +84,7 @@ def evaluate(
             # Which ones to show is known at the end; a mask packs to a few kilobytes till then.
             masks.append(zlib.compress(said.mask.tobytes(), level=1))
         # Of this machine: told to MLflow only, since a file would differ from run to run.
-        run.metrics(
+        run.log_metrics(
             {
                 "milliseconds_per_image": 1e3 * (time.perf_counter() - began) / len(split),
                 "peak_memory_bytes": 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
@@ -99,13 +99,15 @@ def evaluate(
                 picture = overlay.compared(example, mask.reshape(example.label.shape), names)
                 picture.save(aside / f"{overlay.file_name(example.id)}.png")
                 # By rank: so the runs of a table line up where MLflow compares them.
-                run.picture(f"{rank}-{place}", picture)
+                run.log_picture(f"{rank}-{place}", picture)
         numbers = summary(images, names.classes)
-        run.metrics({name: value for name, value in numbers.items() if isinstance(value, float)})
-        run.metrics({f"iou_{name}": value for name, value in numbers["class_iou"].items()})
+        run.log_metrics(
+            {name: value for name, value in numbers.items() if isinstance(value, float)}
+        )
+        run.log_metrics({f"iou_{name}": value for name, value in numbers["class_iou"].items()})
         write_plots(plots, images.total, names)
         for name in (IOU, CONFUSION):
-            run.table(plots / name)
+            run.log_table(plots / name)
     stride = build.stride(wanted.head, loaded.table.network(key))
     content = {"split": told.split, "images": len(split), "stride": stride}
     content |= {"parameters": network.count_params(), "model_bytes": model.stat().st_size}

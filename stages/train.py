@@ -86,27 +86,27 @@ def train(
             few = islice(val, SHOWN)
             for example, mask in forward.predict(network, few, wanted.training.batch):
                 picture = overlay.compared(example, mask, names)
-                run.picture(f"epoch-{epoch:04d}-{overlay.file_name(example.id)}", picture)
+                run.log_picture(f"epoch-{epoch:04d}-{overlay.file_name(example.id)}", picture)
         counts = forward.count(network, measured, wanted.training.batch, len(names.classes))
         return {"val_mean_iou": metrics.mean_iou(counts.sum(axis=0))}
 
-    with runs.run("train", key, wanted.table, shown, no_tracking, place.run) as run:
+    with runs.open_run("train", key, wanted.table, shown, no_tracking, place.run) as run:
         place.run = run.id
-        run.data(wanted.dataset, records, fingerprint, "train")
+        run.log_dataset(wanted.dataset, records, fingerprint, "train")
         done = loop.fit(
             model,
             losses.wanted(wanted.training, weighting),
             batches,
             wanted.training,
             measure,
-            run.metrics,
+            run.log_metrics,
             place,
             lambda step: [split.rows[number]["id"] for number in numbers[step - 1]],
         )
         model_file.save(model, out, asdict(names))
         with files.writing(curve) as aside:
             pd.DataFrame([epoch.row() for epoch in done]).to_csv(aside, index=False)
-        run.model(out, names.channels, common.backend)
+        run.log_model(out, names.channels, common.backend)
     place.clear()
 
 

@@ -4,7 +4,6 @@ Found without Keras, so that a wrong name is answered at once.
 """
 
 import json
-import os
 import tempfile
 import zipfile
 from collections.abc import Iterator
@@ -20,7 +19,7 @@ from fcn.datasets.shared import catalogue
 from fcn.datasets.shared.voc import colour
 from fcn.records.record import LABELS, Labels
 from fcn.settings import reader
-from fcn.tracking import runs as tracking
+from fcn.tracking import connection, git
 
 MODELS = Path("data/models")
 REGISTRY = "models:/"
@@ -92,14 +91,13 @@ def _of_row(key: str) -> Path:
 
 
 def _trained(name: str, path: Path, run: str | None) -> Trained:
-    commit = tracking.git_tags()
-    changed = " with changes" if commit.get("git.dirty") == "true" else ""
+    commit = git.commit()
     facts = {
         "Software": "fcn-line",
         "Model": name,
         "Model SHA-256": files.sha256(path),
         "MLflow run": run,
-        "Git commit": commit["git.commit"] + changed if commit else None,
+        "Git commit": str(commit) if commit else None,
     }
     return Trained(name, path, _labels(path), {key: said for key, said in facts.items() if said})
 
@@ -132,36 +130,26 @@ def _parsed(content: Any) -> Labels:
 
 
 def _registered(uri: str, folder: Path) -> tuple[Path, str | None]:
-    """Bring the model that a name in MLflow's registry stands for, and the run that made it."""
-    if not tracking.installed():
+    """Download a model of MLflow's registry; return its file and the run that made it."""
+    if not connection.installed():
         raise ValueError(f"{uri} needs MLflow, which is not installed; name a file instead")
-    mlflow = tracking.store()
+    store = connection.open_store()
     try:
-        info = mlflow.models.get_model_info(uri)
-        brought = Path(mlflow.artifacts.download_artifacts(uri, dst_path=str(folder)))
-    except (mlflow.MlflowException, OSError) as error:
+        return store.download_model(uri, folder), store.registered_run(uri)
+    except connection.StoreError as error:
         raise ValueError(
-            f"{uri} is not in MLflow's registry at {mlflow.get_tracking_uri()} ({error}); "
+            f"{uri} is not in MLflow's registry at {store.uri} ({error.reason}); "
             "allowed: models:/NAME@ALIAS and models:/NAME/VERSION that `mlflow ui` shows"
         ) from None
-    found = sorted((brought / "artifacts").glob("*.keras"))
-    if len(found) != 1:
-        raise ValueError(f"{uri} holds {len(found)} .keras files; allowed: a model logged here")
-    return found[0], info.run_id
 
 
 def _run_of(path: Path) -> str | None:
-    """Return the run that made a file, if MLflow's store is there and knows it."""
-    there = "MLFLOW_TRACKING_URI" in os.environ or (tracking.HERE / "mlflow.db").is_file()
-    if not tracking.installed() or not there:
-        return None  # asking would make an empty store
-    mlflow = tracking.store()
-    query = f"tags.`model.md5` = '{tracking.md5(path)}' and tags.`fcn.kind` = 'train'"
-    try:
-        runs = mlflow.search_runs(
-            search_all_experiments=True, filter_string=query, max_results=1, output_format="list"
-        )
-    except mlflow.MlflowException as error:
-        messages.say(f"warning: MLflow could not be asked which run made {path} ({error})")
+    """Return the run that made a file, if MLflow's store exists and has it."""
+    if not connection.exists():
         return None
-    return str(runs[0].info.run_id) if runs else None
+    try:
+        run = connection.open_store().find_training(path)
+    except connection.StoreError as error:
+        messages.say(f"warning: MLflow did not say which run made {path} ({error.reason})")
+        return None
+    return run.id if run else None

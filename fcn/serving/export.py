@@ -29,7 +29,7 @@ from fcn.records.record import Records
 from fcn.serving import card
 from fcn.settings import reader
 from fcn.settings.table import Model
-from fcn.tracking import runs
+from fcn.tracking import git
 
 if TYPE_CHECKING:
     from fcn.serving.formats import Forward
@@ -130,11 +130,9 @@ def export(
             require_equal(chosen.file, found)
             messages.say(f"{chosen.file}: {found}")
             kept.append(card.Kept(chosen.title, chosen.file, hashed(place), chosen.sizes, found))
-        git = runs.git_tags()
-        changed = " with changes" if git.get("git.dirty") == "true" else ""
         facts = {f"SHA-256 of {path.name}": files.sha256(path)}
-        if git:
-            facts["Git commit"] = git["git.commit"] + changed
+        if commit := git.commit():
+            facts["Git commit"] = str(commit)
         text = card.markdown(path.stem, facts, split, kept, known)
         (aside / card.FILE).write_text(text, "utf-8")
     messages.say(f"{out}: {', '.join(one.file for one in kept)} and {card.FILE}")

@@ -6,13 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import mlflow
 import pytest
 
 from fcn.common import files
 from fcn.datasets.shared import catalogue
 from fcn.labels import verdict
 from fcn.records import shards
-from fcn.tracking import champion, runs
+from fcn.tracking import champion
 from flows.promote import main, promote
 from tests.receiver import Receiver
 
@@ -135,7 +136,7 @@ def test_two_promotions_at_once_leave_one_champion_and_one_history(
     third = project.get_model_version("fcn-digits", "3")
     assert float(third.tags["promotion.low"]) > 0
     assert third.tags["promotion.against"] == history[-2]
-    evidence = runs.store().artifacts.load_dict(
+    evidence = mlflow.artifacts.load_dict(
         f"runs:/{third.run_id}/promotion/3-against-{history[-2]}.json"
     )
     assert evidence["evidence"]["split"] == "val"

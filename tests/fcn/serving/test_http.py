@@ -21,7 +21,7 @@ from PIL import Image
 
 from fcn.network import build, model_file
 from fcn.settings.network import Network
-from fcn.tracking import runs
+from fcn.tracking import connection, runs
 from tests.fcn.pictures.test_photos import encoded, png_of_size
 
 pytestmark = [pytest.mark.usefixtures("seeded"), pytest.mark.services]
@@ -37,9 +37,9 @@ def served(mlflow: Any, tiny: Network, tmp_path: Path) -> Iterator[str]:
     kernel[..., 1], bias[2] = 1, 1e-6
     score.set_weights([kernel, bias])
     model_file.save(network, tmp_path / "model.keras", {"colours": COLOURS})
-    with runs.run("train", "toy-fcn16s", "toy", {}) as run:
-        run.model(tmp_path / "model.keras", 1, "tensorflow")
-    (done,) = mlflow.MlflowClient().search_runs([runs.experiment(mlflow, "toy")])
+    with runs.open_run("train", "toy-fcn16s", "toy", {}) as run:
+        run.log_model(tmp_path / "model.keras", 1, "tensorflow")
+    (done,) = mlflow.MlflowClient().search_runs([connection.open_store().experiment("toy")])
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from keras import ops
 
+from fcn.common import files
 from fcn.network import build, model_file
 from fcn.settings.network import Network
-from fcn.tracking import runs
+from fcn.tracking import connection, runs
 
 pytestmark = pytest.mark.usefixtures("seeded")
 ELSEWHERE = """
@@ -33,11 +34,11 @@ def test_a_logged_model_answers_with_the_networks_masks_without_the_project(
     kernel[..., 1], bias[2] = 1, 1e-6  # class 1 where there is something, else class 2
     score.set_weights([kernel, bias])
     model_file.save(network, tmp_path / "model.keras")
-    with runs.run("train", "toy-fcn16s", "toy", {}) as run:
-        run.model(tmp_path / "model.keras", 1, "tensorflow")
+    with runs.open_run("train", "toy-fcn16s", "toy", {}) as run:
+        run.log_model(tmp_path / "model.keras", 1, "tensorflow")
 
-    (done,) = mlflow.MlflowClient().search_runs([runs.experiment(mlflow, "toy")])
-    assert done.data.tags["model.md5"] == runs.md5(tmp_path / "model.keras")
+    (done,) = mlflow.MlflowClient().search_runs([connection.open_store().experiment("toy")])
+    assert done.data.tags["model.md5"] == files.md5(tmp_path / "model.keras")
     (logged,) = done.outputs.model_outputs
     images = rng.integers(256, size=(3, 33, 50, 1)).astype(np.uint8)
     images[1] = 0

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from fcn.scores import intervals
-from fcn.tracking import champion, runs
+from fcn.tracking import champion, connection
 
 MODEL = "fcn-toy"
 Register = Callable[[float], str]
@@ -24,9 +24,9 @@ def client(mlflow: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 @pytest.fixture
-def register(client: Any, mlflow: Any, tmp_path: Path) -> Register:
+def register(client: Any, tmp_path: Path) -> Register:
     """Register a model of some mean IoU; return its version."""
-    experiment = runs.experiment(mlflow, "toy")
+    experiment = connection.open_store().experiment("toy")
 
     def one(score: float) -> str:
         run = client.create_run(experiment).info.run_id
