@@ -140,7 +140,7 @@ def _decide_alone(
     if anyway:
         return decision(candidate.number, "a person decided so")
     if before is None:
-        return decision(candidate.number, "no other")
+        return decision(candidate.number, "there was no champion")
     if when := candidate.tags.get(ROLLED_BACK):
         reason = f"it was rolled back on {when}; `--anyway` puts it in use again"
         return decision(before, reason)

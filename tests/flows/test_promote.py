@@ -60,7 +60,7 @@ def test_a_person_promotes_and_rolls_back(
     first = promote("digits", version=1, return_state=True)
     assert (first.name, first.message) == (
         "Promoted",
-        "fcn-digits: version 1 is champion: no other",
+        "fcn-digits: version 1 is champion: there was no champion",
     )
     assert promote("digits", version=2, anyway=True, return_state=True).name == "Promoted"
     back = promote("digits", rollback=True, return_state=True)

@@ -31,7 +31,7 @@ def test_a_logged_model_answers_with_the_networks_masks_without_the_project(
     network = build.network("fcn16s", "vgg16", tiny, 1, 4)
     score = network.get_layer("score_fr")
     kernel, bias = score.get_weights()
-    kernel[..., 1], bias[2] = 1, 1e-6  # class 1 where there is something, else class 2
+    kernel[..., 1], bias[2] = 1, 1e-6  # class 1 for pixels above 0, else class 2
     score.set_weights([kernel, bias])
     model_file.save(network, tmp_path / "model.keras")
     with runs.open_run("train", "toy-fcn16s", "toy", {}) as run:
@@ -44,7 +44,7 @@ def test_a_logged_model_answers_with_the_networks_masks_without_the_project(
     images[1] = 0
     np.save(tmp_path / "images.npy", images)
     arguments = [f"models:/{logged.model_id}", "images.npy", "masks.npy"]
-    told = subprocess.run(
+    answered = subprocess.run(
         [sys.executable, "-c", ELSEWHERE, *arguments],
         cwd=tmp_path,
         env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
@@ -52,7 +52,7 @@ def test_a_logged_model_answers_with_the_networks_masks_without_the_project(
         text=True,
         check=True,
     )
-    assert Path(told.stdout.strip()).is_relative_to(tmp_path)
+    assert Path(answered.stdout.strip()).is_relative_to(tmp_path)
     masks = np.load(tmp_path / "masks.npy")
     assert masks.dtype == np.uint8
     assert np.unique(masks[[0, 2]]) == 1

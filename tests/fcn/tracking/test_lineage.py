@@ -52,7 +52,7 @@ def pipeline(stages: list[str], patch: pytest.MonkeyPatch, **tags: str) -> str:
     return runs.parents(env)["digits"]
 
 
-def test_what_is_cached_points_to_the_run_that_made_it(
+def test_a_cached_stage_points_to_the_run_that_made_its_outs(
     project: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     measured = [stage for stage in STAGES if stage != "table@digits"]
@@ -75,7 +75,7 @@ def test_what_is_cached_points_to_the_run_that_made_it(
     assert second["train@digits-b"].run != makers["train@digits-b"]
 
 
-def test_outs_that_no_run_made_point_nowhere(
+def test_outs_that_no_run_made_have_no_run(
     project: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pipeline(STAGES[:4], monkeypatch)
@@ -86,7 +86,7 @@ def test_outs_that_no_run_made_point_nowhere(
     assert "cached.train.digits-b" in tags
 
 
-def test_a_training_under_bare_dvc_is_known_by_its_model(
+def test_a_training_under_bare_dvc_is_found_by_its_model(
     project: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run_stage("train@digits-a", {}, monkeypatch)
@@ -96,7 +96,7 @@ def test_a_training_under_bare_dvc_is_known_by_its_model(
     assert tags["cached.train.digits-a"] == bare.info.run_id
 
 
-def test_parent_and_children_lead_to_who_started_them(
+def test_parent_and_children_have_the_tags_of_who_started_them(
     project: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     parent = pipeline(["train@digits-a"], monkeypatch, **{"prefect.flow_run.id": "7"})
@@ -110,7 +110,7 @@ def test_parent_and_children_lead_to_who_started_them(
     assert parent in {run.info.run_id for run in both}
 
 
-def test_a_failed_pipeline_calls_nothing_cached(
+def test_a_failed_pipeline_marks_no_stage_as_cached(
     project: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pipeline(STAGES[:4], monkeypatch)

@@ -1,4 +1,4 @@
-"""Two runs of a pipeline over a project of two trained models, told from MLflow's side."""
+"""Pipeline runs over a project with two trained models, as MLflow stores them."""
 
 import hashlib
 import json
@@ -28,7 +28,7 @@ ENTRY = {
 
 @dataclass(frozen=True)
 class Project:
-    """A copy of what MLflow reads of the project, and its store."""
+    """A copy of the files that tracking reads, and its store."""
 
     folder: Path
     mlflow: Any
@@ -48,7 +48,7 @@ class Project:
                 run.log_model(self.folder / "data" / "models" / f"{key}.keras", 1, "tensorflow")
 
     def leave_half_a_model(self, run: str) -> None:
-        """What MLflow keeps of an upload that broke off."""
+        """Leave what MLflow has after an interrupted upload."""
         client = self.mlflow.MlflowClient()
         half = client.create_logged_model(
             connection.open_store().experiment("digits"), name="model", source_run_id=run
@@ -98,7 +98,7 @@ def project(
 
 @pytest.fixture(scope="module")
 def env(project: Project, patch: pytest.MonkeyPatch) -> dict[str, str]:
-    """What the stages of a finished pipeline run were given."""
+    """The environment of the stages of a finished pipeline run."""
     with registry.pipeline(["digits"]) as env:
         for key in SCORES:
             project.child(env[runs.PARENTS], key, patch)
@@ -111,7 +111,7 @@ def parent(env: dict[str, str]) -> str:
     return env[runs.PARENTS].removeprefix("digits:")
 
 
-def test_the_stages_are_told_their_tables_parent(parent: str, project: Project) -> None:
+def test_the_stages_are_children_of_their_tables_parent(parent: str, project: Project) -> None:
     first, *children = project.runs()
     assert first.info.run_id == parent
     assert first.info.run_name == "reproduce"
@@ -121,7 +121,7 @@ def test_the_stages_are_told_their_tables_parent(parent: str, project: Project) 
 
 
 @pytest.mark.usefixtures("env")
-def test_children_carry_their_stages_entry_of_dvc_lock(project: Project) -> None:
+def test_children_have_tags_of_their_stages_entry_in_dvc_lock(project: Project) -> None:
     known, unknown = project.runs("tags.`fcn.kind` = 'train'")[:2]
     whole = hashlib.sha256(json.dumps(ENTRY, sort_keys=True).encode()).hexdigest()
     assert known.data.tags["dvc.lock.sha256"] == whole
@@ -131,7 +131,7 @@ def test_children_carry_their_stages_entry_of_dvc_lock(project: Project) -> None
     assert not any(name.startswith("dvc.lock") for name in unknown.data.tags)
 
 
-def test_the_parent_keeps_the_table(parent: str, project: Project) -> None:
+def test_the_parent_has_the_table_as_a_file(parent: str, project: Project) -> None:
     folder = project.mlflow.artifacts.download_artifacts(run_id=parent)
     assert (Path(folder) / "digits.md").read_text() == "the table"
 
