@@ -45,5 +45,5 @@ def commit() -> Commit | None:
 
 def tags() -> dict[str, str]:
     """Return the tags of the commit; empty outside a Git checkout."""
-    found = commit()
-    return found.tags if found else {}
+    present = commit()
+    return present.tags if present else {}

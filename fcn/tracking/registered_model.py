@@ -32,19 +32,19 @@ class RegisteredModel:
     @store_errors()
     def versions(self) -> dict[str, ModelVersion]:
         """Return all versions by number, the oldest first."""
-        found = self._client.search_model_versions(f"name = '{self.name}'")
+        versions = self._client.search_model_versions(f"name = '{self.name}'")
         return {
             str(version.version): ModelVersion(
                 str(version.version), version.tags, version.run_id or None, version.model_id
             )
-            for version in sorted(found, key=lambda version: int(version.version))
+            for version in sorted(versions, key=lambda version: int(version.version))
         }
 
     @store_errors()
     def aliases(self) -> dict[str, str]:
         """Return the version of each alias; none where the model does not exist."""
-        found = self._client.search_registered_models(f"name = '{self.name}'")
-        aliases = found[0].aliases if found else {}
+        models = self._client.search_registered_models(f"name = '{self.name}'")
+        aliases = models[0].aliases if models else {}
         return {alias: str(version) for alias, version in aliases.items()}
 
     @store_errors()
