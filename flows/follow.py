@@ -16,7 +16,7 @@ from prefect.runtime import flow_run
 from prefect.utilities.urls import url_for
 
 from fcn.common import files
-from fcn.tracking import lineage, registry
+from fcn.tracking import lineage, registry, runs
 from flows import dvc, notify, temporary_server
 from flows.promote import promote
 
@@ -46,7 +46,7 @@ def following(
     with registry.pipeline(tables, origin(), stages) as env:
         yield env
     log = get_run_logger()
-    for table, parent in registry.parents(env).items():
+    for table, parent in runs.parents(env).items():
         show_runs(table, parent, stages)
         state = promote(table, return_state=True)
         if not state.is_completed():
@@ -71,7 +71,7 @@ def origin() -> dict[str, str]:
 def show_runs(table: str, parent: str, stages: Sequence[str]) -> None:
     """Make the MLflow runs behind a table's stages an artifact of this flow run."""
     rows = []
-    for one in lineage.of(parent, lineage.tables(stages, table)):
+    for one in lineage.of(parent, lineage.of_table(stages, table)):
         run = f"[{one.run}]({one.page})" if one.page else f"`{one.run}`"
         rows.append(f"| {one.stage} | {'cached' if one.cached else 'ran'} | {run} |")
     head = ["| stage | this time | made by MLflow run |", "| --- | --- | --- |"]

@@ -151,3 +151,9 @@ def sha256(path: Path) -> str:
     """Return the SHA-256 of a file's bytes, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def md5(path: Path) -> str:
+    """Return the MD5 of a file's bytes, in hexadecimal; DVC and MLflow's tags name files by it."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "md5").hexdigest()

@@ -4,7 +4,6 @@ Works without Keras, so that a wrong name fails at once.
 """
 
 import json
-import os
 import tempfile
 import zipfile
 from collections.abc import Iterator
@@ -20,7 +19,7 @@ from fcn.datasets.shared import catalogue
 from fcn.datasets.shared.voc import colour
 from fcn.records.labels import LABELS, Labels
 from fcn.settings import reader
-from fcn.tracking import runs
+from fcn.tracking import connection, git
 
 MODELS = Path("data/models")
 REGISTRY = "models:/"
@@ -95,14 +94,13 @@ def _of_row(key: str) -> Path:
 
 
 def _described(name: str, path: Path, run: str | None) -> NamedModel:
-    commit = runs.git_tags()
-    changed = " with changes" if commit.get("git.dirty") == "true" else ""
+    commit = git.commit()
     provenance = {
         "Software": "fcn-line",
         "Model": name,
         "Model SHA-256": files.sha256(path),
         "MLflow run": run,
-        "Git commit": commit["git.commit"] + changed if commit else None,
+        "Git commit": str(commit) if commit else None,
     }
     known = {key: text for key, text in provenance.items() if text}
     return NamedModel(name, path, _labels(path), known)
@@ -137,37 +135,25 @@ def _parsed(content: Any) -> Labels:
 
 def _registered(uri: str, folder: Path) -> tuple[Path, str | None]:
     """Download a model of MLflow's registry; return its file and the run that made it."""
-    if not runs.installed():
+    if not connection.installed():
         raise ValueError(f"{uri} needs MLflow, which is not installed; name a file instead")
-    mlflow = runs.store()
+    store = connection.open_store()
     try:
-        info = mlflow.models.get_model_info(uri)
-        downloaded = Path(mlflow.artifacts.download_artifacts(uri, dst_path=str(folder)))
-    except (mlflow.MlflowException, OSError) as error:
+        return store.download_model(uri, folder), store.registered_run(uri)
+    except connection.StoreError as error:
         raise ValueError(
-            f"{uri} is not in MLflow's registry at {mlflow.get_tracking_uri()} ({error}); "
+            f"{uri} is not in MLflow's registry at {store.uri} ({error.reason}); "
             "allowed: models:/NAME@ALIAS and models:/NAME/VERSION that `mlflow ui` shows"
         ) from None
-    paths = sorted((downloaded / "artifacts").glob("*.keras"))
-    if len(paths) != 1:
-        raise ValueError(
-            f"{uri} holds {len(paths)} .keras files; allowed: a model that this project logged"
-        )
-    return paths[0], info.run_id
 
 
 def _run_of(path: Path) -> str | None:
-    """Return the run that made a file, if there is an MLflow store that has it."""
-    has_store = "MLFLOW_TRACKING_URI" in os.environ or (runs.HERE / "mlflow.db").is_file()
-    if not runs.installed() or not has_store:
-        return None  # A query would create an empty store.
-    mlflow = runs.store()
-    query = f"tags.`model.md5` = '{runs.md5(path)}' and tags.`fcn.kind` = 'train'"
-    try:
-        trainings = mlflow.search_runs(
-            search_all_experiments=True, filter_string=query, max_results=1, output_format="list"
-        )
-    except mlflow.MlflowException as error:
-        messages.say(f"warning: the run that made {path} could not be looked up ({error})")
+    """Return the run that made a file, if MLflow's store exists and has it."""
+    if not connection.exists():
         return None
-    return str(trainings[0].info.run_id) if trainings else None
+    try:
+        run = connection.open_store().find_training(path)
+    except connection.StoreError as error:
+        messages.say(f"warning: MLflow did not say which run made {path} ({error.reason})")
+        return None
+    return run.id if run else None

@@ -13,7 +13,7 @@ from fcn.records import verdict
 from fcn.scores import metrics, per_image
 from fcn.settings import dvc_lock, reader
 from fcn.settings.dvc_lock import Ran
-from fcn.tracking import runs
+from fcn.tracking import connection
 
 
 @dataclass(frozen=True)
@@ -118,15 +118,17 @@ def _settings(stage: str, stages: dict[str, Ran], root: Path) -> Link:
 def _run(table: str, row: str, root: Path) -> Link:
     """Return MLflow's run that trained the model."""
     path = root / f"data/models/{row}.keras"
-    if not runs.installed():
+    if not connection.installed():
         return Link("MLflow run", "-", "MLflow is not installed here: `make setup`")
-    found = runs.trained(table, path) if path.is_file() else None
-    if found is None:
+    run = connection.open_store().find_training(path, table) if path.is_file() else None
+    if run is None:
         where = "MLFLOW_TRACKING_URI may name the store that has it"
         return Link("MLflow run", "-", f"no training run here made this model; {where}")
-    commit = found["commit"] or "unknown"
-    dirty = ", with changes that were not committed" if found["dirty"] else ""
-    return Link("MLflow run", f"{found['run']} of {found['when']}, Git commit {commit}{dirty}")
+    commit = run.tags.get("git.commit", "unknown")
+    dirty = run.tags.get("git.dirty") == "true"
+    changes = ", with changes that were not committed" if dirty else ""
+    when = f"{run.started:%Y-%m-%d %H:%M} UTC"
+    return Link("MLflow run", f"{run.id} of {when}, Git commit {commit}{changes}")
 
 
 def _records(dataset: str, stages: dict[str, Ran], root: Path) -> Link:

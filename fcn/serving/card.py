@@ -1,7 +1,7 @@
-"""The model card beside an export: what it is, how good, of which data, with which limits.
+"""The model card beside an export: the model, its scores, its data, its limits.
 
 The sections follow Mitchell et al., "Model Cards for Model Reporting", arXiv 1810.03993, table 1,
-as far as this project knows what they ask for.
+where this project has the facts.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -21,8 +21,8 @@ TABLES = Path("data/tables")
 
 
 @dataclass(frozen=True)
-class Equality:
-    """How far an export and its network agree."""
+class Agreement:
+    """How closely an export agrees with its network."""
 
     pictures: int
     pixels: int
@@ -34,7 +34,7 @@ class Equality:
     """Share of pixels with the same class."""
 
     def __str__(self) -> str:
-        """Say it in one line."""
+        """Return one line of text."""
         return (
             f"logits differ by {self.difference:.1e} at most (largest {self.largest:.3g}), "
             f"{self.equal:.3%} of {self.pixels:,} pixels have the same class"
@@ -42,33 +42,33 @@ class Equality:
 
 
 @dataclass(frozen=True)
-class Kept:
+class ExportedFile:
     """One file or folder of the export."""
 
     title: str
     file: str
     sha256: str
     sizes: str
-    """How it takes pictures of other sizes."""
-    equality: Equality
+    """Which sizes of pictures it takes."""
+    agreement: Agreement
 
 
 @dataclass(frozen=True)
-class Origin:
-    """What the model's table says of it."""
+class RowFacts:
+    """Facts about the model from its table."""
 
     network: str
     """The row's name."""
     data: Dataset
     split: str
     table: str | None
-    """The table as Markdown, where it was written."""
+    """The table as Markdown; None before it is written."""
     cells: Sequence[Mapping[str, Any]]
-    """Published numbers with their verdicts; `fcn.report.verdicts` says what is in them."""
+    """Published numbers with their verdicts; `fcn.report.verdicts` describes the fields."""
 
 
-def origin(key: str, root: Path = Path()) -> Origin:
-    """Return what the table of a row knows, measured or not yet.
+def read_row(key: str, root: Path = Path()) -> RowFacts:
+    """Return the facts about a row of a table, measured or not.
 
     Raises:
         ValueError: `key` is no row of a table.
@@ -79,7 +79,7 @@ def origin(key: str, root: Path = Path()) -> Origin:
     data = loaded.datasets[model.dataset]
     written = root / TABLES / f"{model.table}.md"
     verdicts = written.with_suffix(".json")
-    return Origin(
+    return RowFacts(
         network=table.rows.get(key, key),
         data=catalogue.load(data.module, data.convert),
         split=table.evaluation.split,
@@ -90,55 +90,54 @@ def origin(key: str, root: Path = Path()) -> Origin:
 
 def markdown(
     name: str,
-    facts: Mapping[str, str],
+    provenance: Mapping[str, str],
     split: Records,
-    kept: Sequence[Kept],
-    known: Origin | None,
+    exported: Sequence[ExportedFile],
+    row: RowFacts | None,
 ) -> str:
-    """Return the card of the model `name`; `facts` say where it comes from."""
+    """Return the card of the model `name`; `row` is None for a model of no table."""
     sections = [
-        ("", _what(name, split, known)),
-        ("Files", _files(kept)),
+        ("", _head(name, split, row)),
+        ("Files", _files(exported)),
         ("Classes", _classes(split)),
-        ("Scores", _scores(known)),
-        ("Data", _data(split, known)),
+        ("Scores", _scores(row)),
+        ("Data", _data(split, row)),
         ("Limits", _limits(split)),
-        ("Origin", [f"- {title}: `{fact}`" for title, fact in facts.items()]),
+        ("Provenance", [f"- {title}: `{fact}`" for title, fact in provenance.items()]),
     ]
     blocks = ["\n".join([f"## {title}\n"] * bool(title) + list(lines)) for title, lines in sections]
     return "\n\n".join(blocks) + "\n"
 
 
-def _what(name: str, split: Records, known: Origin | None) -> Iterator[str]:
+def _head(name: str, split: Records, row: RowFacts | None) -> Iterator[str]:
     channels = {1: "grey", 3: "RGB"}[split.labels.channels]
     yield f"# {name}\n"
-    yield f"{known.network if known else 'A network'} that names the class of each pixel.\n"
+    yield f"{row.network if row else 'A network'} that predicts the class of each pixel.\n"
     yield (
-        f"- Input `images`: float32 B H W {split.labels.channels}, {channels} values 0..255 as "
-        "they are; the network shifts and scales them itself."
+        f"- Input `images`: float32 B H W {split.labels.channels}, {channels} values 0..255, "
+        "not normalised; the network normalises them itself."
     )
     yield (
-        f"- Output: float32 logits B H W {len(split.labels.classes)}, of the same height and "
-        "width; the class is the index of the largest, its probability the softmax."
+        f"- Output: float32 logits B H W {len(split.labels.classes)}, at the input's "
+        "height and width; the class is the index of the largest, its probability the softmax."
     )
 
 
-def _files(kept: Sequence[Kept]) -> Iterator[str]:
+def _files(exported: Sequence[ExportedFile]) -> Iterator[str]:
     yield "| file | format | largest difference | equal pixels | other sizes | SHA-256 |"
     yield "| --- | --- | ---: | ---: | --- | --- |"
-    for one in kept:
-        found = one.equality
+    for file in exported:
         yield (
-            f"| `{one.file}` | {one.title} | {found.difference:.1e} | {found.equal:.3%} "
-            f"| {one.sizes} | `{one.sha256}` |"
+            f"| `{file.file}` | {file.title} | {file.agreement.difference:.1e} "
+            f"| {file.agreement.equal:.3%} | {file.sizes} | `{file.sha256}` |"
         )
-    found = kept[0].equality
+    agreement = exported[0].agreement
     yield ""
     yield (
-        f"Compared with the network on {found.pictures} pictures of the data below, half of them "
-        f"cut to a size that it never saw: {found.pixels:,} pixels, the largest logit "
-        f"{found.largest:.3g}. All compute in float32. A folder's hash is that of the list of its "
-        "files' hashes, as `sha256sum` prints it, sorted by name."
+        f"Compared with the network on {agreement.pictures} pictures of the data below, half of "
+        f"them cropped to a size that it was not trained with: {agreement.pixels:,} pixels, the "
+        f"largest logit {agreement.largest:.3g}. All compute in float32. A folder's hash is that "
+        "of the list of its files' hashes, as `sha256sum` prints it, sorted by name."
     )
 
 
@@ -150,32 +149,30 @@ def _classes(split: Records) -> Iterator[str]:
         yield f"| {index} | {name} | {colour} |"
 
 
-def _scores(known: Origin | None) -> Iterator[str]:
-    if known is None or known.table is None:
-        yield "Not measured: no table holds this model."
+def _scores(row: RowFacts | None) -> Iterator[str]:
+    if row is None or row.table is None:
+        yield "Not measured: no table has this model."
         return
     # Headings one level down: the card has its own.
-    yield from (
-        "#" * 2 + line if line.startswith("#") else line for line in known.table.splitlines()
-    )
-    if known.cells:
+    yield from ("#" * 2 + line if line.startswith("#") else line for line in row.table.splitlines())
+    if row.cells:
         yield ""
-        yield "| published | row | metric | there | here | verdict |"
+        yield "| network | row | metric | published | measured | verdict |"
         yield "| --- | --- | --- | ---: | ---: | --- |"
-    for cell in known.cells:
-        here = "–" if cell["value"] is None else cell["value"]
-        names = (cell["network"], cell["row"], cell["metric"], cell["published"], here)
-        yield f"| {' | '.join(map(str, names))} | {cell['verdict']} |"
+    for cell in row.cells:
+        measured = "–" if cell["value"] is None else cell["value"]
+        columns = (cell["network"], cell["row"], cell["metric"], cell["published"], measured)
+        yield f"| {' | '.join(map(str, columns))} | {cell['verdict']} |"
 
 
-def _data(split: Records, known: Origin | None) -> Iterator[str]:
-    if known is not None:
-        yield f"- {known.data.title}"
-        yield f"- Licence: {known.data.licence}"
-        yield f"- Citation: {known.data.citation}"
+def _data(split: Records, row: RowFacts | None) -> Iterator[str]:
+    if row is not None:
+        yield f"- {row.data.title}"
+        yield f"- Licence: {row.data.licence}"
+        yield f"- Citation: {row.data.citation}"
         yield from (
-            f"- {one.rule} between {' and '.join(one.splits)}: {one.reason}"
-            for one in known.data.overlaps
+            f"- {overlap.rule} between {' and '.join(overlap.splits)}: {overlap.reason}"
+            for overlap in row.data.overlaps
         )
     yield f"- Records `{split.labels.dataset}`, SHA-256 `{fingerprint(split.folder)}`"
 
@@ -184,15 +181,15 @@ def _limits(split: Records) -> Iterator[str]:
     heights, widths = {row.height for row in split.rows}, {row.width for row in split.rows}
     yield "- Every pixel gets one of the classes above, whatever it shows."
     yield (
-        f"- The pictures it was measured on are {_span(heights)} pixels high and {_span(widths)} "
-        "wide. It takes any size; how good it is at others, or on pictures of another kind, nobody "
-        "has measured."
+        f"- It was measured on pictures {_span(widths)} pixels wide and {_span(heights)} pixels "
+        "high. It takes any size; its scores at other sizes, or on pictures of another kind, were "
+        "not measured."
     )
     yield (
-        "- The scores are of one split of one data set. They say nothing of a use where a mistake "
+        "- The scores are of one split of one data set. They do not cover a use where a mistake "
         "does harm."
     )
-    yield "- Read the licence of the data before you pass the model on."
+    yield "- Read the licence of the data before you distribute the model."
 
 
 def _span(sizes: Iterable[int]) -> str:

@@ -1,13 +1,13 @@
-"""A trained network as a function, run by whatever runs it fastest.
+"""A trained network as a function, run by one of several engines.
 
-    keras                 Keras' own `predict_on_batch`, on either backend; all others are held
-                          against it
-    tensorflow            its graph, for few pixels with the weights as constants, which TensorFlow
-                          lays out once
-    tensorflow-bfloat16   the same in bfloat16, but for the scores of the classes
+    keras                 Keras' own `predict_on_batch`, on either backend; the reference for all
+                          others
+    tensorflow            its graph; for small batches with the weights as constants, whose memory
+                          layout TensorFlow prepares once
+    tensorflow-bfloat16   the same in bfloat16, except the scores of the classes
     onnx                  ONNX Runtime; needs the extra `export`
 
-docs/log.md has their times, docs/video-and-export.md says which to take.
+docs/log.md has their times, docs/video-and-export.md says which to choose.
 """
 
 import functools
@@ -26,27 +26,25 @@ from fcn.serving import formats
 from fcn.serving.formats import Forward
 
 FASTEST = {"tensorflow": "tensorflow", "jax": "keras"}
-"""By backend, the engine that answers soonest and says what Keras says."""
-
-
-LARGE = 3 * 2**18
-"""Pixels of a batch beyond which weights as constants save no time: laying them out anew for each
-call is a fiftieth of it then."""
-HEAVY = 2**28
-"""Bytes of weights beyond which they stay variables. While TensorFlow prepares constants, they are
-in memory up to seventeen times: 3.9 GiB for the 158 MiB of VGG-16 with fc6 and fc7 of 1,024."""
+"""By backend, the fastest engine that returns what Keras returns."""
+LARGE_BATCH = 3 * 2**18
+"""Pixels of a batch above which constant weights save no time: preparing their layout in each call
+then takes a fiftieth of the call."""
+HEAVY_WEIGHTS = 2**28
+"""Bytes above which weights stay variables. While TensorFlow prepares constants, it holds up to
+seventeen copies: 3.9 GiB for the 158 MiB of VGG-16 with fc6 and fc7 of 1,024."""
 
 
 @dataclass(frozen=True)
 class Engine:
-    """A network ready to answer: images B H W C in 0..255 -> logits B H W K, float32."""
+    """A network ready to run: images B H W C in 0..255 -> logits B H W K, float32."""
 
     name: str
     channels: int
     classes: int
     forward: Forward
     scale: float = 1.0
-    """Of a picture's sides, what the network makes of them first: its `resize`."""
+    """The network's `resize`, by which it first scales a picture's sides."""
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """Return the logits; any height and width, uint8 or float."""
@@ -57,8 +55,8 @@ def load(name: str, path: Path) -> Engine:
     """Open a saved model and run it with the engine `name`.
 
     Raises:
-        ValueError: there is no such engine, the model cannot be opened, or what the engine needs is
-            not installed.
+        ValueError: there is no such engine, the model cannot be opened, or a package that the
+            engine needs is not installed.
     """
     if name not in ENGINES:
         raise ValueError(f"no engine {name!r}; {nearest(name, ENGINES)}")
@@ -69,12 +67,13 @@ def of(name: str, model: keras.Model) -> Engine:
     """Run a network with the engine `name`.
 
     Raises:
-        ValueError: what the engine needs is not installed, or not Keras' backend.
+        ValueError: a package that the engine needs is not installed, or the engine does not run on
+            Keras' backend.
     """
     if name != "keras" and keras.backend.backend() != "tensorflow":
         raise ValueError(
             f"engine {name!r} needs the backend tensorflow, but Keras runs on "
-            f"{keras.backend.backend()}; take the engine keras"
+            f"{keras.backend.backend()}; use the engine keras"
         )
     channels, classes = model.inputs[0].shape[-1], model.outputs[0].shape[-1]
     return Engine(name, channels, classes, ENGINES[name](model), build.resize_factor(model))
@@ -105,31 +104,31 @@ def _tensorflow(model: keras.Model) -> Forward:
         )
         return graph
 
-    light = 4 * model.count_params() <= HEAVY
+    light = 4 * model.count_params() <= HEAVY_WEIGHTS
 
     def forward(images: np.ndarray) -> np.ndarray:
-        given = tf.constant(formats.as_float(images))
-        if light and images[..., 0].size <= LARGE:
-            return np.asarray(constant()(given)[0])
-        return np.asarray(variable(given))
+        batch = tf.constant(formats.as_float(images))
+        if light and images[..., 0].size <= LARGE_BATCH:
+            return np.asarray(constant()(batch)[0])
+        return np.asarray(variable(batch))
 
     return forward
 
 
 def _bfloat16(model: keras.Model) -> Forward:
-    return _tensorflow(formats.in_precision(model, halved(model.outputs[0].shape[-1])))
+    return _tensorflow(formats.in_precision(model, bfloat16_policy(model.outputs[0].shape[-1])))
 
 
-def halved(classes: int) -> Callable[[keras.Layer], str]:
-    """Return each layer's precision: bfloat16, but float32 for maps that score the classes.
+def bfloat16_policy(classes: int) -> Callable[[keras.Layer], str]:
+    """Return each layer's precision: bfloat16, but float32 for score layers and image resizing.
 
-    In bfloat16, with its 8 binary digits, classes would tie; `fcn.network.layers` trains scores so as well.
-    So does resizing images: there are no odd numbers of a pixel beyond 256.
+    In bfloat16, with its 8 binary digits, scores of classes would tie; `fcn.network.layers` trains
+    them in float32 too. bfloat16 has no odd numbers above 256, so resized pixels stay float32.
     """
 
     def precision(layer: keras.Layer) -> str:
-        whole = isinstance(layer, AreaResize) or layer.output.shape[-1] == classes
-        return "float32" if whole else "mixed_bfloat16"
+        exact = isinstance(layer, AreaResize) or layer.output.shape[-1] == classes
+        return "float32" if exact else "mixed_bfloat16"
 
     return precision
 
@@ -138,7 +137,7 @@ def _onnx(model: keras.Model) -> Forward:
     onnx = formats.FORMATS["onnx"]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / onnx.file
-        onnx.write(formats.precise(model), path)
+        onnx.write(formats.in_float32(model), path)
         return onnx.open(path)
 
 

@@ -17,26 +17,26 @@ from fcn.records.split import Records
 from fcn.serving import card
 from fcn.settings import reader
 from fcn.settings.table import Model
-from fcn.tracking import runs
+from fcn.tracking import git
 
 if TYPE_CHECKING:
     from fcn.serving.formats import Forward
 
 PICTURES = 8
-"""Of the split, spread over all of it."""
-CUT = (3, 5)
-"""Rows and columns that each picture is shown without as well: a size nobody trained with."""
+"""Compared pictures, spread over the split."""
+CROP = (3, 5)
+"""Rows and columns that are cropped from each picture: no network is trained with such sizes."""
 DIFFERENCE = 1e-4
-"""Most that a logit may differ, as a share of the largest: float32 sums in another order differ by
-1e-6 or so in a network of 16 layers."""
+"""Largest difference of a logit, as a share of the largest logit: float32 sums in another order
+differ by about 1e-6 in a network of 16 layers."""
 EQUAL = 0.9999
-"""Least share of pixels with the same class."""
+"""Smallest share of pixels with the same class."""
 
 
 def compare(
     original: "Forward", exported: "Forward", images: Iterable[np.ndarray]
-) -> card.Equality:
-    """Return how far two networks agree on images, each uint8 H W C."""
+) -> card.Agreement:
+    """Return how closely two networks agree on images, each uint8 H W C."""
     pictures = pixels = same = 0
     difference = largest = 0.0
     for image in images:
@@ -46,32 +46,34 @@ def compare(
         pictures += 1
         pixels += ours[..., 0].size
         same += int((ours.argmax(axis=-1) == theirs.argmax(axis=-1)).sum())
-        # Not `max`: what is not a number must not pass.
+        # Not `max`, which may drop a NaN.
         difference = float(np.maximum(difference, np.abs(ours - theirs).max()))
         largest = float(np.maximum(largest, np.abs(ours).max()))
-    return card.Equality(pictures, pixels, difference, largest, same / pixels)
+    return card.Agreement(pictures, pixels, difference, largest, same / pixels)
 
 
-def require_equal(name: str, found: card.Equality) -> None:
-    """Refuse an export that does not say what the network says.
+def require_equal(name: str, agreement: card.Agreement) -> None:
+    """Refuse an export that differs from its network.
 
     Raises:
-        ValueError: it is not equal enough, or says what is no number.
+        ValueError: it differs too much, or returns NaN.
     """
-    if not (found.difference <= DIFFERENCE * found.largest and found.equal >= EQUAL):
+    allowed = DIFFERENCE * agreement.largest
+    if not (agreement.difference <= allowed and agreement.equal >= EQUAL):
         raise ValueError(
-            f"{name} is not kept: on {found.pictures} pictures its logits differ by "
-            f"{found.difference:.2g} (largest {found.largest:.3g}) and {found.equal:.3%} of the "
-            f"pixels have the same class; allowed: {DIFFERENCE * found.largest:.2g} and {EQUAL:.2%}"
+            f"{name} is refused: on {agreement.pictures} pictures its logits differ by "
+            f"{agreement.difference:.2g} (largest {agreement.largest:.3g}) and "
+            f"{agreement.equal:.3%} of the pixels have the same class; allowed: {allowed:.2g} and "
+            f"{EQUAL:.2%}"
         )
 
 
 def examples(split: Records, pictures: int = PICTURES) -> Iterator[np.ndarray]:
-    """Yield pictures uint8 H W C of a split, each whole and cut smaller."""
+    """Yield pictures uint8 H W C of a split, each whole and cropped."""
     for number in np.linspace(0, len(split) - 1, min(pictures, len(split)), dtype=int):
         image = split[int(number)].image
         yield image
-        yield image[CUT[0] :, CUT[1] :]
+        yield image[CROP[0] :, CROP[1] :]
 
 
 def export(
@@ -79,60 +81,62 @@ def export(
     out: Path,
     split: Records,
     names: Sequence[str] | None = None,
-    known: card.Origin | None = None,
+    row: card.RowFacts | None = None,
 ) -> None:
-    """Write a model in the formats named, each compared with it, and the card.
+    """Write a model in some formats, compare each with it, and write the card.
 
     Args:
         path: the `.keras` file.
         out: the folder, replaced if it is an earlier export.
         split: records with real pictures for the comparison.
         names: of `fcn.serving.formats.FORMATS`; None: all.
-        known: what the model's table says; None for a model of no table.
+        row: facts from the model's table; None for a model of no table.
 
     Raises:
-        ValueError: the model is not for these records, an export is not equal to it, a package is
-            missing, or `out` holds something else.
+        ValueError: the model is not for these records, an export differs from it, a package is
+            missing, or `out` holds other files.
     """
     from fcn.network import model_file
-    from fcn.serving import formats as exported
+    from fcn.serving import formats
 
-    files.require_replaceable(out, [each.file for each in exported.FORMATS.values()] + [card.FILE])
-    model = exported.precise(model_file.load(path))
+    files.require_replaceable(
+        out, [format.file for format in formats.FORMATS.values()] + [card.FILE]
+    )
+    model = formats.in_float32(model_file.load(path))
     network = (model.inputs[0].shape[-1], model.outputs[0].shape[-1])
     records = (split.labels.channels, len(split.labels.classes))
     if network != records:
         raise ValueError(
-            f"{path} takes {network[0]} channel(s) and tells {network[1]} classes apart, but "
+            f"{path} takes {network[0]} channel(s) and predicts {network[1]} classes, but "
             f"{split.folder} has {records[0]} and {records[1]}; name the model's own --records"
         )
-    kept = []
+    exported = []
     with files.writing_folder(out) as aside:
-        for name in names or exported.FORMATS:
-            chosen = exported.FORMATS[name]
-            place = aside / chosen.file
-            chosen.write(model, place)
-            found = compare(model.predict_on_batch, chosen.open(place), examples(split))
-            require_equal(chosen.file, found)
-            messages.say(f"{chosen.file}: {found}")
-            kept.append(card.Kept(chosen.title, chosen.file, hashed(place), chosen.sizes, found))
-        git = runs.git_tags()
-        changed = " with changes" if git.get("git.dirty") == "true" else ""
-        facts = {f"SHA-256 of {path.name}": files.sha256(path)}
-        if git:
-            facts["Git commit"] = git["git.commit"] + changed
-        text = card.markdown(path.stem, facts, split, kept, known)
+        for name in names or formats.FORMATS:
+            format = formats.FORMATS[name]
+            file = aside / format.file
+            format.write(model, file)
+            agreement = compare(model.predict_on_batch, format.open(file), examples(split))
+            require_equal(format.file, agreement)
+            messages.say(f"{format.file}: {agreement}")
+            exported.append(
+                card.ExportedFile(format.title, format.file, sha256(file), format.sizes, agreement)
+            )
+        provenance = {f"SHA-256 of {path.name}": files.sha256(path)}
+        if commit := git.commit():
+            provenance["Git commit"] = str(commit)
+        text = card.markdown(path.stem, provenance, split, exported, row)
         (aside / card.FILE).write_text(text, "utf-8")
-    messages.say(f"{out}: {', '.join(one.file for one in kept)} and {card.FILE}")
+    messages.say(f"{out}: {', '.join(file.file for file in exported)} and {card.FILE}")
 
 
-def hashed(path: Path) -> str:
+def sha256(path: Path) -> str:
     """Return the SHA-256 of a file, or of the list of a folder's files as `sha256sum` prints it."""
     if path.is_file():
         return files.sha256(path)
-    inside = sorted(file.relative_to(path).as_posix() for file in path.rglob("*") if file.is_file())
-    listed = "".join(f"{files.sha256(path / name)}  {name}\n" for name in inside)
-    return hashlib.sha256(listed.encode()).hexdigest()
+    names = sorted(file.relative_to(path).as_posix() for file in path.rglob("*") if file.is_file())
+    lines = "".join(f"{files.sha256(path / name)}  {name}\n" for name in names)
+    return hashlib.sha256(lines.encode()).hexdigest()
 
 
 def export_named(
@@ -160,7 +164,7 @@ def export_named(
             f"{path.stem} is no row of a table; name pictures to compare on with "
             "--records FOLDER --split SPLIT"
         )
-    known = card.origin(path.stem) if row else None
+    known = card.read_row(path.stem) if row else None
     folder = records or Path("data/records") / rows[path.stem].dataset
     compared = Records(folder, split or (known.split if known else ""))
     common = reader.load(reader.active()[0]).common

@@ -1,6 +1,6 @@
-"""A network in other programs' file formats: written, and opened again as a function.
+"""A network in other programs' file formats: write it, and open it again as a function.
 
-Opened, each takes images B H W C in 0..255 and returns float32 logits B H W K, as the network does.
+The function takes images B H W C in 0..255 and returns float32 logits B H W K, as the network does.
 """
 
 import gc
@@ -22,7 +22,7 @@ Forward = Callable[[np.ndarray], np.ndarray]
 """Images B H W C -> logits B H W K."""
 LOGITS = "logits"
 AXES = ("batch", "height", "width")
-"""What a file calls the sizes that it leaves open."""
+"""Names of the open sizes in a file."""
 
 
 @dataclass(frozen=True)
@@ -31,14 +31,14 @@ class Format:
 
     title: str
     file: str
-    """Its name inside an export: a file, or a folder where it has no ending."""
+    """Its name in an export: a file, or without an ending a folder."""
     write: Callable[[keras.Model, Path], None]
     open: Callable[[Path], Forward]
     sizes: str
-    """How it takes pictures of other sizes than the last."""
+    """Which sizes of pictures it takes."""
 
 
-def precise(model: keras.Model) -> keras.Model:
+def in_float32(model: keras.Model) -> keras.Model:
     """Return the network with the same weights, computing in float32 throughout."""
     return in_precision(model, lambda layer: "float32")
 
@@ -46,7 +46,7 @@ def precise(model: keras.Model) -> keras.Model:
 def in_precision(model: keras.Model, policy: Callable[[keras.Layer], str]) -> keras.Model:
     """Return the network with the same weights and, for each layer, the precision of `policy`.
 
-    It can be traced before the pictures' sizes are known, which Keras' own resizing cannot.
+    It can be traced while the pictures' sizes are unknown; Keras' own resizing cannot.
     """
 
     def clone(layer: keras.Layer) -> keras.Layer:
@@ -59,9 +59,9 @@ def in_precision(model: keras.Model, policy: Callable[[keras.Layer], str]) -> ke
 
 
 def of_any_size(model: keras.Model) -> keras.Model:
-    """Return the network, or one like it, that can be traced before sizes are known.
+    """Return the network, or an equal one, that can be traced while sizes are unknown.
 
-    On TensorFlow Keras does that at the second size that it is asked for.
+    On TensorFlow, Keras traces with unknown sizes when it meets the second size.
     """
     resized = any(isinstance(layer, ResizeLike) for layer in model.layers)
     if keras.backend.backend() != "tensorflow" or not resized:
@@ -71,7 +71,7 @@ def of_any_size(model: keras.Model) -> keras.Model:
 
 class _ResizeLike(ResizeLike):
     def call(self, maps: tuple[Any, Any]) -> Any:
-        tf = needed("tensorflow")
+        tf = require_module("tensorflow")
         x, like = maps
         return tf.cast(tf.image.resize(x, tf.shape(like)[1:3], "bilinear"), x.dtype)
 
@@ -79,12 +79,12 @@ class _ResizeLike(ResizeLike):
 class _Shrink(AreaResize):
     def _resized(self, size: int) -> int:
         share = Fraction(self.factor).limit_denominator(1000)
-        # Of numbers above 0: ONNX rounds what is below it upwards, Python and TensorFlow downwards.
+        # Positive operands: ONNX rounds negative quotients up, Python and TensorFlow down.
         return (size * share.numerator + share.denominator - 1) // share.denominator
 
 
 OPEN: dict[Any, Any] = {ResizeLike: _ResizeLike, AreaResize: _Shrink}
-"""What stands for a layer where sizes are open."""
+"""The class that replaces a layer's class where sizes are unknown."""
 
 
 def _write_saved_model(model: keras.Model, path: Path) -> None:
@@ -92,18 +92,19 @@ def _write_saved_model(model: keras.Model, path: Path) -> None:
 
 
 def _open_saved_model(path: Path) -> Forward:
-    tf = needed("tensorflow")
-    loaded = tf.saved_model.load(str(path))  # or its functions lose their variables
+    tf = require_module("tensorflow")
+    # Without this reference the functions lose their variables.
+    loaded = tf.saved_model.load(str(path))
     return lambda images: loaded.serve(as_float(images)).numpy()
 
 
 def _write_onnx(model: keras.Model, path: Path) -> None:
-    tf, tf2onnx = needed("tensorflow"), needed("tf2onnx")
+    tf, tf2onnx = require_module("tensorflow"), require_module("tf2onnx")
     shape = (None, None, None, model.inputs[0].shape[-1])
     images = tf.TensorSpec(shape, tf.float32, name="images")
     call = tf.function(lambda images: {LOGITS: model(images, training=False)})
-    # Not `model.export`: it numbers the axes and calls the output `Identity:0`.
-    with _collecting():
+    # Not `model.export`: it numbers the axes and names the output `Identity:0`.
+    with _frequent_collection():
         written, _ = tf2onnx.convert.from_function(call, input_signature=[images])
     for tensor in (*written.graph.input, *written.graph.output):
         for axis, name in zip(tensor.type.tensor_type.shape.dim, AXES, strict=False):
@@ -112,15 +113,15 @@ def _write_onnx(model: keras.Model, path: Path) -> None:
 
 
 @contextmanager
-def _collecting() -> Iterator[None]:
-    """Free cyclic garbage soon: tf2onnx copies the graph at each of its 24 passes, weights and all.
+def _frequent_collection() -> Iterator[None]:
+    """Free cyclic garbage early: tf2onnx copies the graph with its weights in each of 24 passes.
 
-    The copies are cycles of few objects, for which Python sees no hurry: FCN-8s on VGG-16 (fc
-    1,024, 120 MB of weights) took 12 GB and 38 s, with this 4 GB and 12 s.
+    The copies are cycles of few objects, which Python collects late: FCN-8s on VGG-16 (fc 1,024,
+    120 MB of weights) took 12 GB and 38 s, with this 4 GB and 12 s.
     """
     usual = gc.get_threshold()
-    gc.freeze()  # what is there already is not looked through each time
-    gc.collect()  # and not counted either
+    gc.freeze()  # existing objects are not visited in each collection
+    gc.collect()  # resets the counters
     gc.set_threshold(usual[0], 1, 1)
     try:
         yield
@@ -130,7 +131,9 @@ def _collecting() -> Iterator[None]:
 
 
 def _open_onnx(path: Path) -> Forward:
-    session = needed("onnxruntime").InferenceSession(path, providers=["CPUExecutionProvider"])
+    session = require_module("onnxruntime").InferenceSession(
+        path, providers=["CPUExecutionProvider"]
+    )
     return lambda images: session.run([LOGITS], {"images": as_float(images)})[0]
 
 
@@ -139,16 +142,16 @@ def _write_litert(model: keras.Model, path: Path) -> None:
 
 
 def _open_litert(path: Path) -> Forward:
-    interpreter = needed("ai_edge_litert.interpreter").Interpreter(str(path))
-    place = interpreter.get_input_details()[0]["index"]
-    result = interpreter.get_output_details()[0]["index"]
+    interpreter = require_module("ai_edge_litert.interpreter").Interpreter(str(path))
+    images_index = interpreter.get_input_details()[0]["index"]
+    logits_index = interpreter.get_output_details()[0]["index"]
 
     def run(images: np.ndarray) -> np.ndarray:
-        interpreter.resize_tensor_input(place, images.shape)
+        interpreter.resize_tensor_input(images_index, images.shape)
         interpreter.allocate_tensors()
-        interpreter.set_tensor(place, as_float(images))
+        interpreter.set_tensor(images_index, as_float(images))
         interpreter.invoke()
-        return interpreter.get_tensor(result)
+        return interpreter.get_tensor(logits_index)
 
     return run
 
@@ -183,18 +186,17 @@ def as_float(images: np.ndarray) -> np.ndarray:
     return np.asarray(images, np.float32)
 
 
-def needed(module: str) -> Any:
-    """Import a module that not every installation has.
+def require_module(module: str) -> Any:
+    """Import a module that is optional in an installation.
 
     Raises:
         ValueError: it is not installed.
     """
-    found: ModuleType
     try:
-        found = importlib.import_module(module)
+        imported: ModuleType = importlib.import_module(module)
     except ModuleNotFoundError as error:
         raise ValueError(
-            f"{error.name} is not installed; `make setup` installs it, and elsewhere "
-            "`pip install ai-edge-litert onnx onnxruntime tensorflow-cpu tf2onnx` does"
+            f"{error.name} is not installed; `make setup` installs it, or elsewhere "
+            "`pip install ai-edge-litert onnx onnxruntime tensorflow-cpu tf2onnx`"
         ) from None
-    return found
+    return imported

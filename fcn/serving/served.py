@@ -1,4 +1,4 @@
-"""The model as MLflow serves it: pictures in, masks out. MLflow reads this file to load a model.
+"""The model as MLflow serves it: pictures in, masks out. MLflow loads a model from this file.
 
 Input, either of
 
@@ -26,23 +26,23 @@ from mlflow.pyfunc.model import PythonModel, PythonModelContext
 BYTES = 2**25
 """The largest encoded picture, 32 MiB."""
 PIXELS = 2**24
-"""The largest picture that a server takes, 16 million pixels; one request must not take it all."""
+"""The largest picture that a server takes, 16 million pixels: a limit on one request's memory."""
 
 
 class Refused(MlflowException):
-    """A request that cannot be answered: HTTP 400 with our own words.
+    """A request that cannot be answered: HTTP 400 with our message alone.
 
-    MLflow adds what was sent to the message, which may be megabytes.
+    MLflow would add the request's body to the message, which may be megabytes.
     """
 
     def __init__(self, message: str) -> None:
-        """Keep the words."""
+        """Keep the message."""
         super().__init__(message, error_code=INVALID_PARAMETER_VALUE)
-        self._words = message
+        self._message = message
 
     def serialize_as_json(self) -> str:
         """Return the body of the answer."""
-        return json.dumps({"error_code": self.error_code, "message": self._words})
+        return json.dumps({"error_code": self.error_code, "message": self._message})
 
 
 class Segmenter(PythonModel):
@@ -51,7 +51,7 @@ class Segmenter(PythonModel):
     def load_context(self, context: PythonModelContext) -> None:
         """Open the model; keras is imported only here, on the backend that trained the model."""
         os.environ.setdefault("KERAS_BACKEND", context.model_config["backend"])
-        _refuse_what_is_too_deep()
+        _refuse_deep_json()
         from fcn.datasets.shared import voc
         from fcn.network import model_file
         from fcn.serving import formats
@@ -69,14 +69,14 @@ class Segmenter(PythonModel):
         """Return masks uint8 B H W of images B H W C, or base64 of PNGs for encoded pictures.
 
         Raises:
-            Refused: what was sent is neither.
+            Refused: the input is neither.
         """
-        given = np.asarray(model_input)  # a table's column becomes N 1
-        if given.dtype != object and given.dtype.kind not in "SU":
-            return self._masks(given)
-        if given.ndim == 4:  # JSON's nested lists of numbers
-            return self._masks(_numbers(given))
-        return np.array([self._of_picture(one) for one in given.ravel()], object)
+        array = np.asarray(model_input)  # a table's column becomes N 1
+        if array.dtype != object and array.dtype.kind not in "SU":
+            return self._masks(array)
+        if array.ndim == 4:  # JSON's nested lists of numbers
+            return self._masks(_as_pixels(array))
+        return np.array([self._mask_of_picture(picture) for picture in array.ravel()], object)
 
     def _masks(self, images: np.ndarray) -> np.ndarray:
         channels = self.model.input_shape[-1]
@@ -87,23 +87,23 @@ class Segmenter(PythonModel):
         logits = self.model.predict_on_batch(images)
         return np.asarray(logits).argmax(axis=-1).astype(np.uint8)
 
-    def _of_picture(self, sent: Any) -> str:
+    def _mask_of_picture(self, picture: Any) -> str:
         from fcn.pictures import photos, provenance
 
         try:
-            image = photos.read(_decoded(sent), self.model.input_shape[-1], PIXELS)
+            image = photos.read(_decode(picture), self.model.input_shape[-1], PIXELS)
         except ValueError as error:
             raise Refused(str(error)) from None
         (mask,) = self._masks(image[None])
         return base64.b64encode(provenance.mask_png(mask, self.colours, {})).decode()
 
 
-def _refuse_what_is_too_deep() -> None:
-    """Let MLflow's server answer 400 to JSON that is nested deeper than Python reads, not 500."""
-    server = sys.modules.get("mlflow.pyfunc.scoring_server")  # always there in a server
+def _refuse_deep_json() -> None:
+    """Make MLflow's server answer 400, not 500, to JSON nested deeper than Python can read."""
+    server = sys.modules.get("mlflow.pyfunc.scoring_server")  # loaded in every server
     read = getattr(server, "_decode_json_input", None)
     if server is None or read is None or read.__name__ == "shallow":
-        return  # no server, another release with its own answer, or done before
+        return  # no server, another release of MLflow, or replaced before
 
     def shallow(body: Any) -> Any:
         try:
@@ -114,30 +114,30 @@ def _refuse_what_is_too_deep() -> None:
     vars(server)["_decode_json_input"] = shallow
 
 
-def _numbers(given: np.ndarray) -> np.ndarray:
+def _as_pixels(array: np.ndarray) -> np.ndarray:
     try:
-        exact = given.astype(np.float64)
+        numbers = array.astype(np.float64)
     except (TypeError, ValueError):
-        raise Refused("an array of other things than numbers; allowed: 0..255") from None
-    if not ((exact >= 0) & (exact <= 255) & (exact == np.floor(exact))).all():
-        raise Refused("numbers beyond 0..255, or broken ones; allowed: whole numbers 0..255")
-    return exact.astype(np.uint8)
+        raise Refused("an array with values that are not numbers; allowed: 0..255") from None
+    if not ((numbers >= 0) & (numbers <= 255) & (numbers == np.floor(numbers))).all():
+        raise Refused("numbers outside 0..255, or fractions; allowed: whole numbers 0..255")
+    return numbers.astype(np.uint8)
 
 
-def _decoded(sent: Any) -> bytes:
-    if isinstance(sent, str):
-        if len(sent) > BYTES * 4 // 3 + 4:
+def _decode(picture: Any) -> bytes:
+    if isinstance(picture, str):
+        if len(picture) > BYTES * 4 // 3 + 4:
             raise ValueError(f"a picture of more than {BYTES:,} bytes, which is the limit")
         try:
-            return base64.b64decode(sent.partition("base64,")[2] or sent, validate=True)
+            return base64.b64decode(picture.partition("base64,")[2] or picture, validate=True)
         except (binascii.Error, ValueError):
-            raise ValueError("a text that is no base64; send a picture's bytes as base64") from None
-    if not isinstance(sent, bytes):
-        kind = type(sent).__name__
+            raise ValueError("text that is not base64; send a picture's bytes as base64") from None
+    if not isinstance(picture, bytes):
+        kind = type(picture).__name__
         raise ValueError(f"got {kind}; allowed: a picture's bytes or base64, or B H W C")
-    if len(sent) > BYTES:
-        raise ValueError(f"a picture of {len(sent):,} bytes; the limit is {BYTES:,}")
-    return sent
+    if len(picture) > BYTES:
+        raise ValueError(f"a picture of {len(picture):,} bytes; the limit is {BYTES:,}")
+    return picture
 
 
 set_model(Segmenter())

@@ -1,7 +1,7 @@
 """dvc.lock as plain data: which inputs, settings and outputs each stage had when it last ran.
 
-The file is YAML and documented; reading it needs no DVC. Entries of tables that are not active
-stay in it, so it also tells whether an old table still stands for the code that is here.
+The file is YAML and documented; reading it needs no DVC. It keeps the entries of tables that are
+not active, so it also shows whether an old table still belongs to the present code.
 """
 
 import hashlib
@@ -13,6 +13,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
+from fcn.common import files
 from fcn.settings.reader import table_of
 
 LOCK = Path("dvc.lock")
@@ -20,7 +21,7 @@ LOCK = Path("dvc.lock")
 
 @dataclass(frozen=True)
 class Ran:
-    """What is known of the last run of a stage."""
+    """The last run of a stage."""
 
     name: str
     deps: Mapping[str, str]
@@ -36,7 +37,7 @@ class Ran:
 
 
 def read(root: Path = Path()) -> dict[str, Ran]:
-    """Return every stage that ever ran, by name.
+    """Return the last run of every stage, by the stage's name.
 
     Raises:
         ValueError: there is no dvc.lock.
@@ -72,14 +73,13 @@ def md5(path: Path) -> str:
     A folder's is that of the JSON list of its files' own, with the ending `.dir`.
     """
     if path.is_dir():
-        files = sorted(p.relative_to(path).as_posix() for p in path.rglob("*") if p.is_file())
-        listed = [{"md5": md5(path / name), "relpath": name} for name in files]
+        names = sorted(p.relative_to(path).as_posix() for p in path.rglob("*") if p.is_file())
+        listed = [{"md5": md5(path / name), "relpath": name} for name in names]
         whole = hashlib.md5(json.dumps(listed, sort_keys=True).encode(), usedforsecurity=False)
         return f"{whole.hexdigest()}.dir"
     if not path.is_file():
         return ""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "md5").hexdigest()
+    return files.md5(path)
 
 
 def changes(ran: Ran, root: Path = Path()) -> Iterator[str]:

@@ -1,42 +1,42 @@
-"""A trained model as MLflow keeps it: it takes encoded pictures and needs no files but its own."""
+"""A trained model as MLflow stores it: it takes encoded pictures and needs no other files."""
 
 import base64
 import importlib.util
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
-HERE = Path(__file__).parents[1]
+PACKAGE = Path(__file__).parents[1]
 REQUIREMENTS = ("keras", "numpy", "opencv-python-headless", "pillow", "pydantic", "ruamel.yaml")
 BACKENDS = {"tensorflow": ("tensorflow-cpu", "tensorflow"), "jax": ("jax",)}
 
 
-def log(mlflow: Any, path: Path, channels: int, backend: str) -> None:
+def log(path: Path, channels: int, backend: str) -> None:
     """Log a saved model to the active run, with signature, input example and requirements."""
+    import mlflow
     import numpy as np
     from mlflow.models import ModelSignature
     from mlflow.types import Schema, TensorSpec
 
     from fcn.records.record import encode_png
 
-    # MLflow lets through what matches this: encoded pictures, but B H W C as well.
+    # MLflow accepts encoded pictures with this signature, and arrays B H W C too.
     pictures, black = TensorSpec(np.dtype("O"), (-1,)), np.zeros((32, 32), np.uint8)
     mlflow.pyfunc.log_model(
         name="model",
-        python_model=str(HERE / "serving/served.py"),
+        python_model=str(PACKAGE / "serving/served.py"),
         artifacts={"model": str(path)},
         model_config={"backend": backend},
-        code_paths=[str(HERE)],
+        code_paths=[str(PACKAGE)],
         input_example=np.array([base64.b64encode(encode_png(black)).decode()], object),
         metadata={"channels": channels},
         signature=ModelSignature(inputs=Schema([pictures]), outputs=Schema([pictures])),
-        # Given: inferring them takes MLflow ten seconds.
+        # MLflow takes ten seconds to infer them.
         pip_requirements=requirements(backend),
     )
 
 
 def requirements(backend: str) -> list[str]:
-    """Return what the logged model needs, at the versions that are installed."""
+    """Return the packages that the logged model needs, at the installed versions."""
     names = [*REQUIREMENTS]
     for name in BACKENDS[backend]:
         if importlib.util.find_spec(backend) and _version(name):

@@ -1,13 +1,18 @@
-"""What MLflow remembers of a pipeline run: a parent, its table, the best model."""
+"""A pipeline run in MLflow: a parent run in each table's experiment, and the best model."""
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fcn.settings import reader
-from fcn.tracking import lineage
-from fcn.tracking import runs as tracking
+from fcn.tracking import connection, git, lineage, runs
+
+if TYPE_CHECKING:
+    from fcn.tracking.store import Store, StoredRun
+
+MODELS, TABLES = Path("data/models"), Path("data/tables")
 
 
 @contextmanager
@@ -23,102 +28,71 @@ def pipeline(
     Args:
         tables: names of the tables.
         tags: of parents and children, such as who started them.
-        stages: all that the run is about, those that will not run too.
+        stages: all stages of the pipeline run, including those that will not run.
 
     Raises:
-        ValueError: MLflow's store cannot be used.
+        StoreError: MLflow's store cannot be used.
     """
-    if not tables or not tracking.installed():
+    if not tables or not connection.installed():
         yield {}
         return
-    mlflow, began = tracking.store(), time.time()
-    client = mlflow.MlflowClient()
-    with tracking.refusing(mlflow):
-        parents = {
-            table: client.create_run(
-                tracking.experiment(mlflow, table),
-                run_name="reproduce",
-                tags=tracking.git_tags() | dict(tags or {}),
-            ).info.run_id
-            for table in tables
-        }
+    store, began = connection.open_store(), time.time()
+    tags = dict(tags or {})
+    parents = {table: store.create_run(table, "reproduce", git.tags() | tags) for table in tables}
     status = "FAILED"
     try:
-        yield {tracking.PARENTS: " ".join(f"{table}:{run}" for table, run in parents.items())}
+        yield {runs.PARENTS: " ".join(f"{table}:{run}" for table, run in parents.items())}
         status = "FINISHED"
     finally:
-        with tracking.refusing(mlflow):
-            for table, parent in parents.items():
-                try:
-                    done = lineage.tables(stages, table) if status == "FINISHED" else ()
-                    lineage.tag(client, parent, tags or {}, done)
-                    if status == "FINISHED":
-                        _log_table(client, table, parent, began)
-                        register_best(mlflow, client, table)
-                finally:
-                    client.set_terminated(parent, status)
+        for table, parent in parents.items():
+            try:
+                finished = lineage.of_table(stages, table) if status == "FINISHED" else ()
+                lineage.tag(store, parent, tags, finished)
+                if status == "FINISHED":
+                    _log_table(store, table, parent, began)
+                    register_best(store, table)
+            finally:
+                store.writer(parent).terminate(status)
 
 
-def parents(env: Mapping[str, str]) -> dict[str, str]:
-    """Return the parent run of each table in what `pipeline` yielded."""
-    return dict(part.split(":") for part in env.get(tracking.PARENTS, "").split())
-
-
-def _log_table(client: Any, table: str, parent: str, began: float) -> None:
-    """Log the table if it was written after `began` (seconds since 1970), that is by this run."""
-    report = tracking.HERE / "data" / "tables" / f"{table}.md"
+def _log_table(store: "Store", table: str, parent: str, began: float) -> None:
+    """Log the table if this pipeline run wrote it: after `began`, in seconds since 1970."""
+    report = connection.ROOT / TABLES / f"{table}.md"
     if report.is_file() and report.stat().st_mtime >= began:
-        client.log_artifact(parent, str(report))
+        store.writer(parent).log_file(report)
 
 
-def register_best(mlflow: Any, client: Any, table: str) -> str | None:
+def register_best(store: "Store", table: str) -> str | None:
     """Register the table's model with the best validation mean IoU, once per model file.
 
     Returns:
-        Its version; None where no row has been trained.
+        Its version; None if no row has been trained.
+
+    Raises:
+        ValueError: MLflow has no complete model of the best run.
     """
-    rows = reader.load(table, tracking.HERE).table.tables[table].rows
+    rows = reader.load(table, connection.ROOT).table.tables[table].rows
     best = max(
-        (run for key in rows if (run := _training_of(client, table, key))),
-        key=lambda run: run.data.metrics["val_mean_iou"],
+        (run for key in rows if (run := _training_of(store, table, key))),
+        key=lambda run: run.metrics["val_mean_iou"],
         default=None,
     )
     if best is None:
         return None
-    name, digest = f"fcn-{table}", best.data.tags["model.md5"]
-    known = client.search_model_versions(f"name = '{name}'")
-    for version in known:
+    model, digest = store.registered_model(f"fcn-{table}"), best.tags["model.md5"]
+    for version in model.versions().values():
         if version.tags.get("model.md5") == digest:
-            return str(version.version)
-    logged = _whole(client, best.info.run_id)
-    tags = {"model.md5": digest, "fcn.key": best.data.tags["fcn.key"]}
-    made = mlflow.register_model(f"models:/{logged.model_id}", name, tags=tags)
-    return str(made.version)
-
-
-def _whole(client: Any, run: str) -> Any:
-    """Return the newest model of a run that MLflow has all of.
-
-    Raises:
-        ValueError: it has none.
-    """
-    outputs = client.get_run(run).outputs.model_outputs
-    models = [client.get_logged_model(output.model_id) for output in outputs]
-    whole = [model for model in models if str(model.status) == "READY"]
-    if not whole:
+            return version.number
+    logged = store.find_model(best.id)
+    if logged is None:
         raise ValueError(
-            f"MLflow holds no whole model of its run {run}, though it was told of one; look at its "
-            "artifacts, or train again: dvc repro --force --single-item train@KEY"
+            f"MLflow has no complete model of its run {best.id}, although one was logged; look at "
+            "the run's artifacts, or train again: dvc repro --force --single-item train@KEY"
         )
-    return max(whole, key=lambda model: model.creation_timestamp)
+    return model.register(logged, {"model.md5": digest, "fcn.key": best.tags["fcn.key"]})
 
 
-def _training_of(client: Any, table: str, key: str) -> Any:
-    """Return the run that made the model file of `key` as it is now, or None."""
-    path = tracking.HERE / "data" / "models" / f"{key}.keras"
-    experiment = client.get_experiment_by_name(table)
-    if experiment is None or not path.is_file():
-        return None
-    query = f"tags.`model.md5` = '{tracking.md5(path)}' and tags.`fcn.kind` = 'train'"
-    runs = client.search_runs([experiment.experiment_id], query, max_results=1)
-    return runs[0] if runs else None
+def _training_of(store: "Store", table: str, key: str) -> "StoredRun | None":
+    """Return the run that made the present model file of `key`."""
+    path = connection.ROOT / MODELS / f"{key}.keras"
+    return store.find_training(path, table) if path.is_file() else None

@@ -17,7 +17,7 @@ import pytest
 from fcn.records import verdict
 from fcn.settings import reader
 from fcn.settings.network import Network
-from fcn.tracking import runs
+from fcn.tracking import connection
 
 ROOT = Path(__file__).parents[2]
 os.environ["KERAS_BACKEND"] = reader.load("digits", ROOT).common.backend
@@ -68,14 +68,17 @@ def new_store(
     template = tmp_path_factory.mktemp("store") / "mlflow.db"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{template}")
-        runs.store().search_experiments()
+        connection.open_store().find_experiment("none")
 
     def use(folder: Path, patch: pytest.MonkeyPatch) -> Any:
         shutil.copy(template, folder / "mlflow.db")
         patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder / 'mlflow.db'}")
         patch.chdir(folder)  # where MLflow puts the files of runs
         patch.setattr(sys, "path", [*sys.path])  # to which it adds a loaded model's code
-        return runs.store()
+        connection.open_store()
+        import mlflow
+
+        return mlflow
 
     return use
 

@@ -26,7 +26,7 @@ from prefect.settings import (
 )
 from prefect.testing.utilities import prefect_test_harness
 
-from fcn.tracking import champion, runs
+from fcn.tracking import champion, connection
 from flows import notify
 from tests.receiver import Receiver, receiving
 
@@ -164,7 +164,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("store") / "mlflow.db"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{path}")
-        runs.store().search_experiments()
+        connection.open_store().find_experiment("none")
     return path
 
 
@@ -180,12 +180,15 @@ def project(
         shutil.copy(ROOT / name, tmp_path / name)
     entry = {"cmd": "x", "outs": [{"path": "m", "md5": "0"}]}
     (tmp_path / "dvc.lock").write_text(json.dumps({"stages": {"train@digits-fcn8s": entry}}))
-    monkeypatch.setattr(runs, "HERE", tmp_path)
+    monkeypatch.setattr(connection, "ROOT", tmp_path)
     monkeypatch.setattr(champion, "LOCKS", tmp_path / "locks")
     shutil.copy(store, tmp_path)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
     monkeypatch.setenv("PYTHONPATH", str(ROOT))  # of the comparison's process
-    return runs.store().MlflowClient()
+    connection.open_store()
+    import mlflow
+
+    return mlflow.MlflowClient()
 
 
 @pytest.fixture

@@ -5,11 +5,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import mlflow
 import pytest
 from prefect import flow
 from prefect.client.schemas.objects import State
 
-from fcn.tracking import runs
 from flows import follow
 from tests.receiver import Receiver
 
@@ -26,8 +26,8 @@ def write_verdicts(**verdicts: str) -> None:
 @flow
 def night(after: dict[str, str], problem: bool = False) -> None:
     with follow.following(["digits"], STAGES) as env:
-        (parent,) = follow.registry.parents(env).values()
-        client = runs.store().MlflowClient()
+        (parent,) = follow.runs.parents(env).values()
+        client = mlflow.MlflowClient()
         tags = {"mlflow.parentRunId": parent, "dvc.stage": STAGES[0]}
         experiment = client.get_run(parent).info.experiment_id
         run = client.create_run(experiment, tags=tags)

@@ -6,13 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import mlflow
 import pytest
 
 from fcn.common import files
 from fcn.conversion import shards
 from fcn.datasets.shared import catalogue
 from fcn.records import verdict
-from fcn.tracking import champion, runs
+from fcn.tracking import champion
 from flows.promote import main, promote
 from tests.receiver import Receiver
 
@@ -59,7 +60,7 @@ def test_a_person_promotes_and_rolls_back(
     first = promote("digits", version=1, return_state=True)
     assert (first.name, first.message) == (
         "Promoted",
-        "fcn-digits: version 1 is champion: no other",
+        "fcn-digits: version 1 is champion: there was no champion",
     )
     assert promote("digits", version=2, anyway=True, return_state=True).name == "Promoted"
     back = promote("digits", rollback=True, return_state=True)
@@ -135,7 +136,7 @@ def test_two_promotions_at_once_leave_one_champion_and_one_history(
     third = project.get_model_version("fcn-digits", "3")
     assert float(third.tags["promotion.low"]) > 0
     assert third.tags["promotion.against"] == history[-2]
-    evidence = runs.store().artifacts.load_dict(
+    evidence = mlflow.artifacts.load_dict(
         f"runs:/{third.run_id}/promotion/3-against-{history[-2]}.json"
     )
     assert evidence["evidence"]["split"] == "val"

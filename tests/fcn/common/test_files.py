@@ -214,3 +214,9 @@ def test_an_edited_json_file_is_named(content: bytes, tmp_path: Path) -> None:
 def test_the_hash_of_a_file_is_that_of_its_bytes(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"x" * 1_000_000)
     assert files.sha256(tmp_path / "file") == hashlib.sha256(b"x" * 1_000_000).hexdigest()
+
+
+def test_a_file_is_named_by_its_md5(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"bytes" * 100_000)
+    expected = hashlib.md5(b"bytes" * 100_000, usedforsecurity=False).hexdigest()
+    assert files.md5(tmp_path / "file") == expected

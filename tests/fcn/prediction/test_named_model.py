@@ -14,7 +14,7 @@ from fcn.network import build, model_file
 from fcn.prediction import named_model
 from fcn.records.labels import Labels
 from fcn.settings.network import Network
-from fcn.tracking import runs
+from fcn.tracking import connection, runs
 
 pytestmark = pytest.mark.usefixtures("seeded")
 LABELS = Labels("toy", ("sky", "sea"), ((1, 2, 3), (4, 5, 6)), 1)
@@ -31,7 +31,7 @@ def model(tiny: Network, keras_ready: None, tmp_path_factory: pytest.TempPathFac
 def lonely(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No store of MLflow anywhere."""
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    monkeypatch.setattr(runs, "HERE", tmp_path)
+    monkeypatch.setattr(connection, "ROOT", tmp_path)
 
 
 def changed(model: Path, out: Path, labels: bytes | None) -> Path:
@@ -51,7 +51,7 @@ def test_a_models_file_carries_its_classes(model: Path, lonely: None) -> None:
         assert found.provenance["Model SHA-256"] == files.sha256(model)
         assert found.provenance["Model"] == str(model)
         assert "MLflow run" not in found.provenance
-    assert not list(runs.HERE.glob("mlflow.db"))
+    assert not list(connection.ROOT.glob("mlflow.db"))
 
 
 def test_labels_change_neither_the_network_nor_its_bytes_twice(model: Path, tmp_path: Path) -> None:
@@ -142,8 +142,8 @@ def test_without_a_name_it_is_the_last_row_of_the_first_table(
 def test_a_model_is_found_by_its_alias_and_its_run_is_known(
     model: Path, mlflow: Any, new_store: Callable[..., Any]
 ) -> None:
-    with runs.run("train", "toy-fcn32s", "toy", {}) as run:
-        run.model(model, 1, "tensorflow")
+    with runs.open_run("train", "toy-fcn32s", "toy", {}) as run:
+        run.log_model(model, 1, "tensorflow")
         made = run.id
     (logged,) = mlflow.get_run(made).outputs.model_outputs
     mlflow.register_model(f"models:/{logged.model_id}", "fcn-toy")

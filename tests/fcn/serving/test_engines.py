@@ -22,31 +22,31 @@ def network(request: pytest.FixtureRequest, keras_ready: None, tiny: Network) ->
     return toy.network(tiny.model_copy(update={"resize": request.param}), 3, 5)
 
 
-def asked(network: keras.Model, images: np.ndarray) -> np.ndarray:
-    """What Keras says, layer by layer: it cannot trace resizing for a second size."""
+def keras_logits(network: keras.Model, images: np.ndarray) -> np.ndarray:
+    """Run Keras layer by layer: it cannot trace resizing for a second size."""
     return np.asarray(network(images, training=False))
 
 
 @pytest.mark.parametrize("name", engines.ENGINES)
-def test_an_engine_says_what_keras_says_at_every_size(
+def test_an_engine_returns_keras_logits_at_every_size(
     name: str, network: keras.Model, rng: np.random.Generator
 ) -> None:
     engine = engines.of(name, network)
     assert (engine.channels, engine.classes) == (3, 5)
     for size in SIZES:
         images = rng.integers(256, size=size, dtype=np.uint8)
-        expected = asked(network, images)
-        for given in (images, images.astype(np.float64)):
-            logits = engine(given)
+        expected = keras_logits(network, images)
+        for pixels in (images, images.astype(np.float64)):
+            logits = engine(pixels)
             assert logits.dtype == np.float32
             off = np.abs(logits - expected).max() / np.abs(expected).max()
             assert off < TOLERANCE.get(name, 1e-5)
 
 
-def test_in_bfloat16_the_scores_stay_whole(network: keras.Model) -> None:
-    policy = engines.halved(5)
-    whole = {layer.name for layer in network.layers if policy(layer) == "float32"}
-    assert whole == {
+def test_in_bfloat16_the_scores_stay_float32(network: keras.Model) -> None:
+    policy = engines.bfloat16_policy(5)
+    exact = {layer.name for layer in network.layers if policy(layer) == "float32"}
+    assert exact == {
         *("score_fr", "score_pool4", "score_pool3", "fuse_pool4", "fuse_pool3"),
         *({"resize", "resize_logits"} & {layer.name for layer in network.layers}),
         *(f"{name}{end}" for name in ("upscore2", "upscore_pool4", "upscore8")
@@ -54,19 +54,19 @@ def test_in_bfloat16_the_scores_stay_whole(network: keras.Model) -> None:
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ["LARGE", "HEAVY"])
+@pytest.mark.parametrize("name", ["LARGE_BATCH", "HEAVY_WEIGHTS"])
 def test_large_batches_and_heavy_networks_leave_the_weights_variables(
     name: str, network: keras.Model, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(engines, name, 0)
     monkeypatch.setattr(convert_to_constants, "convert_variables_to_constants_v2", None)
     images = rng.integers(256, size=SIZES[0], dtype=np.uint8)
-    expected = asked(network, images)
+    expected = keras_logits(network, images)
     logits = engines.of("tensorflow", network)(images)
     np.testing.assert_allclose(logits, expected, atol=1e-5 * np.abs(expected).max())
 
 
-@pytest.mark.parametrize("large", [0, engines.LARGE])
+@pytest.mark.parametrize("large", [0, engines.LARGE_BATCH])
 def test_an_engine_outlives_the_network_it_was_made_from(
     large: int,
     tiny: Network,
@@ -74,7 +74,7 @@ def test_an_engine_outlives_the_network_it_was_made_from(
     rng: np.random.Generator,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(engines, "LARGE", large)
+    monkeypatch.setattr(engines, "LARGE_BATCH", large)
     made = toy.network(tiny, 1, 3, "fcn16s")
     model_file.save(made, tmp_path / "model.keras")
     images = rng.integers(256, size=(1, 32, 32, 1), dtype=np.uint8)
@@ -85,7 +85,7 @@ def test_an_engine_outlives_the_network_it_was_made_from(
     np.testing.assert_allclose(engine(images), expected, atol=1e-4 * np.abs(expected).max())
 
 
-def test_an_unknown_engine_is_answered_with_the_nearest() -> None:
+def test_an_unknown_engine_is_refused_with_the_nearest_name() -> None:
     with pytest.raises(ValueError, match="no engine 'tensorflw'; did you mean 'tensorflow'"):
         engines.load("tensorflw", Path("model.keras"))
 

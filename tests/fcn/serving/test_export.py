@@ -10,8 +10,7 @@ import pytest
 from fcn.common import files
 from fcn.network import build, model_file
 from fcn.records.split import Records
-from fcn.serving import card, export
-from fcn.serving import formats as exported
+from fcn.serving import card, export, formats
 from fcn.settings.network import Network
 from tests import toy
 from tests.conftest import ROOT
@@ -36,34 +35,34 @@ def split(small_records: Path) -> Records:
     return Records(small_records, "test")
 
 
-def test_an_export_is_the_file_and_a_card_that_says_how_equal_it_is(
+def test_an_export_is_the_file_and_a_card_with_their_agreement(
     model: Path, network: keras.Model, split: Records, tmp_path: Path
 ) -> None:
     out = tmp_path / "exported"
     out.mkdir()
     (out / "model.onnx").write_text("of an earlier export")
-    export.export(model, out, split, ["saved_model"], card.origin("digits-fcn16s", ROOT))
+    export.export(model, out, split, ["saved_model"], card.read_row("digits-fcn16s", ROOT))
     assert {path.name for path in out.iterdir()} == {"saved_model", "README.md"}
     image = split[0].image[None]
-    opened = exported.FORMATS["saved_model"].open(out / "saved_model")
+    opened = formats.FORMATS["saved_model"].open(out / "saved_model")
     np.testing.assert_allclose(opened(image), network.predict_on_batch(image), rtol=1e-4, atol=1e-4)
     text = (out / "README.md").read_text("utf-8")
     for part in (
         "# toy-fcn16s",
-        "FCN-16s that names the class of each pixel",
-        f"`{export.hashed(out / 'saved_model')}`",
+        "FCN-16s that predicts the class of each pixel",
+        f"`{export.sha256(out / 'saved_model')}`",
         "Compared with the network on 12 pictures",
         "100.000%",
         "| 10 | 9 |",
         "Licence: CC BY 4.0",
-        "64 pixels high and 84 wide",
+        "84 pixels wide and 64 pixels high",
         files.sha256(model),
     ):
         assert part in text
 
 
 class Off:
-    """An export that errs."""
+    """An export whose logits are off."""
 
     def __init__(self, by: float, pixels: int = 0) -> None:
         self.by, self.pixels = by, pixels
@@ -81,7 +80,7 @@ def answer(images: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize(
-    ("exported", "kept"),
+    ("exported", "accepted"),
     [
         (Off(0), True),
         (Off(0.9e-3), True),
@@ -90,42 +89,42 @@ def answer(images: np.ndarray) -> np.ndarray:
         (Off(0, pixels=1), False),
     ],
 )
-def test_only_what_says_the_same_is_kept(exported: Off, kept: bool) -> None:
+def test_an_export_that_differs_is_refused(exported: Off, accepted: bool) -> None:
     images = [np.full((4, 5, 1), value, np.uint8) for value in (0, 255)]
     found = export.compare(answer, exported, images)
     assert (found.pictures, found.pixels, found.largest) == (2, 40, 10)
-    if kept:
+    if accepted:
         export.require_equal("model.onnx", found)
     else:
-        with pytest.raises(ValueError, match=r"model.onnx is not kept: on 2 pictures its logits"):
+        with pytest.raises(ValueError, match=r"model.onnx is refused: on 2 pictures its logits"):
             export.require_equal("model.onnx", found)
 
 
-def test_a_few_pixels_of_another_class_are_too_many_whatever_the_logits() -> None:
-    found = card.Equality(pictures=2, pixels=10_000, difference=0, largest=1, equal=0.9998)
+def test_a_few_pixels_of_another_class_are_refused_whatever_the_logits() -> None:
+    found = card.Agreement(pictures=2, pixels=10_000, difference=0, largest=1, equal=0.9998)
     with pytest.raises(ValueError, match=r"99\.980% of the pixels have the same class"):
         export.require_equal("model.onnx", found)
 
 
-def test_an_export_that_errs_leaves_the_earlier_one(
+def test_a_refused_export_leaves_the_earlier_one(
     model: Path, split: Records, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "exported"
     out.mkdir()
     (out / "model.onnx").write_text("earlier")
     wrong = replace(
-        exported.FORMATS["onnx"],
+        formats.FORMATS["onnx"],
         write=lambda network, path: path.write_bytes(b"wrong"),
         open=lambda path: lambda images: np.zeros((*images.shape[:3], 11), np.float32),
     )
-    monkeypatch.setitem(exported.FORMATS, "onnx", wrong)
-    with pytest.raises(ValueError, match=r"model\.onnx is not kept"):
+    monkeypatch.setitem(formats.FORMATS, "onnx", wrong)
+    with pytest.raises(ValueError, match=r"model\.onnx is refused"):
         export.export(model, out, split, ["onnx"])
     assert [path.name for path in tmp_path.iterdir()] == ["exported"]
     assert (out / "model.onnx").read_text() == "earlier"
 
 
-def test_a_folder_of_other_things_is_not_replaced(
+def test_a_folder_with_other_files_is_not_replaced(
     model: Path, split: Records, tmp_path: Path
 ) -> None:
     (tmp_path / "thesis.tex").touch()
@@ -136,11 +135,11 @@ def test_a_folder_of_other_things_is_not_replaced(
 
 def test_a_model_of_other_classes_is_refused(tiny: Network, split: Records, tmp_path: Path) -> None:
     model_file.save(build.network("fcn32s", "vgg16", tiny, 1, 4), tmp_path / "other.keras")
-    with pytest.raises(ValueError, match=r"tells 4 classes apart, but .* has 1 and 11"):
+    with pytest.raises(ValueError, match=r"predicts 4 classes, but .* has 1 and 11"):
         export.export(tmp_path / "other.keras", tmp_path / "out", split)
 
 
-def test_pictures_are_spread_over_the_split_and_shown_whole_and_cut(split: Records) -> None:
+def test_pictures_are_spread_over_the_split_whole_and_cropped(split: Records) -> None:
     shown = list(export.examples(split, 3))
     assert [image.shape for image in shown] == [(64, 84, 1), (61, 79, 1)] * 3
     np.testing.assert_array_equal(shown[-2], split[len(split) - 1].image)
@@ -154,7 +153,7 @@ def test_a_folders_hash_is_that_of_sha256sum(tmp_path: Path) -> None:
         f"{hashlib.sha256(text).hexdigest()}  {name}\n"
         for text, name in ((b"2", "a"), (b"1", "b/c"))
     ]
-    assert export.hashed(tmp_path) == hashlib.sha256("".join(lines).encode()).hexdigest()
+    assert export.sha256(tmp_path) == hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def test_a_model_that_is_no_row_needs_records(

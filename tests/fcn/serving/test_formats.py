@@ -18,30 +18,30 @@ def network(request: pytest.FixtureRequest, keras_ready: None, tiny: Network) ->
 
 
 @pytest.mark.parametrize("name", formats.FORMATS)
-def test_a_written_network_says_the_same_at_every_size(
+def test_a_written_network_returns_the_same_at_every_size(
     name: str, network: keras.Model, tmp_path: Path, rng: np.random.Generator
 ) -> None:
     chosen = formats.FORMATS[name]
-    chosen.write(formats.precise(network), tmp_path / chosen.file)
+    chosen.write(formats.in_float32(network), tmp_path / chosen.file)
     opened = chosen.open(tmp_path / chosen.file)
     for size in SIZES:
         images = rng.integers(256, size=size, dtype=np.uint8)
         expected = np.asarray(network(images, training=False))
-        answer = opened(images)
-        assert answer.dtype == np.float32
-        np.testing.assert_allclose(answer, expected, atol=1e-5 * np.abs(expected).max())
-    if name == "onnx":  # which also names what it takes and gives
-        session = formats.needed("onnxruntime").InferenceSession(tmp_path / chosen.file)
-        (taken,), (given,) = session.get_inputs(), session.get_outputs()
-        assert (taken.name, taken.shape) == ("images", [*formats.AXES, 3])
-        assert (given.name, given.shape) == ("logits", [*formats.AXES, 5])
+        logits = opened(images)
+        assert logits.dtype == np.float32
+        np.testing.assert_allclose(logits, expected, atol=1e-5 * np.abs(expected).max())
+    if name == "onnx":  # the file names its input and output
+        session = formats.require_module("onnxruntime").InferenceSession(tmp_path / chosen.file)
+        (images,), (logits,) = session.get_inputs(), session.get_outputs()
+        assert (images.name, images.shape) == ("images", [*formats.AXES, 3])
+        assert (logits.name, logits.shape) == ("logits", [*formats.AXES, 5])
 
 
-def test_a_network_trained_in_half_precision_is_written_in_whole(
+def test_a_network_trained_in_bfloat16_is_written_in_float32(
     half_precision: None, tiny: Network, rng: np.random.Generator
 ) -> None:
     half = toy.network(tiny, 3, 5)
-    whole = formats.precise(half)
+    whole = formats.in_float32(half)
     assert {layer.compute_dtype for layer in whole.layers[1:]} == {"float32"}
     for ours, theirs in zip(whole.get_weights(), half.get_weights(), strict=True):
         np.testing.assert_array_equal(ours, theirs)
@@ -51,6 +51,6 @@ def test_a_network_trained_in_half_precision_is_written_in_whole(
     assert 0 < difference.max() < 0.05 * np.abs(expected).max()
 
 
-def test_a_missing_package_is_named_with_what_to_do() -> None:
+def test_a_missing_package_is_named_with_the_next_step() -> None:
     with pytest.raises(ValueError, match=r"no_such_package is not installed; `make setup`"):
-        formats.needed("no_such_package")
+        formats.require_module("no_such_package")

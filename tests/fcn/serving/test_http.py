@@ -1,4 +1,4 @@
-"""The real server over HTTP: pictures, arrays, and what no server should trip over."""
+"""The real server over HTTP: pictures, arrays, and hostile requests."""
 
 import base64
 import io
@@ -21,7 +21,7 @@ from PIL import Image
 
 from fcn.network import build, model_file
 from fcn.settings.network import Network
-from fcn.tracking import runs
+from fcn.tracking import connection, runs
 from tests.fcn.pictures.test_photos import encoded, png_of_size
 
 pytestmark = [pytest.mark.usefixtures("seeded"), pytest.mark.services]
@@ -30,16 +30,16 @@ COLOURS = [(0, 0, 0), (255, 0, 0), (0, 255, 0), (0, 0, 255)]
 
 @pytest.fixture
 def served(mlflow: Any, tiny: Network, tmp_path: Path) -> Iterator[str]:
-    """The address of a server of a network that sees class 1 where there is something, else 2."""
+    """The address of a server whose network predicts class 1 for pixels above 0, else 2."""
     network = build.network("fcn16s", "vgg16", tiny, 1, 4)
     score = network.get_layer("score_fr")
     kernel, bias = score.get_weights()
     kernel[..., 1], bias[2] = 1, 1e-6
     score.set_weights([kernel, bias])
     model_file.save(network, tmp_path / "model.keras", {"colours": COLOURS})
-    with runs.run("train", "toy-fcn16s", "toy", {}) as run:
-        run.model(tmp_path / "model.keras", 1, "tensorflow")
-    (done,) = mlflow.MlflowClient().search_runs([runs.experiment(mlflow, "toy")])
+    with runs.open_run("train", "toy-fcn16s", "toy", {}) as run:
+        run.log_model(tmp_path / "model.keras", 1, "tensorflow")
+    (done,) = mlflow.MlflowClient().search_runs([connection.open_store().experiment("toy")])
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -89,7 +89,7 @@ def text(picture: bytes) -> str:
     return base64.b64encode(picture).decode()
 
 
-def test_it_answers_for_pictures_and_arrays_and_survives_what_is_neither(served: str) -> None:
+def test_the_server_answers_pictures_and_arrays_and_survives_hostile_requests(served: str) -> None:
     tall = encoded(Image.new("RGB", (40, 60), "white"), "JPEG", exif=turned())
     code, body = ask(served, {"inputs": [text(tall), text(encoded(Image.new("L", (9, 5))))]})
     assert code == 200, body
@@ -118,7 +118,7 @@ def test_it_answers_for_pictures_and_arrays_and_survives_what_is_neither(served:
         "null": {"inputs": [None]},
         "a dict": {"inputs": {"a": ["b"]}},
         "dicts": {"inputs": [{"a": 1}]},
-        "no base64": {"inputs": ["not base64 ü"]},
+        "not base64": {"inputs": ["not base64 ü"]},
         "huge": {"inputs": [text(png_of_size(30_000, 30_000))]},
         "cut short": {"inputs": [text(tall[:-200])]},
         "ragged": {"inputs": [[[1, 2], [3]]]},

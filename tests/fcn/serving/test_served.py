@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from keras import ops
 
+from fcn.common import files
 from fcn.network import build, model_file
 from fcn.settings.network import Network
-from fcn.tracking import runs
+from fcn.tracking import connection, runs
 
 pytestmark = pytest.mark.usefixtures("seeded")
 ELSEWHERE = """
@@ -30,20 +31,20 @@ def test_a_logged_model_answers_with_the_networks_masks_without_the_project(
     network = build.network("fcn16s", "vgg16", tiny, 1, 4)
     score = network.get_layer("score_fr")
     kernel, bias = score.get_weights()
-    kernel[..., 1], bias[2] = 1, 1e-6  # class 1 where there is something, else class 2
+    kernel[..., 1], bias[2] = 1, 1e-6  # class 1 for pixels above 0, else class 2
     score.set_weights([kernel, bias])
     model_file.save(network, tmp_path / "model.keras")
-    with runs.run("train", "toy-fcn16s", "toy", {}) as run:
-        run.model(tmp_path / "model.keras", 1, "tensorflow")
+    with runs.open_run("train", "toy-fcn16s", "toy", {}) as run:
+        run.log_model(tmp_path / "model.keras", 1, "tensorflow")
 
-    (done,) = mlflow.MlflowClient().search_runs([runs.experiment(mlflow, "toy")])
-    assert done.data.tags["model.md5"] == runs.md5(tmp_path / "model.keras")
+    (done,) = mlflow.MlflowClient().search_runs([connection.open_store().experiment("toy")])
+    assert done.data.tags["model.md5"] == files.md5(tmp_path / "model.keras")
     (logged,) = done.outputs.model_outputs
     images = rng.integers(256, size=(3, 33, 50, 1)).astype(np.uint8)
     images[1] = 0
     np.save(tmp_path / "images.npy", images)
     arguments = [f"models:/{logged.model_id}", "images.npy", "masks.npy"]
-    told = subprocess.run(
+    answered = subprocess.run(
         [sys.executable, "-c", ELSEWHERE, *arguments],
         cwd=tmp_path,
         env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
@@ -51,7 +52,7 @@ def test_a_logged_model_answers_with_the_networks_masks_without_the_project(
         text=True,
         check=True,
     )
-    assert Path(told.stdout.strip()).is_relative_to(tmp_path)
+    assert Path(answered.stdout.strip()).is_relative_to(tmp_path)
     masks = np.load(tmp_path / "masks.npy")
     assert masks.dtype == np.uint8
     assert np.unique(masks[[0, 2]]) == 1

@@ -1,4 +1,4 @@
-"""A store that is really away: its database is locked by someone else."""
+"""A store that is really unavailable: another connection has locked its database."""
 
 import sqlite3
 import threading
@@ -11,101 +11,107 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from fcn.tracking import backlog, runs
+from fcn.tracking import backlog, connection, runs
+from fcn.tracking.backlog import Backlog
+from fcn.tracking.store import Store
 
 
 @pytest.fixture(autouse=True)
-def hasty(mlflow: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The store gives up waiting for a lock after a moment."""
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"{mlflow.get_tracking_uri()}?timeout=0.2")
-    runs.store()
+def store(mlflow: Any, monkeypatch: pytest.MonkeyPatch) -> Store:
+    """A store that stops waiting for a lock after a moment."""
+    monkeypatch.setenv(connection.URI, f"{mlflow.get_tracking_uri()}?timeout=0.2")
+    return connection.open_store()
 
 
 @contextmanager
 def locked(mlflow: Any) -> Iterator[sqlite3.Connection]:
-    """Hold MLflow's database as a backup or another writer does."""
+    """Lock MLflow's database as a backup or another writer does."""
     path = mlflow.get_tracking_uri().removeprefix("sqlite:///").partition("?")[0]
-    other = sqlite3.connect(path, check_same_thread=False)
+    holder = sqlite3.connect(path, check_same_thread=False)
     try:
-        other.execute("begin exclusive")
-        yield other
+        holder.execute("begin exclusive")
+        yield holder
     finally:
-        other.close()
+        holder.close()
 
 
 def names(mlflow: Any) -> list[str]:
-    return [one.name for one in mlflow.search_experiments() if one.name != "Default"]
+    experiments = mlflow.search_experiments()
+    return [experiment.name for experiment in experiments if experiment.name != "Default"]
 
 
-def test_what_a_locked_store_cannot_take_waits_for_its_turn(
-    mlflow: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_calls_to_a_locked_store_wait_for_their_turn(
+    mlflow: Any,
+    store: Store,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    here = backlog.Backlog(mlflow)
+    calls = Backlog()
     with locked(mlflow):
-        here.add(lambda mlflow: mlflow.create_experiment("one"))
-        here.add(lambda mlflow: mlflow.create_experiment("two"))  # its next try is not due yet
+        calls.add(lambda: store.experiment("one"))
+        calls.add(lambda: store.experiment("two"))  # the next attempt is not due yet
     assert names(mlflow) == []
-    here.add(lambda mlflow: mlflow.create_experiment("three"))
+    calls.add(lambda: store.experiment("three"))
     assert names(mlflow) == []
     later = time.monotonic() + 1000
     monkeypatch.setattr(time, "monotonic", lambda: later)
-    here.add(lambda mlflow: mlflow.create_experiment("four"))
+    calls.add(lambda: store.experiment("four"))
     assert sorted(names(mlflow)) == ["four", "one", "three", "two"]
-    told = capsys.readouterr().err
-    assert told.count("warning: MLflow's store is away") == 1
-    assert "database is locked" in told
-    assert told.count("is there again") == 1
+    log = capsys.readouterr().err
+    assert log.count("warning: MLflow's store is unavailable") == 1
+    assert "database is locked" in log
+    assert log.count("is available again") == 1
 
 
-def test_a_metric_keeps_the_time_at_which_it_was_so(mlflow: Any) -> None:
-    with runs.run("evaluate", "key", "toy", {}) as run:
+def test_a_metric_keeps_the_time_at_which_it_was_measured(mlflow: Any, store: Store) -> None:
+    with runs.open_run("evaluate", "key", "toy", {}) as run:
         first = run.id or ""
         with locked(mlflow):
-            run.tell(lambda mlflow: mlflow.create_experiment("one"))
-            run.metrics({"loss": 2.0}, step=1)
-            so_far = time.time_ns() // 1_000_000
+            run.log(lambda writer: store.experiment("one"))
+            run.log_metrics({"loss": 2.0}, step=1)
+            measured = time.time_ns() // 1_000_000
         time.sleep(0.1)
         assert mlflow.MlflowClient().get_metric_history(first, "loss") == []
-    (told,) = mlflow.MlflowClient().get_metric_history(first, "loss")
-    assert told.timestamp <= so_far
+    (metric,) = mlflow.MlflowClient().get_metric_history(first, "loss")
+    assert metric.timestamp <= measured
     assert mlflow.get_run(first).info.status == "FINISHED"
 
 
 def test_the_end_waits_for_a_store_that_comes_back(
-    mlflow: Any, capsys: pytest.CaptureFixture[str]
+    mlflow: Any, store: Store, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    here = backlog.Backlog(mlflow)
-    with locked(mlflow) as other:
-        here.add(lambda mlflow: mlflow.create_experiment("one"))
-        threading.Timer(1.0, other.rollback).start()
-        here.end(60)
+    calls = Backlog()
+    with locked(mlflow) as holder:
+        calls.add(lambda: store.experiment("one"))
+        threading.Timer(1.0, holder.rollback).start()
+        calls.end(60)
     assert names(mlflow) == ["one"]
-    told = capsys.readouterr().err
-    assert "waiting for MLflow's store, 60 s at most" in told
-    assert "is there again" in told
+    log = capsys.readouterr().err
+    assert "waiting for MLflow's store, 60 s at most" in log
+    assert "is available again" in log
 
 
-def test_what_can_never_be_told_holds_up_nothing_else(
+def test_a_call_that_always_fails_delays_no_other(
     mlflow: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(backlog, "PATIENCE_SECONDS", 0.1)
-    with runs.run("evaluate", "key", "toy", {}) as run:
+    with runs.open_run("evaluate", "key", "toy", {}) as run:
         first, folder = run.id or "", Path(mlflow.get_artifact_uri().removeprefix("file://"))
         folder.parent.mkdir(parents=True, exist_ok=True)
         folder.write_text("where a folder should be")
-        run.picture("one", Image.new("L", (2, 2)))
-        run.metrics({"loss": 2.0}, step=1)
+        run.log_picture("one", Image.new("L", (2, 2)))
+        run.log_metrics({"loss": 2.0}, step=1)
     assert mlflow.get_run(first).data.metrics == {"loss": 2.0}
     assert mlflow.get_run(first).info.status == "FINISHED"
-    assert "1 of the things that MLflow should know" in capsys.readouterr().err
+    assert "1 entries were not logged" in capsys.readouterr().err
 
 
 def test_an_error_does_not_wait_for_the_store(
-    mlflow: Any, capsys: pytest.CaptureFixture[str]
+    mlflow: Any, store: Store, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def failing() -> None:
-        with runs.run("evaluate", "key", "toy", {}) as run, locked(mlflow):
-            run.tell(lambda mlflow: mlflow.create_experiment("one"))
+        with runs.open_run("evaluate", "key", "toy", {}) as run, locked(mlflow):
+            run.log(lambda writer: store.experiment("one"))
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
@@ -114,27 +120,28 @@ def test_an_error_does_not_wait_for_the_store(
     assert mlflow.active_run() is None
 
 
-def test_what_is_lost_in_the_end_is_said_with_where_the_numbers_are(
-    mlflow: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_lost_entries_are_counted_in_a_warning_that_names_where_the_numbers_are(
+    mlflow: Any, store: Store, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    calls = Backlog()
     with locked(mlflow):
-        away = backlog.Backlog(mlflow)
-        away.add(lambda mlflow: mlflow.create_experiment("one"))
-        away.add(lambda mlflow: mlflow.create_experiment("two"))
-        away.end(0.1)
-    told = capsys.readouterr().err
-    assert "2 of the things that MLflow should know are lost" in told
-    away.add(lambda mlflow: mlflow.create_experiment("three"))
+        calls.add(lambda: store.experiment("one"))
+        calls.add(lambda: store.experiment("two"))
+        calls.end(0.1)
+    log = capsys.readouterr().err
+    assert "2 entries were not logged" in log
+    assert "dvc metrics show" in log
+    calls.add(lambda: store.experiment("three"))
     assert mlflow.get_experiment_by_name("one") is None
 
 
-def test_what_is_refused_is_said_once_and_keeps_nothing_waiting(
-    mlflow: Any, capsys: pytest.CaptureFixture[str]
+def test_a_refused_call_is_reported_once_and_keeps_nothing_waiting(
+    mlflow: Any, store: Store, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    here = backlog.Backlog(mlflow)
-    here.add(lambda mlflow: mlflow.create_experiment(""))
-    here.add(lambda mlflow: mlflow.create_experiment("one"))
-    here.add(lambda mlflow: mlflow.create_experiment(""))
-    here.end(60)
+    calls = Backlog()
+    calls.add(lambda: store.experiment(""))
+    calls.add(lambda: store.experiment("one"))
+    calls.add(lambda: store.experiment(""))
+    calls.end(60)
     assert mlflow.get_experiment_by_name("one") is not None
-    assert capsys.readouterr().err.count("warning: MLflow could not be told") == 1
+    assert capsys.readouterr().err.count("warning: MLflow refused an entry") == 1

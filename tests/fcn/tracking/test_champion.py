@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from fcn.tracking import champion, runs
+from fcn.tracking import champion, connection
 from fcn.uncertainty import intervals
 
 MODEL = "fcn-toy"
@@ -24,9 +24,9 @@ def client(mlflow: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 @pytest.fixture
-def register(client: Any, mlflow: Any, tmp_path: Path) -> Register:
+def register(client: Any, tmp_path: Path) -> Register:
     """Register a model of some mean IoU; return its version."""
-    experiment = runs.experiment(mlflow, "toy")
+    experiment = connection.open_store().experiment("toy")
 
     def one(score: float) -> str:
         run = client.create_run(experiment).info.run_id
@@ -39,7 +39,7 @@ def register(client: Any, mlflow: Any, tmp_path: Path) -> Register:
 
 
 def compare(one: Path, other: Path, spread: float = 0.05, units: int = 50) -> dict[str, Any]:
-    """What `stages.compare` would say of these two, exact but for a spread."""
+    """Return what `stages.compare` would write, exact except for a spread."""
     difference = float(other.read_text()) - float(one.read_text())
     return {
         "difference": difference,
@@ -68,12 +68,12 @@ def tags(client: Any, version: str) -> dict[str, str]:
     return dict(client.get_model_version(MODEL, version).tags)
 
 
-def test_the_first_model_has_no_other_beside_it(client: Any, register: Register) -> None:
+def test_the_first_model_is_champion_without_a_comparison(client: Any, register: Register) -> None:
     made = decide(register(0.5))
     assert made.moved
-    assert (made.before, made.reason, made.evidence) == (None, "no other", {})
+    assert (made.before, made.reason, made.evidence) == (None, "there was no champion", {})
     assert aliases(client) == {"champion": "1"}
-    assert tags(client, "1")["promotion.reason"] == "no other"
+    assert tags(client, "1")["promotion.reason"] == "there was no champion"
 
 
 @pytest.mark.parametrize(
@@ -87,11 +87,11 @@ def test_the_alias_moves_only_if_the_whole_interval_is_above_the_margin(
     made = decide(register(score), margin=margin)
     assert made.moved is moved
     assert aliases(client) == ({"champion": "2"} if moved else {"champion": "1", "challenger": "2"})
-    told = tags(client, "2")
-    assert told["promotion"] == ("champion" if moved else "challenger")
-    assert told["promotion.against"] == "1"
-    assert float(told["promotion.difference"]) == pytest.approx(score - 0.5)
-    assert float(told["promotion.low"]) == pytest.approx(score - 0.55)
+    promotion = tags(client, "2")
+    assert promotion["promotion"] == ("champion" if moved else "challenger")
+    assert promotion["promotion.against"] == "1"
+    assert float(promotion["promotion.difference"]) == pytest.approx(score - 0.5)
+    assert float(promotion["promotion.low"]) == pytest.approx(score - 0.55)
 
 
 def test_the_evidence_is_a_file_of_the_run_that_made_the_candidate(
@@ -105,7 +105,7 @@ def test_the_evidence_is_a_file_of_the_run_that_made_the_candidate(
     assert content["evidence"]["difference"] == pytest.approx(0.2)
 
 
-def test_few_images_prove_nothing(client: Any, register: Register) -> None:
+def test_too_few_images_leave_the_champion(client: Any, register: Register) -> None:
     decide(register(0.1))
     few = intervals.MIN_UNITS - 1
     made = decide(register(0.9), lambda one, other: compare(one, other, units=few))
@@ -141,7 +141,7 @@ def test_a_model_whose_file_is_gone_is_challenger(
     assert "models:/fcn-toy/1" in made.reason
 
 
-def test_rollback_walks_back_and_is_final_until_a_person_says_otherwise(
+def test_a_version_rolled_back_stays_out_until_a_person_decides(
     client: Any, register: Register
 ) -> None:
     for score in (0.1, 0.3, 0.5):
@@ -167,7 +167,7 @@ def test_without_a_champion_there_is_nothing_to_roll_back(client: Any, register:
         champion.rollback("toy")
 
 
-def test_an_alias_that_a_person_moved_by_hand_is_respected(client: Any, register: Register) -> None:
+def test_an_alias_that_a_person_moved_is_respected(client: Any, register: Register) -> None:
     decide(register(0.1))
     client.set_registered_model_alias(MODEL, champion.CHAMPION, register(0.2))
     assert decide(register(0.5)).before == "2"
@@ -175,7 +175,7 @@ def test_an_alias_that_a_person_moved_by_hand_is_respected(client: Any, register
     assert champion.rollback("toy").champion == "2"
 
 
-def test_an_unknown_version_is_refused_with_the_known_ones(register: Register) -> None:
+def test_an_unknown_version_is_refused_with_the_existing_ones(register: Register) -> None:
     register(0.5)
     with pytest.raises(ValueError, match="fcn-toy has no version 7; it has 1"):
         decide("7")
@@ -189,7 +189,7 @@ def test_the_champion_stays_if_it_is_the_candidate(client: Any, register: Regist
     assert tags(client, "1")["promotion"] == "champion"
 
 
-def test_decisions_at_once_are_made_one_after_the_other(client: Any, register: Register) -> None:
+def test_simultaneous_decisions_wait_for_each_other(client: Any, register: Register) -> None:
     versions = [register(score) for score in (0.1, 0.3, 0.5)]
     decide(versions[0])
     comparing = threading.Semaphore()
@@ -214,7 +214,7 @@ def test_decisions_at_once_are_made_one_after_the_other(client: Any, register: R
     assert tags(client, "2")["promotion.against"] == ("1" if first_won else "3")
 
 
-def test_a_champion_made_on_another_machine_meanwhile_is_compared_with(
+def test_a_new_champion_from_another_machine_is_compared_again(
     client: Any, register: Register
 ) -> None:
     decide(register(0.1))

@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from fcn.tracking import lineage, registry
-from fcn.tracking import runs as tracking
+from fcn.tracking import connection, git, lineage, registry, runs
 
 ROOT = Path(__file__).parents[3]
 LOCK = {
@@ -27,7 +26,7 @@ STAGES = list(LOCK["stages"])
 
 @pytest.fixture
 def project(mlflow: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.setattr(tracking, "HERE", tmp_path)
+    monkeypatch.setattr(connection, "ROOT", tmp_path)
     (tmp_path / "tables").mkdir()
     for name in ("params.yaml", "tables/digits.yaml"):
         shutil.copy(ROOT / name, tmp_path / name)
@@ -41,7 +40,7 @@ def run_stage(stage: str, env: dict[str, str], patch: pytest.MonkeyPatch) -> Non
         for name, value in env.items():
             here.setenv(name, value)
         kind, _, key = stage.partition("@")
-        with tracking.run(kind, key, "digits", {}):
+        with runs.open_run(kind, key, "digits", {}):
             pass
 
 
@@ -50,10 +49,10 @@ def pipeline(stages: list[str], patch: pytest.MonkeyPatch, **tags: str) -> str:
     with registry.pipeline(["digits"], tags, STAGES) as env:
         for stage in stages:
             run_stage(stage, env, patch)
-    return registry.parents(env)["digits"]
+    return runs.parents(env)["digits"]
 
 
-def test_what_is_cached_points_to_the_run_that_made_it(
+def test_a_cached_stage_points_to_the_run_that_made_its_outs(
     project: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     measured = [stage for stage in STAGES if stage != "table@digits"]
@@ -69,14 +68,14 @@ def test_what_is_cached_points_to_the_run_that_made_it(
         "cached.evaluate.digits-b": makers["evaluate@digits-b"],
     }
     second = {one.stage: one for one in lineage.of(parent, STAGES)}
-    assert second["train@digits-a"] == lineage.Origin(
+    assert second["train@digits-a"] == lineage.StageRun(
         "train@digits-a", makers["train@digits-a"], None, True
     )
     assert not second["train@digits-b"].cached
     assert second["train@digits-b"].run != makers["train@digits-b"]
 
 
-def test_outs_that_no_run_made_point_nowhere(
+def test_outs_that_no_run_made_have_no_run(
     project: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pipeline(STAGES[:4], monkeypatch)
@@ -87,7 +86,7 @@ def test_outs_that_no_run_made_point_nowhere(
     assert "cached.train.digits-b" in tags
 
 
-def test_a_training_under_bare_dvc_is_known_by_its_model(
+def test_a_training_under_bare_dvc_is_found_by_its_model(
     project: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run_stage("train@digits-a", {}, monkeypatch)
@@ -97,21 +96,21 @@ def test_a_training_under_bare_dvc_is_known_by_its_model(
     assert tags["cached.train.digits-a"] == bare.info.run_id
 
 
-def test_parent_and_children_lead_to_who_started_them(
+def test_parent_and_children_have_the_tags_of_who_started_them(
     project: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     parent = pipeline(["train@digits-a"], monkeypatch, **{"prefect.flow_run.id": "7"})
     experiment = project.get_experiment_by_name("digits").experiment_id
-    runs = project.search_runs([experiment])
-    assert len(runs) == 2
-    for run in runs:
+    both = project.search_runs([experiment])
+    assert len(both) == 2
+    for run in both:
         assert run.data.tags["prefect.flow_run.id"] == "7"
         assert "dvc.lock.sha256" in run.data.tags
-        assert tracking.git_tags().items() <= run.data.tags.items()
-    assert parent in {run.info.run_id for run in runs}
+        assert git.tags().items() <= run.data.tags.items()
+    assert parent in {run.info.run_id for run in both}
 
 
-def test_a_failed_pipeline_calls_nothing_cached(
+def test_a_failed_pipeline_marks_no_stage_as_cached(
     project: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pipeline(STAGES[:4], monkeypatch)
@@ -120,14 +119,11 @@ def test_a_failed_pipeline_calls_nothing_cached(
         registry.pipeline(["digits"], {}, STAGES) as env,
     ):
         _ = 1 / 0
-    tags = project.get_run(registry.parents(env)["digits"]).data.tags
+    tags = project.get_run(runs.parents(env)["digits"]).data.tags
     assert not any(name.startswith(lineage.CACHED) for name in tags)
 
 
-def test_only_a_server_has_pages(project: Any) -> None:
-    assert lineage.page(project, "1", "abc") is None
-
-    class OnAServer:
-        tracking_uri = "http://127.0.0.1:5000/"
-
-    assert lineage.page(OnAServer, "1", "abc") == ("http://127.0.0.1:5000/#/experiments/1/runs/abc")
+def test_only_a_server_has_pages() -> None:
+    assert lineage.page("sqlite:///mlflow.db", "1", "abc") is None
+    page = lineage.page("http://127.0.0.1:5000/", "1", "abc")
+    assert page == "http://127.0.0.1:5000/#/experiments/1/runs/abc"

@@ -1,4 +1,4 @@
-"""Two runs of a pipeline over a project of two trained models, told from MLflow's side."""
+"""Pipeline runs over a project with two trained models, as MLflow stores them."""
 
 import hashlib
 import json
@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from mlflow.entities import LoggedModelOutput, LoggedModelStatus
 
+from fcn.common import files
 from fcn.network import build, model_file
 from fcn.settings.network import Network
-from fcn.tracking import registry
-from fcn.tracking import runs as tracking
+from fcn.tracking import connection, registry, runs
 
 pytestmark = pytest.mark.usefixtures("seeded")
 ROOT = Path(__file__).parents[3]
@@ -28,7 +28,7 @@ ENTRY = {
 
 @dataclass(frozen=True)
 class Project:
-    """A copy of what MLflow reads of the project, and its store."""
+    """A copy of the files that tracking reads, and its store."""
 
     folder: Path
     mlflow: Any
@@ -38,20 +38,20 @@ class Project:
     ) -> None:
         """Train `key` as a stage of the pipeline run `parent` would."""
         with monkeypatch.context() as patch:
-            patch.setenv(tracking.PARENTS, parent)
+            patch.setenv(runs.PARENTS, parent)
             patch.setenv("DVC_STAGE", f"train@{key}")
-            with tracking.run("train", key, "digits", {}) as run:
-                run.metrics({"val_mean_iou": SCORES[key] / 2}, step=1)
-                run.metrics({"val_mean_iou": SCORES[key]}, step=2)
+            with runs.open_run("train", key, "digits", {}) as run:
+                run.log_metrics({"val_mean_iou": SCORES[key] / 2}, step=1)
+                run.log_metrics({"val_mean_iou": SCORES[key]}, step=2)
                 if broken:
                     self.leave_half_a_model(run.id or "")
-                run.model(self.folder / "data" / "models" / f"{key}.keras", 1, "tensorflow")
+                run.log_model(self.folder / "data" / "models" / f"{key}.keras", 1, "tensorflow")
 
     def leave_half_a_model(self, run: str) -> None:
-        """What MLflow keeps of an upload that broke off."""
+        """Leave what MLflow has after an interrupted upload."""
         client = self.mlflow.MlflowClient()
         half = client.create_logged_model(
-            tracking.experiment(self.mlflow, "digits"), name="model", source_run_id=run
+            connection.open_store().experiment("digits"), name="model", source_run_id=run
         )
         client.log_outputs(run, [LoggedModelOutput(half.model_id, 0)])
         client.finalize_logged_model(half.model_id, LoggedModelStatus.FAILED)
@@ -59,7 +59,7 @@ class Project:
     def runs(self, query: str = "") -> list[Any]:
         """The digits' runs, the oldest first."""
         client = self.mlflow.MlflowClient()
-        experiment = tracking.experiment(self.mlflow, "digits")
+        experiment = connection.open_store().experiment("digits")
         return client.search_runs([experiment], query, order_by=["attribute.start_time"])
 
     def versions(self) -> list[Any]:
@@ -84,7 +84,7 @@ def project(
     for name in ("fcn", "tables", "params.yaml"):
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
         copy(ROOT / name, folder / name)
-    patch.setattr(tracking, "HERE", folder)
+    patch.setattr(connection, "ROOT", folder)
     patch.setenv("GIT_CEILING_DIRECTORIES", str(folder.parent))
     made = Project(folder, new_store(folder, patch))
     for key in SCORES:
@@ -98,20 +98,20 @@ def project(
 
 @pytest.fixture(scope="module")
 def env(project: Project, patch: pytest.MonkeyPatch) -> dict[str, str]:
-    """What the stages of a finished pipeline run were given."""
+    """The environment of the stages of a finished pipeline run."""
     with registry.pipeline(["digits"]) as env:
         for key in SCORES:
-            project.child(env[tracking.PARENTS], key, patch)
-        (tracking.HERE / "data" / "tables" / "digits.md").write_text("the table")
+            project.child(env[runs.PARENTS], key, patch)
+        (connection.ROOT / "data" / "tables" / "digits.md").write_text("the table")
     return env
 
 
 @pytest.fixture
 def parent(env: dict[str, str]) -> str:
-    return env[tracking.PARENTS].removeprefix("digits:")
+    return env[runs.PARENTS].removeprefix("digits:")
 
 
-def test_the_stages_are_told_their_tables_parent(parent: str, project: Project) -> None:
+def test_the_stages_are_children_of_their_tables_parent(parent: str, project: Project) -> None:
     first, *children = project.runs()
     assert first.info.run_id == parent
     assert first.info.run_name == "reproduce"
@@ -121,7 +121,7 @@ def test_the_stages_are_told_their_tables_parent(parent: str, project: Project) 
 
 
 @pytest.mark.usefixtures("env")
-def test_children_carry_their_stages_entry_of_dvc_lock(project: Project) -> None:
+def test_children_have_tags_of_their_stages_entry_in_dvc_lock(project: Project) -> None:
     known, unknown = project.runs("tags.`fcn.kind` = 'train'")[:2]
     whole = hashlib.sha256(json.dumps(ENTRY, sort_keys=True).encode()).hexdigest()
     assert known.data.tags["dvc.lock.sha256"] == whole
@@ -131,7 +131,7 @@ def test_children_carry_their_stages_entry_of_dvc_lock(project: Project) -> None
     assert not any(name.startswith("dvc.lock") for name in unknown.data.tags)
 
 
-def test_the_parent_keeps_the_table(parent: str, project: Project) -> None:
+def test_the_parent_has_the_table_as_a_file(parent: str, project: Project) -> None:
     folder = project.mlflow.artifacts.download_artifacts(run_id=parent)
     assert (Path(folder) / "digits.md").read_text() == "the table"
 
@@ -140,7 +140,7 @@ def test_the_parent_keeps_the_table(parent: str, project: Project) -> None:
 def test_the_model_with_the_best_validation_is_registered(project: Project) -> None:
     (version,) = project.versions()
     path = project.folder / "data" / "models" / "digits-fcn16s.keras"
-    assert version.tags == {"model.md5": tracking.md5(path), "fcn.key": "digits-fcn16s"}
+    assert version.tags == {"model.md5": files.md5(path), "fcn.key": "digits-fcn16s"}
     served = project.mlflow.pyfunc.load_model("models:/fcn-digits/1")
     image = np.zeros((1, 20, 30, 1), np.uint8)
     np.testing.assert_array_equal(served.predict(image), np.zeros((1, 20, 30)))
@@ -164,7 +164,7 @@ def test_a_failed_pipeline_marks_its_parent_and_registers_nothing(
 
     def failing() -> None:
         with registry.pipeline(["digits"]) as env:
-            project.child(env[tracking.PARENTS], "digits-fcn32s", monkeypatch, broken=True)
+            project.child(env[runs.PARENTS], "digits-fcn32s", monkeypatch, broken=True)
             raise InterruptedError
 
     before = len(project.versions())
@@ -176,4 +176,4 @@ def test_a_failed_pipeline_marks_its_parent_and_registers_nothing(
     with registry.pipeline(["digits"]):
         pass
     newest = max(project.versions(), key=lambda version: int(version.version))
-    assert newest.tags == {"model.md5": tracking.md5(path), "fcn.key": "digits-fcn32s"}
+    assert newest.tags == {"model.md5": files.md5(path), "fcn.key": "digits-fcn32s"}
