@@ -24,6 +24,7 @@ from prefect.states import Cancelled, Completed, Failed
 
 from fcn.common import messages
 from fcn.settings import reader
+from fcn.settings.keys import table_of
 from flows import dvc, follow, graph, notify, show, temporary_server, trials, turns
 
 INTERRUPTED = "Interrupted"
@@ -130,7 +131,7 @@ def reproduce(
                 bring_in_news()
             stages = graph.read(targets or ())
             stale = {stage.name for stage in stages} if force else graph.may_run(stages)
-            touched = {reader.table_of(name.partition("@")[2]) for name in stale}
+            touched = {table_of(name.partition("@")[2]) for name in stale}
             names = [stage.name for stage in stages]
             touched_tables = sorted(touched.intersection(tables))
             env = stack.enter_context(follow.following(touched_tables, names, push))

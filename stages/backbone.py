@@ -1,12 +1,13 @@
-r"""Make the backbone that the first FCN starts from.
+r"""Make the backbone that the first FCN is initialised from.
 
 Run:
     python -m stages.backbone digits-vgg16 --raw data/raw/digits \
         --valid data/reports/digits/valid.json --records data/records/digits \
         --out data/models/digits-vgg16.keras --metrics data/metrics/digits/digits-vgg16.json
 
-`weights: classifier` trains one on single objects of the training pool and makes its dense layers
-convolutions; `file` takes those of a file in the raw folder; `scratch` keeps random ones.
+`weights: classifier` trains a classifier on single objects of the training pool and converts its
+dense layers to convolutions; `file` reads weights from a file in the raw folder; `scratch` keeps
+random weights.
 """
 
 from pathlib import Path
@@ -15,16 +16,10 @@ from typing import Annotated
 from typer import Option
 
 from fcn.cli import arguments, command_line
-from fcn.common import files, messages
-from fcn.datasets.shared import catalogue
-from fcn.datasets.shared.sample import ObjectCrop
 from fcn.network import backend
 from fcn.records import verdict
-from fcn.records.labels import read_labels
 from fcn.runtime import devices
-from fcn.settings import reader
-from fcn.settings.backbone import Backbone
-from fcn.training import checkpoints
+from fcn.settings.stages import BackboneSettings
 
 
 def backbone(
@@ -38,65 +33,15 @@ def backbone(
     ],
     no_tracking: arguments.NoTracking = False,
 ) -> None:
-    """Train, convert and save; the metrics are the classifier's accuracies by split."""
-    loaded = reader.load(key)
-    wanted = reader.entry(loaded.table.backbones, key, "backbones")
+    """Choose the backend, then make the backbone."""
+    settings = BackboneSettings.of(key)
     fingerprint = verdict.require_valid(valid, records)
     devices.reserve(key)
-    backend.use(loaded.common)
-    from fcn.network import build, model_file
-    from fcn.pretrained import classifier, load
-    from fcn.tracking import runs
+    backend.use(settings.compute)
+    from fcn.jobs import backbone as job  # imports Keras, on the chosen backend
 
-    channels = read_labels(records).channels
-    network = build.backbone(wanted.module, wanted.network, channels)
-    accuracies: dict[str, float] = {}
-    shown = wanted.model_dump() | loaded.common.model_dump()
-    crops = _objects(wanted, raw, loaded.common.seed) if wanted.classifier else {}
-    determined = checkpoints.digest(
-        loaded.common.compute(),
-        Path(__file__),
-        [f"backbones/{wanted.module}", f"datasets/{wanted.source}"],
-        settings=wanted.model_dump(mode="json"),
-        channels=channels,
-        crops=classifier.fingerprint(crops),
-    )
-    store = checkpoints.CheckpointStore(key, determined, loaded.common.checkpoints)
-    with runs.run("train", key, wanted.table, shown, no_tracking, store.run_id) as run:
-        store.run_id = run.id
-        run.data(wanted.dataset, records, fingerprint, "train")
-        if wanted.classifier is not None:
-            objects = len(catalogue.load(wanted.source).classes) - 1
-            dense = classifier.build(wanted, wanted.classifier, channels, objects)
-            seed = loaded.common.seed
-            classifier.train(dense, wanted.classifier, crops, seed, run.metrics, store)
-            classifier.decapitate(dense, network)
-            accuracies = {
-                split: classifier.accuracy(dense, crops[split], wanted.classifier.side)
-                for split in crops
-            }
-            run.metrics({f"accuracy_{split}": value for split, value in accuracies.items()})
-        measured: dict[str, object] = {"weights": wanted.weights, "accuracy": accuracies}
-        if wanted.file is not None:
-            layers = load.load_weights(network, wanted, wanted.file, raw, out)
-            measured["layers"] = layers
-            for fate, names in layers.items():
-                messages.say(f"{key}: {fate}: {', '.join(names) or 'none'}")
-        model_file.save(network, out)
-        files.write_json(metrics, measured)
-    store.clear()
-    for split, value in accuracies.items():
-        messages.say(f"{key}: the classifier names {value:.4f} of the {split} objects right")
-
-
-def _objects(wanted: Backbone, raw: Path, seed: int) -> dict[str, list[ObjectCrop]]:
-    """Return the single objects of each split."""
-    source = catalogue.load(wanted.source)
-    if source.object_crops is None:
-        raise ValueError(f"{source.name} knows no single objects; use `weights: scratch`")
-    if missing := {"train", "val", "test"} - set(source.splits):
-        raise ValueError(f"{source.name} has no split {missing}; use `weights: scratch`")
-    return {split: list(source.object_crops(raw, split, seed)) for split in source.splits}
+    paths = job.Paths(raw, records, fingerprint, out, metrics)
+    job.run(key, settings, paths, tracked=not no_tracking)
 
 
 if __name__ == "__main__":

@@ -12,10 +12,10 @@ from typer import Option
 
 from fcn.cli import arguments, command_line
 from fcn.common import files, messages
-from fcn.labels import ceiling as measured
+from fcn.labels.ceiling import measure_split
 from fcn.records import verdict
 from fcn.scores import metrics
-from fcn.settings import reader
+from fcn.settings.stages import CeilingSettings
 
 
 def ceiling(
@@ -25,16 +25,20 @@ def ceiling(
     out: Annotated[Path, Option(help="JSON file to write: the mean IoU at each stride.")],
 ) -> None:
     """Write the mean IoU of the masks against themselves through each stride."""
-    loaded = reader.load(key)
-    wanted = reader.entry(loaded.table.datasets, key, "datasets").ceiling
-    verdict.require_valid(valid, records)
-    matrices = measured.measure_split(
-        records, wanted.split, wanted.strides, wanted.method, loaded.common.workers
+    settings = CeilingSettings.of(key)
+    split, strides, method = (
+        settings.ceiling.split,
+        settings.ceiling.strides,
+        settings.ceiling.method,
     )
-    values = {str(stride): metrics.scores(n)["mean_iou"] for stride, n in matrices.items()}
-    content = {"split": wanted.split, "method": wanted.method, "mean_iou": values}
-    files.write_json(out, content)
-    messages.say(f"{key}: ceilings {', '.join(f'{s}: {v:.3f}' for s, v in values.items())}")
+    verdict.require_valid(valid, records)
+    matrices = measure_split(records, split, strides, method, settings.workers)
+    ceilings = {
+        str(stride): metrics.scores(matrix)["mean_iou"] for stride, matrix in matrices.items()
+    }
+    files.write_json(out, {"split": split, "method": method, "mean_iou": ceilings})
+    values = ", ".join(f"stride {stride}: {value:.3f}" for stride, value in ceilings.items())
+    messages.say(f"{key}: ceilings, {values}")
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from fcn.conversion import shards
 from fcn.datasets.shared import catalogue
 from fcn.datasets.shared.dataset import Dataset
 from fcn.download import archives
-from fcn.settings import reader
+from fcn.settings.stages import ConvertSettings
 
 
 def convert(
@@ -24,31 +24,30 @@ def convert(
     out: Annotated[Path, Option(help="Folder to write: records (TFRecord), index and labels.")],
 ) -> None:
     """Write the records, the index and the labels of all splits."""
-    loaded = reader.load(key)
-    data = reader.entry(loaded.table.datasets, key, "datasets")
-    asked = data.convert
-    dataset = catalogue.load(data.module, asked)
+    settings = ConvertSettings.of(key)
+    convert = settings.convert
+    dataset = catalogue.load(settings.module, convert)
     with archives.laid_out(raw, dataset.archives, beside=out) as root:
         samples = {
-            split: shards.samples(data.module, asked, root, split, loaded.common.seed)
-            for split in asked.splits
+            split: shards.samples(settings.module, convert, root, split, settings.seed)
+            for split in convert.splits
         }
-        for split, found in samples.items():
-            promised(dataset, split, asked.splits[split], len(found))
+        for split, members in samples.items():
+            require_count(dataset, split, len(members), convert.splits[split])
         with files.writing_folder(out) as folder:
             shards.write(
-                folder, dataset, samples, asked.shards, asked.encoding, loaded.common.workers
+                folder, dataset, samples, convert.shards, convert.encoding, settings.workers
             )
-    counts = ", ".join(f"{len(found)} {split}" for split, found in samples.items())
-    messages.say(f"{key}: {counts} examples in {asked.shards} files per split")
+    counts = ", ".join(f"{len(members)} {split}" for split, members in samples.items())
+    messages.say(f"{key}: {counts} samples in {convert.shards} files per split")
 
 
-def promised(dataset: Dataset, split: str, count: int, found: int) -> None:
-    """Raise if there are fewer samples than the settings promise, or more of a set that is whole."""
-    if found < count or (found > count and not dataset.grows):
+def require_count(dataset: Dataset, split: str, count: int, expected: int) -> None:
+    """Refuse fewer samples than the settings expect; more are allowed if the data set may grow."""
+    if count < expected or (count > expected and not dataset.grows):
         raise ValueError(
-            f"{dataset.name} {split}: {found} samples, but the settings promise {count}; "
-            f"bring the missing files, or correct `convert.splits.{split}` in the table file"
+            f"{dataset.name} {split}: got {count} samples, allowed: {expected}, as in the settings; "
+            f"add the missing files, or correct `convert.splits.{split}` in the table file"
         )
 
 

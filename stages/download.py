@@ -1,4 +1,4 @@
-"""Bring archives of a data set or of weights to the raw folder, checked by size and SHA-256.
+"""Fetch the archives of a data set or of weights into the raw folder; check size and SHA-256.
 
 Run:
     python -m stages.download digits --out data/raw/digits --hashes data/hashes/digits.json
@@ -17,7 +17,7 @@ from fcn.cli import arguments, command_line
 from fcn.common import messages
 from fcn.datasets.shared import catalogue
 from fcn.download import fetch
-from fcn.settings import reader
+from fcn.settings.stages import DownloadSettings
 
 
 def download(
@@ -31,26 +31,23 @@ def download(
         ),
     ],
 ) -> None:
-    """Fetch what is not there, check what is, and record size and hash of all."""
-    loaded = reader.load(key)
-    wanted = reader.entry(loaded.table.downloads, key, "downloads")
-    mirror = os.environ.get("FCN_MIRROR") or loaded.common.mirror
-    by_hand = []
-    for archive in catalogue.archives(wanted.module):
+    """Fetch missing archives, check all, and record their sizes and hashes."""
+    settings = DownloadSettings.of(key)
+    mirror = os.environ.get("FCN_MIRROR") or settings.mirror
+    manual = []
+    for archive in catalogue.archives(settings.module):
         try:
-            one = fetch.fetch(archive, out, mirror, hashes)
+            file = fetch.fetch(archive, out, mirror, hashes)
         except fetch.OnlyByHand as error:
-            by_hand.append(str(error))  # One message names all that a person has to bring.
+            manual.append(str(error))  # One message names all files that a person has to fetch.
             continue
-        if one is None:
-            messages.say(
-                f"{key}: what {archive.filename} holds stands in {out}, unpacked; not checked"
-            )
+        if file is None:
+            messages.say(f"{key}: {out} has the files of {archive.filename}, unpacked; not checked")
         else:
-            fetch.record([one], hashes)  # at once: the next one may not come today
-            messages.say(f"{key}: {one.filename}, {one.bytes:,} bytes, SHA-256 {one.sha256}")
-    if by_hand:
-        raise ValueError("\n".join(by_hand))
+            fetch.record([file], hashes)  # Recorded now: the next archive may fail.
+            messages.say(f"{key}: {file.filename}, {file.bytes:,} bytes, SHA-256 {file.sha256}")
+    if manual:
+        raise ValueError("\n".join(manual))
     fetch.record([], hashes)
 
 

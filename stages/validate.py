@@ -15,10 +15,10 @@ from fcn.cli import arguments, command_line
 from fcn.common import files, messages
 from fcn.labels import check, gallery
 from fcn.records import verdict
-from fcn.settings import reader
+from fcn.settings.stages import ValidateSettings
 
 SHOWN = 5
-"""Findings in the message; all of them are in the report."""
+"""Findings in the error message; the report has all."""
 
 
 def validate(
@@ -30,34 +30,34 @@ def validate(
         Path, Option(help="JSON file to write if the labels are valid; training requires it.")
     ],
 ) -> None:
-    """Write the report and the pictures, then the verdict that training depends on."""
-    loaded = reader.load(key)
-    files.remove(valid)  # it vouches for nothing until this is done
-    data = reader.entry(loaded.table.datasets, key, "datasets")
+    """Write the report and its pictures, then the verdict that training requires."""
+    settings = ValidateSettings.of(key)
+    files.remove(valid)  # An old verdict must not survive a failure.
     checked = check.check(
         records,
-        data.convert.splits,
-        severity=data.validate_.severity,
-        near=data.validate_.near,
-        worker_count=loaded.common.workers,
+        settings.splits,
+        severity=settings.validate.severity,
+        near=settings.validate.near,
+        worker_count=settings.workers,
     )
     files.write_json(report, checked.content())
-    with files.writing_folder(pictures) as aside:
-        gallery.draw(records, checked, data.validate_.pictures, aside)
+    with files.writing_folder(pictures) as partial:
+        gallery.draw(records, checked, settings.validate.pictures, partial)
     for overlap, count in checked.accepted.items():
         between = " and ".join(overlap.splits)
         messages.say(f"{key}: accepted, {overlap.rule} of {between} ({count}): {overlap.reason}")
     errors = checked.errors
     if errors:
-        shown = [
+        head = f"the labels of {key} are invalid: {len(errors)} error(s); all are in {report}"
+        lines = [
             f"{e.split} {e.example}".strip() + f": {e.message} ({e.rule})" for e in errors[:SHOWN]
         ]
         rest = [f"and {len(errors) - SHOWN} more"] if len(errors) > SHOWN else []
-        head = f"the labels of {key} are invalid: {len(errors)} error(s); all are in {report}"
-        raise ValueError("\n  ".join([head, *shown, *rest]))
+        raise ValueError("\n  ".join([head, *lines, *rest]))
     verdict.write(valid, records)
-    odd = len(checked.findings)
-    messages.say(f"{key}: labels valid, {odd} warning(s)" + (f", see {report}" if odd else ""))
+    warnings = len(checked.findings)
+    see = f", see {report}" if warnings else ""
+    messages.say(f"{key}: labels valid, {warnings} warning(s){see}")
 
 
 if __name__ == "__main__":

@@ -81,7 +81,7 @@ def available(stage: str, key: str, patch: pytest.MonkeyPatch) -> Iterator[tuple
     """Yield file and key of every setting that a stage could read from its settings object."""
     loaded = reader.load(key)
     patch.setattr(stages, "load", lambda _: loaded)
-    file = f"tables/{reader.table_of(key)}.yaml"
+    file = f"tables/{table_of(key)}.yaml"
     paths = {id(settings): path for path, settings in settings_of(loaded.table)}
     settings = SETTINGS[stage](key)
     for field in dataclasses.fields(settings):

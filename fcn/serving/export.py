@@ -16,6 +16,7 @@ from fcn.network import backend
 from fcn.records.split import Records
 from fcn.serving import card
 from fcn.settings import reader
+from fcn.settings.keys import table_of
 from fcn.settings.table import Model
 from fcn.tracking import git
 
@@ -176,4 +177,4 @@ def export_named(
 def _rows(key: str) -> dict[str, Model]:
     """Return the models of the table that a key would belong to, if there is such a table."""
     tables = {path.stem for path in reader.TABLES.glob("*.yaml")}
-    return reader.load(key).table.models if reader.table_of(key) in tables else {}
+    return reader.load(key).table.models if table_of(key) in tables else {}

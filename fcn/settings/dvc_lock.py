@@ -14,7 +14,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from fcn.common import files
-from fcn.settings.reader import table_of
+from fcn.settings.keys import table_of
 
 LOCK = Path("dvc.lock")
 

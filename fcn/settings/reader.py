@@ -18,6 +18,7 @@ from ruamel.yaml.error import YAMLError
 from fcn.common.text import nearest
 from fcn.settings import consistency
 from fcn.settings.common import Common
+from fcn.settings.keys import table_of
 from fcn.settings.table import TableFile
 from fcn.settings.values import Settings
 
@@ -34,11 +35,6 @@ class Loaded:
 
     common: Common
     table: TableFile
-
-
-def table_of(key: str) -> str:
-    """Return the name of the table that a key belongs to: `digits` of `digits-fcn16s`."""
-    return key.partition("-")[0]
 
 
 def active(root: Path = Path()) -> list[str]:

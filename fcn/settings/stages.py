@@ -12,9 +12,10 @@ from typing import Any, Self
 from fcn.settings.backbone import Backbone
 from fcn.settings.common import Checkpoints, Compute, Intervals
 from fcn.settings.data import Ceiling, Convert, Data, Validate
+from fcn.settings.keys import table_of
 from fcn.settings.network import Network
 from fcn.settings.published import Published
-from fcn.settings.reader import entry, load, table_of
+from fcn.settings.reader import entry, load
 from fcn.settings.table import Evaluation, Model, Table
 
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from ruamel.yaml import YAML
 
-from fcn.settings import reader
 from fcn.settings.dvc_lock import LOCK
+from fcn.settings.keys import table_of
 from fcn.tracking import connection
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def page(uri: str, experiment: str, run: str) -> str | None:
 
 def of_table(stages: Collection[str], table: str) -> list[str]:
     """Return the stages that belong to a table, in order."""
-    return [stage for stage in stages if reader.table_of(stage.partition("@")[2]) == table]
+    return [stage for stage in stages if table_of(stage.partition("@")[2]) == table]
 
 
 def _cached(stage: str) -> str:

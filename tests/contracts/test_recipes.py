@@ -19,6 +19,7 @@ from fcn.network import build, transfer
 from fcn.records.split import Records
 from fcn.settings import reader
 from fcn.settings.data import Data
+from fcn.settings.keys import table_of
 from fcn.settings.network import Network
 from fcn.settings.table import TableFile
 from fcn.settings.training import Training
@@ -88,7 +89,7 @@ def trained(uncompiled: None, records_of: Callable[[Data], Path]) -> Callable[[s
 
     @cache
     def train(key: str) -> Trained:
-        table = TABLES[reader.table_of(key)]
+        table = TABLES[table_of(key)]
         wanted = table.models[key]
         keras.utils.set_random_seed(3)
         split = Records(records_of(table.datasets[wanted.dataset]), "train")
@@ -160,12 +161,12 @@ def test_a_recipe_takes_ten_steps(key: str, trained: Callable[[str], Trained]) -
 
 
 def freezes(key: str) -> tuple[str, ...]:
-    return TABLES[reader.table_of(key)].models[key].freeze
+    return TABLES[table_of(key)].models[key].freeze
 
 
 @pytest.mark.parametrize("key", KEYS)
 def test_images_of_several_sizes_go_one_by_one_or_are_cut(key: str) -> None:
-    table = TABLES[reader.table_of(key)]
+    table = TABLES[table_of(key)]
     recipe, data = table.models[key].training, table.datasets[table.models[key].dataset]
     assert data.module not in OF_SEVERAL_SIZES or recipe.batch == 1 or recipe.crop
 
@@ -173,4 +174,4 @@ def test_images_of_several_sizes_go_one_by_one_or_are_cut(key: str) -> None:
 def test_the_page_of_recipes_says_what_is_exact_in_every_row() -> None:
     page = (ROOT / "docs/recipes.md").read_text("utf-8")
     named = {key for key in KEYS if f"`{key}`" in page}
-    assert {key for key in KEYS if reader.table_of(key) not in UNEXPLAINED} <= named
+    assert {key for key in KEYS if table_of(key) not in UNEXPLAINED} <= named

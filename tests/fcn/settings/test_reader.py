@@ -16,6 +16,7 @@ from ruamel.yaml import YAML
 
 import fcn.settings
 from fcn.settings import reader
+from fcn.settings.keys import table_of
 from fcn.settings.values import Settings
 
 Tree = Callable[[str, str], Path]
@@ -413,7 +414,7 @@ def test_an_entry_that_is_not_there_is_answered_with_the_nearest(loaded: reader.
 
 
 def test_a_key_names_its_table() -> None:
-    assert reader.table_of("digits-fcn16s-wide") == reader.table_of("digits") == "digits"
+    assert table_of("digits-fcn16s-wide") == table_of("digits") == "digits"
 
 
 def test_active_tables_are_those_that_the_graph_lists(tmp_path: Path) -> None:
