@@ -101,7 +101,7 @@ def evaluate(
             for place, number in enumerate(members, start=1):
                 example = split[number]
                 mask = np.frombuffer(zlib.decompress(masks[number]), np.uint8)
-                picture = overlay.compared(example, mask.reshape(example.label.shape), names)
+                picture = overlay.draw_comparison(example, mask.reshape(example.label.shape), names)
                 picture.save(aside / f"{overlay.file_name(example.id)}.png")
                 # By rank: so the runs of a table line up where MLflow compares them.
                 run.picture(f"{rank}-{place}", picture)

@@ -87,7 +87,7 @@ def train(
         if epoch in {1, (epochs + 1) // 2, epochs}:
             few = islice(val, SHOWN)
             for example, mask in forward.predict(network, few, wanted.training.batch):
-                picture = overlay.compared(example, mask, names)
+                picture = overlay.draw_comparison(example, mask, names)
                 run.picture(f"epoch-{epoch:04d}-{overlay.file_name(example.id)}", picture)
         counts = forward.confusion_matrices(
             network, measured, wanted.training.batch, len(names.classes)

@@ -65,7 +65,7 @@ def write(segmentation: Segmentation, model: Predictor, stem: Path) -> None:
     labels, mask = model.labels, segmentation.mask
     present = np.flatnonzero(np.bincount(mask.ravel(), minlength=len(labels.classes)))
     blended = overlay.blend(segmentation.image, mask, labels)
-    picture = overlay.row([(Path(segmentation.name).name, blended)], present, labels)
+    picture = overlay.draw_row([(Path(segmentation.name).name, blended)], present, labels)
     facts = model.provenance
     files.write_bytes(_path(stem, "-mask.png"), provenance.mask_png(mask, labels.colours, facts))
     files.write_bytes(_path(stem, "-overlay.png"), provenance.rgb_png(np.asarray(picture), facts))
