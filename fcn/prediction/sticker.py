@@ -19,7 +19,7 @@ from fcn.common import files
 from fcn.common.text import nearest
 from fcn.pictures import photos
 from fcn.pictures.overlay import file_name, to_rgb
-from fcn.pictures.provenance import stamped
+from fcn.pictures.provenance import embed_facts
 from fcn.prediction import outputs, predictor
 from fcn.prediction.options import PredictorOptions
 from fcn.prediction.predictor import Failure, Segmentation
@@ -83,7 +83,7 @@ def write(
     encoded = io.BytesIO()
     picture.save(encoded, "PNG")
     stem = stem.with_name(f"{stem.name}-{file_name(name)}")
-    files.write_bytes(stem.with_name(f"{stem.name}.png"), stamped(encoded.getvalue(), facts))
+    files.write_bytes(stem.with_name(f"{stem.name}.png"), embed_facts(encoded.getvalue(), facts))
     files.write_bytes(stem.with_name(f"{stem.name}.webp"), webp(picture))
     return True
 
