@@ -88,7 +88,7 @@ def _models(table: str, row: str, stages: dict[str, Ran], root: Path) -> Iterato
     used = measured.deps.get(path, "") if measured else ""
     while path:
         made = dvc_lock.maker(stages, path)
-        now = dvc_lock.md5(root / path)
+        now = dvc_lock.md5(root / path, root)
         name = Path(path).stem
         if made is None:
             why = f"dvc.lock knows no stage that made it: `dvc repro train@{name}`"
@@ -134,7 +134,7 @@ def _run(table: str, row: str, root: Path) -> Link:
 def _records(dataset: str, stages: dict[str, Ran], root: Path) -> Link:
     """Return whether the records are those of the last conversion, and proven valid."""
     path = f"data/records/{dataset}"
-    made, now = dvc_lock.maker(stages, path), dvc_lock.md5(root / path)
+    made, now = dvc_lock.maker(stages, path), dvc_lock.md5(root / path, root)
     if made is None or not now:
         why = f"missing: `dvc pull` or `dvc repro validate@{dataset}` brings them"
         return Link("records", path, why)
@@ -150,7 +150,7 @@ def _records(dataset: str, stages: dict[str, Ran], root: Path) -> Link:
 def _raw(raw: str, source: str, stages: dict[str, Ran], root: Path) -> Iterator[Link]:
     """Yield the publisher's files and where they come from."""
     path = f"data/raw/{raw}"
-    made, now = dvc_lock.maker(stages, path), dvc_lock.md5(root / path)
+    made, now = dvc_lock.maker(stages, path), dvc_lock.md5(root / path, root)
     if made is not None:
         why = "" if now == made.outs[path] else f"not what {made.name} brought: `dvc checkout`"
         yield Link("raw files", f"{path}, {now or 'missing'}", why)

@@ -41,7 +41,7 @@ def stale(table: str, root: Path = Path()) -> Iterator[str]:
             yield f"{one.name}: {change}"
         yield from (f"{one.name}: {change}" for change in _other_files(one, stages))
         for path, known in one.outs.items():
-            if path.startswith(f"{TABLES}/") and dvc_lock.md5(root / path) != known:
+            if path.startswith(f"{TABLES}/") and dvc_lock.md5(root / path, root) != known:
                 yield f"{one.name}: {path} is not what it wrote"
 
 

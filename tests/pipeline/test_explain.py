@@ -46,6 +46,7 @@ def at(committed: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 def _touched(path: Path) -> bool:
     kinds = {
+        ".css",
         ".csv",
         ".md",
         ".json",
@@ -143,7 +144,7 @@ def test_what_is_not_there_is_refused(at: Path) -> None:
 
 def test_a_folder_has_the_hash_that_dvc_gives_it(at: Path) -> None:
     ran = dvc_lock.read(at)["train@digits-fcn8s"]
-    assert ran.deps["data/records/digits"] == dvc_lock.md5(at / "data/records/digits")
+    assert ran.deps["data/records/digits"] == dvc_lock.md5(at / "data/records/digits", at)
     assert ran.deps["data/records/digits"].endswith(".dir")
 
 
@@ -158,6 +159,10 @@ def test_a_finished_table_is_up_to_date(at: Path) -> None:
     ("harm", "why"),
     [
         (edited_file("fcn/network/layers.py"), "train@digits-fcn8s: fcn/network/layers.py changed"),
+        (
+            edited_file("fcn/report/templates/page.css"),
+            "table@digits: fcn/report/templates changed",
+        ),
         (edited_setting, "convert@digits: seed in params.yaml changed"),
         (edited_file("data/tables/digits.md"), "data/tables/digits.md is not what it wrote"),
     ],
