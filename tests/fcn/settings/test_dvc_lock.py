@@ -14,7 +14,7 @@ stages:
     deps:
     - path: data/metrics/digits
       md5: {unused}
-    - path: fcn/report/templates
+    - path: fcn/report/page
       md5: {folder}
     - path: stages/table.py
       md5: {file}
@@ -33,11 +33,11 @@ def write(path: Path, content: str = "content") -> None:
 def root(tmp_path: Path) -> Path:
     """A project whose table is up to date."""
     write(tmp_path / "stages/table.py")
-    write(tmp_path / "fcn/report/templates/page.css")
+    write(tmp_path / "fcn/report/page/page.css")
     write(tmp_path / "params.yaml", "seed: 1337\n")
     hashes = {
         "file": dvc_lock.md5(tmp_path / "stages/table.py", tmp_path),
-        "folder": dvc_lock.md5(tmp_path / "fcn/report/templates", tmp_path),
+        "folder": dvc_lock.md5(tmp_path / "fcn/report/page", tmp_path),
         "unused": "0" * 32,
     }
     write(tmp_path / "dvc.lock", LOCK.format(**hashes))
@@ -52,23 +52,23 @@ def test_nothing_changed_and_data_are_not_compared(root: Path) -> None:
     assert changes(root) == []
 
 
-@pytest.mark.parametrize("path", ["fcn/report/templates/page.css", "fcn/report/templates/new.j2"])
+@pytest.mark.parametrize("path", ["fcn/report/page/page.css", "fcn/report/page/new.j2"])
 def test_a_changed_file_of_a_folder_of_code_is_a_change(root: Path, path: str) -> None:
     write(root / path, "edited")
-    assert changes(root) == ["fcn/report/templates changed"]
+    assert changes(root) == ["fcn/report/page changed"]
 
 
 def test_bytecode_in_a_folder_of_code_is_no_change(root: Path) -> None:
     write(root / ".dvcignore", "__pycache__\n")
-    write(root / "fcn/report/templates/__pycache__/page.cpython-311.pyc")
+    write(root / "fcn/report/page/__pycache__/page.cpython-311.pyc")
     assert changes(root) == []
 
 
 def test_removed_code_is_a_change(root: Path) -> None:
     (root / "stages/table.py").unlink()
-    (root / "fcn/report/templates/page.css").unlink()
-    (root / "fcn/report/templates").rmdir()
-    assert changes(root) == ["fcn/report/templates is missing", "stages/table.py is missing"]
+    (root / "fcn/report/page/page.css").unlink()
+    (root / "fcn/report/page").rmdir()
+    assert changes(root) == ["fcn/report/page is missing", "stages/table.py is missing"]
 
 
 def test_a_changed_setting_is_a_change(root: Path) -> None:
