@@ -62,9 +62,9 @@ def test_raw_files_have_their_source(tmp_path: Path) -> None:
     )
     names = [source.archives[0].filename, "mine.zip"]
     files.write_json(tmp_path / "hashes.json", {name: {"sha256": "cd"} for name in names})
-    labels = evidence.read_provenance(tmp_path / "valid.json", tmp_path / "hashes.json", source)
-    assert [raw.source for raw in labels.raw] == [source.archives[0].url, "placed by hand"]
-    assert (labels.records, labels.licence) == ("ab", source.licence)
+    provenance = evidence.read_provenance(tmp_path / "valid.json", tmp_path / "hashes.json", source)
+    assert [raw.source for raw in provenance.raw] == [source.archives[0].url, "placed by hand"]
+    assert (provenance.records, provenance.licence) == ("ab", source.licence)
 
 
 @pytest.mark.parametrize("text", ["", "epoch,step,loss\n", "a,b\n1,2\n"])
