@@ -21,13 +21,13 @@ class Link:
     """One step from the number to its source."""
 
     name: str
-    found: str
+    description: str
     """What it consists of."""
-    broken: str = ""
+    problem: str = ""
     """What is wrong, and what to do; empty if the link holds."""
 
 
-def chain(table: str, row: str, metric: str, root: Path = Path()) -> Iterator[Link]:
+def trace(table: str, row: str, metric: str, root: Path = Path()) -> Iterator[Link]:
     """Yield the links of one number, from the table back to its source.
 
     Raises:

@@ -44,7 +44,7 @@ NOT_RUN = """  digits-not-run:
 
 def better(counted: PerImageCounts, step: int) -> PerImageCounts:
     more = counted.confusion + 40 * step * np.eye(counted.confusion.shape[1], dtype=np.int64)
-    return replace(counted, counts=more)
+    return replace(counted, confusion=more)
 
 
 @pytest.fixture
