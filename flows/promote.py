@@ -85,7 +85,7 @@ def compare(
     """Measure two model files in a process of its own, which has Keras and ends with this one.
 
     Raises:
-        ValueError: one of them cannot be measured.
+        ValueError: one of them cannot be evaluated.
         CompareFailed: the process ended without saying why.
     """
     dataset = reader.load(table).table.tables[table].dataset

@@ -19,9 +19,11 @@ from typer import Option
 from fcn.cli import arguments, command_line
 from fcn.common import files, messages
 from fcn.datasets.shared import catalogue
-from fcn.report import evidence, page, verdicts
-from fcn.report import table as report
-from fcn.report.rows import Evaluated, cells, rows
+from fcn.report.page import evidence
+from fcn.report.page.render import PageContent, render_page
+from fcn.report.table import formats, verdicts
+from fcn.report.table.build import Evaluations, build_rows, compare_published
+from fcn.report.table.content import Report
 from fcn.settings import reader
 from fcn.settings.table import TableFile
 
@@ -45,33 +47,33 @@ def table(
     wanted = reader.entry(loaded.table.tables, key, "tables")
     source = catalogue.load(wanted.source, loaded.table.datasets[wanted.dataset].convert)
     told = loaded.common.intervals
-    evaluated = Evaluated(metrics, details, told, loaded.common.seed)
-    first = evaluated.metrics(next(iter(wanted.rows)))
-    content = report.Report(
+    evaluations = Evaluations(metrics, details, told, loaded.common.seed)
+    first = evaluations.metrics(next(iter(wanted.rows)))
+    content = Report(
         title=wanted.title,
         split=first["split"],
-        examples=first["images"],
+        images=first["images"],
         level=told.level,
-        method=evaluated.ceilings()["method"],
-        rows=rows(wanted, evaluated),
-        cells=cells(loaded.table.published, wanted, evaluated),
+        method=evaluations.ceilings()["method"],
+        rows=build_rows(wanted, evaluations),
+        cells=compare_published(loaded.table.published, wanted, evaluations),
         classifiers=_classifiers(loaded.table, metrics),
         overlaps=source.overlaps,
         citation=source.citation,
     )
-    shown = page.Content(
+    shown = PageContent(
         key,
         content,
-        evidence.rows(content.rows, loaded.table, evaluated, plots, details),
-        evidence.labels(reports / "labels.json", reports / "pictures"),
-        evidence.data(
+        evidence.read_rows(content.rows, loaded.table, evaluations, plots, details),
+        evidence.read_label_report(reports / "labels.json", reports / "pictures"),
+        evidence.read_provenance(
             reports / "valid.json",
             hashes / f"{loaded.table.datasets[wanted.dataset].raw}.json",
             source,
         ),
     )
     before = files.read_json(json)["cells"] if json.is_file() else []
-    lost = verdicts.lost(before, content.cells)
+    lost = verdicts.find_lost(before, content.cells)
     if lost and wanted.gate:
         raise ValueError(
             "\n  ".join(
@@ -85,14 +87,14 @@ def table(
     for line in lost:
         messages.say(f"warning: {line}")
     for path, text in (
-        (markdown, report.markdown(content)),
-        (csv, report.comma_separated(content)),
-        (html, page.page(shown)),
+        (markdown, formats.to_markdown(content)),
+        (csv, formats.to_csv(content)),
+        (html, render_page(shown)),
     ):
         with files.writing(path) as aside:
             aside.write_text(text, "utf-8")
     files.write_json(json, {"table": key, "cells": [cell.as_json() for cell in content.cells]})
-    messages.say(report.markdown(content))
+    messages.say(formats.to_markdown(content))
 
 
 def _classifiers(loaded: TableFile, metrics: Path) -> dict[str, float]:

@@ -197,7 +197,7 @@ def test_a_room_without_deps_has_nothing_to_compute_with(room: str) -> None:
 
 def test_code_that_is_not_python_counts() -> None:
     code = {path.relative_to(ROOT).as_posix() for path in imports.code_of(ROOT / "stages/table.py")}
-    assert "fcn/report/templates/page.html.j2" in code
+    assert "fcn/report/page/page.html.j2" in code
 
 
 def test_stages_say_what_they_do() -> None:

@@ -21,14 +21,16 @@ def explain(
     metric: Annotated[str, Argument(help="The column in the table's CSV file: mean_iou, …")],
 ) -> int:
     """Return 1 if a link is broken."""
-    from fcn.report.explain import chain
+    from fcn.report.explain import trace
 
-    links = list(chain(table, row, metric))
+    links = list(trace(table, row, metric))
     width = max(len(link.name) for link in links)
     for link in links:
-        messages.say(f"{'BROKEN' if link.broken else 'ok':6}  {link.name:{width}}  {link.found}")
-        if link.broken:
-            messages.say(f"{'':8}{'':{width}}  {link.broken}")
-    broken = [link.name for link in links if link.broken]
+        messages.say(
+            f"{'BROKEN' if link.problem else 'ok':6}  {link.name:{width}}  {link.description}"
+        )
+        if link.problem:
+            messages.say(f"{'':8}{'':{width}}  {link.problem}")
+    broken = [link.name for link in links if link.problem]
     messages.say(f"broken: {', '.join(broken)}" if broken else "every link holds")
     return int(bool(broken))

@@ -80,7 +80,7 @@ def run(key: str, settings: EvaluateSettings, paths: Paths, tracked: bool) -> No
                 sample = split[number]
                 mask = np.frombuffer(zlib.decompress(masks[number]), np.uint8)
                 mask = mask.reshape(sample.label.shape)
-                picture = overlay.compared(sample, mask, labels)
+                picture = overlay.draw_comparison(sample, mask, labels)
                 picture.save(folder / f"{overlay.file_name(sample.id)}.png")
                 # Named by rank: MLflow's compare page lines up files of equal names.
                 log.log_picture(f"{rank}-{position}", picture)

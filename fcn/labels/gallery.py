@@ -17,16 +17,16 @@ from fcn.datasets.shared.sample import IGNORE_INDEX
 from fcn.labels.findings import CheckedRecords, Finding
 from fcn.labels.rules import no_class, no_row
 from fcn.pictures.overlay import (
-    IGNORED,
-    LINE,
-    MARK,
+    IGNORED_COLOUR,
+    LINE_HEIGHT,
+    WRONG_COLOUR,
     blend,
-    colour,
+    colourise,
+    draw_row,
     file_name,
-    fitting,
-    marked,
-    rgb,
-    row,
+    mark_wrong,
+    reduce_to_fit,
+    to_rgb,
 )
 from fcn.records.labels import Labels
 from fcn.records.record import DecodedSample
@@ -105,25 +105,25 @@ def offender(sources: Mapping[str, Records], findings: Sequence[Finding]) -> Ima
     if first.other is None:
         return picture(example, findings, source.labels)
     split, name = first.other
-    image = rgb(fitting(example.image))
-    other = rgb(fitting(_find(sources[split], name).image, image.shape))
+    image = to_rgb(reduce_to_fit(example.image))
+    other = to_rgb(reduce_to_fit(_find(sources[split], name).image, image.shape))
     panels = [(f"{first.split} {first.example}", image), (f"{split} {name}", other)]
-    return row(panels, np.array([], int), source.labels, _caption(findings))
+    return draw_row(panels, np.array([], int), source.labels, _caption(findings))
 
 
 def picture(example: DecodedSample, findings: Sequence[Finding], labels: Labels) -> Image.Image:
     """Return image, mask and both blended, wrong pixels in boxes, findings below."""
-    mask = fitting(example.label)
-    image = rgb(fitting(example.image, mask.shape))
+    mask = reduce_to_fit(example.label)
+    image = to_rgb(reduce_to_fit(example.image, mask.shape))
     panels = [
         (example.id, image),
-        ("mask", colour(mask, labels)),
+        ("mask", colourise(mask, labels)),
         ("blended", blend(image, mask, labels)),
     ]
     wrong = _wrong(example, {finding.rule for finding in findings}, len(labels.classes))
     if wrong.any():
-        panels[1:] = [(name, marked(pixels, wrong)) for name, pixels in panels[1:]]
-    return row(panels, np.unique(example.label), labels, _caption(findings))
+        panels[1:] = [(name, mark_wrong(pixels, wrong)) for name, pixels in panels[1:]]
+    return draw_row(panels, np.unique(example.label), labels, _caption(findings))
 
 
 def _caption(findings: Sequence[Finding]) -> list[str]:
@@ -156,13 +156,13 @@ def shares(splits: Mapping[str, Any], labels: Labels) -> Image.Image:
     step = BAR + 64
     columns = [[*of["class_share"].values(), of["ignored_share"]] for of in splits.values()]
     most = max(map(max, columns))
-    picture = Image.new("RGB", (left + step * len(splits), LINE * (len(names) + 2)), "white")
+    picture = Image.new("RGB", (left + step * len(splits), LINE_HEIGHT * (len(names) + 2)), "white")
     pen = ImageDraw.Draw(picture)
     for number, (split, of) in enumerate(splits.items()):
         pen.text((left + number * step, 1), f"{split} ({of['examples']})", "black", font)
     for line, name in enumerate(names):
-        top = LINE * (line + 1)
-        swatch = labels.colours[line] if line < len(labels.classes) else IGNORED
+        top = LINE_HEIGHT * (line + 1)
+        swatch = labels.colours[line] if line < len(labels.classes) else IGNORED_COLOUR
         pen.rectangle((2, top + 3, 11, top + 12), swatch, "black")
         pen.text((16, top + 1), name, "black", font)
         for number, column in enumerate(columns):
@@ -172,6 +172,6 @@ def shares(splits: Mapping[str, Any], labels: Labels) -> Image.Image:
                 end = start + share / most * BAR
                 pen.rectangle((start, top + 3, end, top + 12), swatch, "black")
             never = not share and line < len(labels.classes)
-            said, ink = ("never", MARK) if never else (f"{share:.2%}", "black")
+            said, ink = ("never", WRONG_COLOUR) if never else (f"{share:.2%}", "black")
             pen.text((start + BAR + 6, top + 1), said, ink, font)
     return picture

@@ -1,4 +1,4 @@
-"""Pictures for people: masks in colour, image and mask blended, rows with a legend."""
+"""Draw masks in colour, blended with their images, and in rows of panels with a legend."""
 
 import hashlib
 import re
@@ -12,169 +12,187 @@ from fcn.datasets.shared.sample import IGNORE_INDEX
 from fcn.records.labels import Labels
 from fcn.records.record import DecodedSample
 
-IGNORED = (224, 224, 192)
+IGNORED_COLOUR = (224, 224, 192)
 """Colour of ignored pixels: the cream of PASCAL VOC's void border."""
-MARK = (255, 0, 255)
-"""Colour of what is wrong: magenta."""
-PANEL = 252
-"""Least width of a panel in pixels; smaller images are enlarged by a whole factor."""
-LARGEST = 1024
-"""Longest side of a panel in pixels; larger images are made smaller."""
-GAP = 4
+WRONG_COLOUR = (255, 0, 255)
+"""Colour of wrong pixels: magenta."""
+MIN_PANEL_WIDTH = 252
+"""In pixels; a narrower image is enlarged by a whole factor."""
+MAX_PANEL_SIDE = 1024
+"""In pixels; an image with a longer side is reduced."""
+PANEL_GAP = 4
 """Pixels between panels."""
-LINE = 16
+LINE_HEIGHT = 16
 """Height of a line of text in pixels."""
-BOXES = 30
-"""Most boxes drawn around wrong pixels, for those that are easily overlooked."""
+MAX_BOXES = 30
+"""Most boxes drawn around wrong pixels."""
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 
-def colour(mask: np.ndarray, labels: Labels) -> np.ndarray:
-    """Return the mask H W in the classes' colours, uint8 H W 3; what is no class in magenta."""
-    palette = np.full((IGNORE_INDEX + 1, 3), MARK, np.uint8)
+def colourise(mask: np.ndarray, labels: Labels) -> np.ndarray:
+    """Return the mask H W in the classes' colours, uint8 H W 3; invalid values in magenta."""
+    palette = np.full((IGNORE_INDEX + 1, 3), WRONG_COLOUR, np.uint8)
     palette[: len(labels.colours)] = labels.colours
-    palette[IGNORE_INDEX] = IGNORED
+    palette[IGNORE_INDEX] = IGNORED_COLOUR
     return palette[mask]
 
 
-def rgb(image: np.ndarray) -> np.ndarray:
+def to_rgb(image: np.ndarray) -> np.ndarray:
     """Return an image H W C as uint8 H W 3."""
     return np.broadcast_to(image, (*image.shape[:2], 3)).astype(np.uint8)
 
 
 def blend(image: np.ndarray, mask: np.ndarray, labels: Labels) -> np.ndarray:
-    """Return image and coloured mask half and half; class 0 leaves the image as it is."""
-    base = rgb(image).astype(np.uint16)
-    mixed = (base + colour(mask, labels)) // 2
+    """Return the mean of image and coloured mask; pixels of class 0 keep the image's values."""
+    base = to_rgb(image).astype(np.uint16)
+    mixed = (base + colourise(mask, labels)) // 2
     return np.where((mask == 0)[..., None], base, mixed).astype(np.uint8)
 
 
-def fitting(pixels: np.ndarray, shape: tuple[int, ...] | None = None) -> np.ndarray:
-    """Return an image, or a mask H W, no larger than `LARGEST`, or of the height and width given.
+def reduce_to_fit(pixels: np.ndarray, shape: tuple[int, ...] | None = None) -> np.ndarray:
+    """Return an image H W C or a mask H W, its longest side at most `MAX_PANEL_SIDE`.
 
-    Masks take the nearest pixel, images the mean over what becomes one pixel.
+    A mask takes the nearest pixel, an image the mean of the pixels that are merged.
+
+    Args:
+        pixels: the image or the mask.
+        shape: height and width to start from instead of the picture's own, so that an image gets
+            the size of another one.
     """
     height, width = shape[:2] if shape is not None else pixels.shape[:2]
-    factor = min(1, LARGEST / max(height, width))
+    factor = min(1, MAX_PANEL_SIDE / max(height, width))
     size = (max(1, round(width * factor)), max(1, round(height * factor)))
     if size == pixels.shape[1::-1]:
         return pixels
-    how = cv2.INTER_NEAREST if pixels.ndim == 2 else cv2.INTER_AREA
-    return cv2.resize(pixels, size, interpolation=how).reshape(*size[::-1], *pixels.shape[2:])
+    interpolation = cv2.INTER_NEAREST if pixels.ndim == 2 else cv2.INTER_AREA
+    resized = cv2.resize(pixels, size, interpolation=interpolation)
+    return resized.reshape(*size[::-1], *pixels.shape[2:])
 
 
-def marked(pixels: np.ndarray, wrong: np.ndarray) -> np.ndarray:
-    """Return uint8 h w 3 with the `wrong` pixels, bool H W not smaller, magenta and in boxes."""
-    shown = pixels.copy()
+def mark_wrong(pixels: np.ndarray, wrong: np.ndarray) -> np.ndarray:
+    """Return a copy of a picture with its wrong pixels in magenta and small areas of them in boxes.
+
+    Args:
+        pixels: uint8 h w 3.
+        wrong: bool H W, at least as large as the picture.
+    """
+    result = pixels.copy()
     height, width = pixels.shape[:2]
-    # A pixel is marked if any of those that became it is wrong: not one is lost.
+    # A pixel is marked if any of the pixels that it was reduced from is wrong: none is lost.
     tops, lefts = (
-        np.arange(n) * of // n for n, of in zip((height, width), wrong.shape, strict=True)
+        np.arange(size) * full_size // size
+        for size, full_size in zip((height, width), wrong.shape, strict=True)
     )
-    there = np.logical_or.reduceat(np.logical_or.reduceat(wrong, tops, axis=0), lefts, axis=1)
-    shown[there] = MARK
+    marked = np.logical_or.reduceat(np.logical_or.reduceat(wrong, tops, axis=0), lefts, axis=1)
+    result[marked] = WRONG_COLOUR
     margin = 2 + max(height, width) // 100
-    near = cv2.dilate(there.astype(np.uint8), np.ones((2 * margin + 1, 2 * margin + 1), np.uint8))
-    _, _, boxes, _ = cv2.connectedComponentsWithStats(near)
+    kernel = np.ones((2 * margin + 1, 2 * margin + 1), np.uint8)
+    _, _, boxes, _ = cv2.connectedComponentsWithStats(cv2.dilate(marked.astype(np.uint8), kernel))
     small = [box for box in boxes[1:].tolist() if box[2] * box[3] < height * width / 4]
-    for left, top, wide, high, _ in small[:BOXES]:
-        corner = (left + wide - 1, top + high - 1)
-        cv2.rectangle(shown, (left, top), corner, MARK, max(2, margin // 4))
-    return shown
+    for left, top, box_width, box_height, _ in small[:MAX_BOXES]:
+        corner = (left + box_width - 1, top + box_height - 1)
+        cv2.rectangle(result, (left, top), corner, WRONG_COLOUR, max(2, margin // 4))
+    return result
 
 
 def file_name(name: str) -> str:
-    """Return a short name for a file that stands for an id of any length and characters."""
+    """Return a short file name for an id; different ids give different names."""
     plain = re.sub(r"[^\w.-]", "_", name, flags=re.ASCII)[:80]
     return plain if plain == name else f"{plain}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
-def compared(example: DecodedSample, mask: np.ndarray, labels: Labels) -> Image.Image:
-    """Return input, truth, the predicted mask H W and where the two differ side by side."""
+def draw_comparison(example: DecodedSample, mask: np.ndarray, labels: Labels) -> Image.Image:
+    """Return input, truth, predicted mask H W and wrong pixels side by side."""
     wrong = (example.label != mask) & (example.label != IGNORE_INDEX)
+    image = to_rgb(example.image)
     panels = [
-        ("input", rgb(example.image)),
-        ("truth", colour(example.label, labels)),
-        ("prediction", colour(mask, labels)),
-        ("wrong", np.where(wrong[..., None], np.array(MARK, np.uint8), rgb(example.image) // 3)),
+        ("input", image),
+        ("truth", colourise(example.label, labels)),
+        ("prediction", colourise(mask, labels)),
+        ("wrong", np.where(wrong[..., None], np.array(WRONG_COLOUR, np.uint8), image // 3)),
     ]
-    return row(panels, np.union1d(example.label, mask), labels)
+    return draw_row(panels, np.union1d(example.label, mask), labels)
 
 
-def row(
+def draw_row(
     panels: Sequence[tuple[str, np.ndarray]],
     present: np.ndarray,
     labels: Labels,
     caption: Sequence[str] = (),
 ) -> Image.Image:
-    """Return titled panels side by side, over a legend of the classes that are `present`.
+    """Return panels side by side, their titles above and a legend and a caption below.
 
-    All panels, uint8 H W 3, are of one size. Below the legend stand the lines of the caption.
+    Args:
+        panels: titles and pixels, uint8 H W 3, all of one size.
+        present: mask values that the legend explains.
+        labels: the classes.
+        caption: texts, each on new lines.
     """
     side = max(panels[0][1].shape[:2])
-    factor = max(1, min(-(-PANEL // panels[0][1].shape[1]), LARGEST // side))
+    factor = max(1, min(-(-MIN_PANEL_WIDTH // panels[0][1].shape[1]), MAX_PANEL_SIDE // side))
     height, width = (size * factor for size in panels[0][1].shape[:2])
     font = ImageFont.load_default(size=12)
-    step = width + GAP
-    total = max(step * len(panels) - GAP, PANEL)
-    names = legend(present, labels, total)
-    said = [part for text in caption for part in _broken(text, total, font)]
-    below = LINE + height + names.height
-    picture = Image.new("RGB", (total, below + LINE * len(said)), "white")
+    step = width + PANEL_GAP
+    total = max(step * len(panels) - PANEL_GAP, MIN_PANEL_WIDTH)
+    legend = draw_legend(present, labels, total)
+    caption_lines = [line for text in caption for line in _wrap_text(text, total, font)]
+    caption_top = LINE_HEIGHT + height + legend.height
+    size = (total, caption_top + LINE_HEIGHT * len(caption_lines))
+    picture = Image.new("RGB", size, "white")
     draw = ImageDraw.Draw(picture)
     for number, (title, pixels) in enumerate(panels):
-        draw.text((number * step + 2, 1), _cut(title, width, font), "black", font)
+        draw.text((number * step + 2, 1), _truncate(title, width, font), "black", font)
         panel = Image.fromarray(pixels).resize((width, height), Image.Resampling.NEAREST)
-        picture.paste(panel, (number * step, LINE))
-    picture.paste(names, (0, LINE + height))
-    for number, text in enumerate(said):
-        draw.text((2, below + number * LINE), text, "black", font)
+        picture.paste(panel, (number * step, LINE_HEIGHT))
+    picture.paste(legend, (0, LINE_HEIGHT + height))
+    for number, text in enumerate(caption_lines):
+        draw.text((2, caption_top + number * LINE_HEIGHT), text, "black", font)
     return picture
 
 
-def legend(present: np.ndarray, labels: Labels, width: int) -> Image.Image:
-    """Return names and colours of the classes that are `present`, in lines of `width` pixels."""
+def draw_legend(present: np.ndarray, labels: Labels, width: int) -> Image.Image:
+    """Return names and colours of the classes in `present`, in lines of `width` pixels."""
     entries = [(labels.classes[k], labels.colours[k]) for k in present if k < len(labels.classes)]
     if IGNORE_INDEX in present:
-        entries.append(("ignored", IGNORED))
+        entries.append(("ignored", IGNORED_COLOUR))
     font = ImageFont.load_default(size=12)
-    lines = _wrap(entries, width, font)
-    picture = Image.new("RGB", (width, LINE * len(lines)), "white")
+    lines = _wrap_legend(entries, width, font)
+    picture = Image.new("RGB", (width, LINE_HEIGHT * len(lines)), "white")
     draw = ImageDraw.Draw(picture)
     for number, line in enumerate(lines):
-        top = number * LINE
+        top = number * LINE_HEIGHT
         for left, name, swatch in line:
             draw.rectangle((left + 2, top + 3, left + 11, top + 12), swatch, "black")
             draw.text((left + 15, top + 1), name, "black", font)
     return picture
 
 
-def _cut(text: str, width: int, font: Font) -> str:
+def _truncate(text: str, width: int, font: Font) -> str:
     """Return as much of a line as fits into `width` pixels."""
-    shown = len(text)
-    while shown and font.getlength(text[:shown]) > width - GAP:
-        shown -= 1
-    return text[:shown]
+    length = len(text)
+    while length and font.getlength(text[:length]) > width - PANEL_GAP:
+        length -= 1
+    return text[:length]
 
 
-def _wrap(
+def _wrap_legend(
     entries: Sequence[tuple[str, tuple[int, int, int]]], width: int, font: Font
 ) -> list[list[tuple[int, str, tuple[int, int, int]]]]:
     """Return the legend's lines: left edge, name and colour of each entry."""
     lines: list[list[tuple[int, str, tuple[int, int, int]]]] = [[]]
     left = 0
     for name, swatch in entries:
-        needed = 15 + round(font.getlength(name)) + 10
-        if left and left + needed > width:
+        entry_width = 15 + round(font.getlength(name)) + 10
+        if left and left + entry_width > width:
             lines.append([])
             left = 0
         lines[-1].append((left, name, swatch))
-        left += needed
+        left += entry_width
     return lines
 
 
-def _broken(text: str, width: int, font: Font) -> list[str]:
-    """Return a text as lines no wider than `width` pixels, broken between words."""
+def _wrap_text(text: str, width: int, font: Font) -> list[str]:
+    """Return a text as lines of at most `width` pixels, broken between words."""
     lines = [""]
     for word in text.split():
         longer = f"{lines[-1]} {word}".strip()

@@ -1,7 +1,7 @@
-"""Pictures that people bring: found, and read as a network takes them, upright and in 8 bits.
+"""Find and decode a user's pictures for a network: upright, 8 bits.
 
-What a data set brings is read by `fcn.datasets.shared.masks` and `fcn.records.record` instead: there the orientation in
-EXIF does not count, since masks are drawn on the pixels as stored.
+`fcn.datasets.shared.masks` and `fcn.records.record` decode a data set's pictures. They ignore the
+EXIF orientation, because masks are drawn on the pixels as stored.
 """
 
 import glob
@@ -15,53 +15,53 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM")
-"""What is opened, and by their names: Pillow would hand an EPS to another program."""
+"""Formats that may be opened. Without this list Pillow passes an EPS to an external program."""
 SUFFIXES = (
     *(".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"),
     *(".pbm", ".pgm", ".ppm"),
 )
-"""What is taken from a folder."""
-PIXELS = 2**27
-"""The largest picture, 134 million pixels: 0.4 GB as RGB."""
+"""Files of a folder that are taken as pictures."""
+MAX_PIXELS = 2**27
+"""134 million pixels: 0.4 GB as RGB."""
 STDIN = "-"
-"""Stands for the picture on standard input."""
-DEEP = ("I", "I;16", "I;16B", "I;16L")
-"""Pillow's modes of 16-bit grey; its own conversion would cut off all above 255."""
-SEVERAL = ("GIF", "PNG", "WEBP", "TIFF")
-"""Formats whose pictures may be many. A camera's MPO has a preview behind the picture."""
+"""The name of the picture on standard input."""
+SIXTEEN_BIT_MODES = ("I", "I;16", "I;16B", "I;16L")
+"""Pillow's modes of 16-bit grey; its own conversion clips at 255."""
+MULTI_FRAME_FORMATS = ("GIF", "PNG", "WEBP", "TIFF")
+"""Formats whose files of several frames are refused. A camera's MPO holds a preview as well."""
 
-# As in fcn.datasets.shared.masks; what is refused here is less, and named.
+# As in fcn.datasets.shared.masks. `MAX_PIXELS` is lower, and its message names the limit.
 Image.MAX_IMAGE_PIXELS = 2**30
 
 
-def find(named: Iterable[str]) -> list[str]:
-    """Return the pictures that files, folders, patterns and `-` name, each once, in order.
+def find(names: Iterable[str]) -> list[str]:
+    """Return the pictures named by files, folders, patterns and `-`, each once, in order.
 
-    A name that stands for no picture is kept, and `content` says why: the others go on.
+    A name without a picture stays in the list and `read_bytes` raises its reason, so that the
+    others are processed.
 
     Raises:
-        ValueError: no name stands for a picture.
+        ValueError: no name has a picture.
     """
-    found: dict[str, None] = {}
-    for name in named:
+    pictures: dict[str, None] = {}
+    for name in names:
         path = Path(name)
         if path.is_dir():
-            these = sorted(str(inside) for inside in path.iterdir() if _is_picture(inside))
+            paths = sorted(str(file) for file in path.iterdir() if _is_picture(file))
         elif name == STDIN or path.is_file():
-            these = [name]
+            paths = [name]
         else:
-            matching = glob.glob(name, recursive=True)  # noqa: PTH207  Path's takes no /…
-            these = sorted(match for match in matching if Path(match).is_file())
-        found |= dict.fromkeys(these or [name])
-    wrong = [_missing(name) for name in found]
-    if all(wrong):
-        said = zip(found, wrong, strict=True)
-        raise ValueError("; ".join(f"{name}: {why}" for name, why in said))
-    return list(found)
+            matches = glob.glob(name, recursive=True)  # noqa: PTH207  Path's takes no /…
+            paths = sorted(match for match in matches if Path(match).is_file())
+        pictures |= dict.fromkeys(paths or [name])
+    problems = {name: _problem(name) for name in pictures}
+    if all(problems.values()):
+        raise ValueError("; ".join(f"{name}: {problem}" for name, problem in problems.items()))
+    return list(pictures)
 
 
-def _missing(name: str) -> str:
-    """Say why a name stands for no picture; nothing if it may."""
+def _problem(name: str) -> str:
+    """Return why a name has no picture; an empty text if it may have one."""
     if Path(name).is_dir():
         return f"a folder that holds no pictures ({', '.join(SUFFIXES)})"
     if name != STDIN and not Path(name).is_file():
@@ -73,75 +73,74 @@ def _is_picture(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES and path.is_file() and not path.name.startswith(".")
 
 
-def content(name: str) -> bytes:
-    """Return the bytes of a picture that `find` found.
+def read_bytes(name: str) -> bytes:
+    """Return the bytes of a picture that `find` returned.
 
     Raises:
-        ValueError: there is none of this name.
+        ValueError: the name has no picture.
     """
-    if why := _missing(name):
-        raise ValueError(why)
+    if problem := _problem(name):
+        raise ValueError(problem)
     return sys.stdin.buffer.read() if name == STDIN else Path(name).read_bytes()
 
 
-def read(encoded: bytes, channels: int, limit: int = PIXELS) -> np.ndarray:
-    """Return a picture of no more than `limit` pixels as uint8 H W C, turned as its EXIF says.
+def decode(encoded: bytes, channels: int, limit: int = MAX_PIXELS) -> np.ndarray:
+    """Return a picture of at most `limit` pixels as uint8 H W C, upright by its EXIF orientation.
 
-    16 bits become the upper 8, CMYK and palettes become RGB, what is transparent becomes white.
+    16 bits become the upper 8, CMYK and palettes become RGB, transparent pixels become white.
 
     Raises:
-        ValueError: it is no picture, is cut short, moves, or has too many pixels.
+        ValueError: the bytes are not a picture, are truncated, hold several frames or too many
+            pixels.
     """
     if not encoded:
         raise ValueError("an empty file of 0 bytes")
     try:
         with warnings.catch_warnings():
-            # Of damage that changes no pixel, and of sizes that are refused here in any case.
+            # Pillow warns of damage that changes no pixel, and of sizes that are refused below.
             warnings.simplefilter("ignore")
             picture = Image.open(io.BytesIO(encoded), formats=FORMATS)
             _require_usable(picture, limit)
             upright = ImageOps.exif_transpose(picture)
             upright.load()
     except Image.DecompressionBombError:
-        raise ValueError(
-            f"more than {limit:,} pixels, which is the limit; make it smaller"
-        ) from None
+        raise ValueError(f"more than {limit:,} pixels; the limit is {limit:,}: reduce it") from None
     except UnidentifiedImageError:
         allowed = ", ".join(FORMATS)
-        raise ValueError(f"{len(encoded)} bytes that are no picture; allowed: {allowed}") from None
+        raise ValueError(f"{len(encoded)} bytes, not a picture; allowed: {allowed}") from None
     except (OSError, SyntaxError, EOFError, IndexError, TypeError, OverflowError) as error:
-        raise ValueError(f"damaged or cut short ({error}); get or save it again") from None
-    pixels = np.asarray(_eight_bits(upright).convert("L" if channels == 1 else "RGB"))
+        raise ValueError(f"damaged or truncated ({error}); download or save it again") from None
+    pixels = np.asarray(_to_eight_bits(upright).convert("L" if channels == 1 else "RGB"))
     return pixels.reshape(*pixels.shape[:2], channels)
 
 
 def _require_usable(picture: Image.Image, limit: int) -> None:
-    """Refuse by the header what would take too much memory, or is more than one picture."""
+    """Refuse a picture that is too large for memory or has several frames, by its header."""
     width, height = picture.size
     if width * height > limit:
         raise ValueError(
-            f"{width}x{height} is {width * height:,} pixels; the limit is {limit:,}: make it "
-            "smaller or cut it into parts"
+            f"{width}x{height} is {width * height:,} pixels; the limit is {limit:,}: reduce it or "
+            "cut it into parts"
         )
     frames = getattr(picture, "n_frames", 1)
-    if picture.format in SEVERAL and frames > 1:
+    if picture.format in MULTI_FRAME_FORMATS and frames > 1:
         raise ValueError(
-            f"a {picture.format} of {frames} pictures; allowed: one. Save one of them alone, or a "
-            "video as mp4"
+            f"a {picture.format} of {frames} pictures; allowed: one. Save a single one, or a video "
+            "as mp4"
         )
 
 
-def _eight_bits(picture: Image.Image) -> Image.Image:
-    """Return the picture in a mode that Pillow converts without loss of meaning.
+def _to_eight_bits(picture: Image.Image) -> Image.Image:
+    """Return the picture in a mode that Pillow converts correctly.
 
     Raises:
-        ValueError: its numbers are no brightness that anybody knows the white of.
+        ValueError: the range of its values is unknown.
     """
-    if picture.mode in DEEP:
-        deep = np.asarray(picture).astype(np.int64)
-        if deep.min() < 0 or deep.max() > 0xFFFF:
+    if picture.mode in SIXTEEN_BIT_MODES:
+        values = np.asarray(picture).astype(np.int64)
+        if values.min() < 0 or values.max() > 0xFFFF:
             raise ValueError("brightness beyond 16 bits; allowed: 8 or 16 bits a channel")
-        return Image.fromarray((deep >> 8).astype(np.uint8))
+        return Image.fromarray((values >> 8).astype(np.uint8))
     if picture.mode == "F":
         raise ValueError("brightness in fractions (mode F); allowed: 8 or 16 bits a channel")
     if picture.has_transparency_data:

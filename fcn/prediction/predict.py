@@ -65,10 +65,12 @@ def write(segmentation: Segmentation, model: Predictor, stem: Path) -> None:
     labels, mask = model.labels, segmentation.mask
     present = np.flatnonzero(np.bincount(mask.ravel(), minlength=len(labels.classes)))
     blended = overlay.blend(segmentation.image, mask, labels)
-    picture = overlay.row([(Path(segmentation.name).name, blended)], present, labels)
+    picture = overlay.draw_row([(Path(segmentation.name).name, blended)], present, labels)
     facts = model.provenance
-    files.write_bytes(_path(stem, "-mask.png"), provenance.mask_png(mask, labels.colours, facts))
-    files.write_bytes(_path(stem, "-overlay.png"), provenance.rgb_png(np.asarray(picture), facts))
+    files.write_bytes(_path(stem, "-mask.png"), provenance.encode_mask(mask, labels.colours, facts))
+    files.write_bytes(
+        _path(stem, "-overlay.png"), provenance.encode_rgb(np.asarray(picture), facts)
+    )
     if segmentation.probabilities is not None:
         with files.writing(_path(stem, "-probabilities.npz")) as aside, aside.open("wb") as file:
             classes = np.array(labels.classes)

@@ -68,7 +68,7 @@ class Predictor:
         batch: list[tuple[str, np.ndarray]] = []
         for name in pictures:
             try:
-                image = photos.read(photos.content(name), self.labels.channels)
+                image = photos.decode(photos.read_bytes(name), self.labels.channels)
             except (ValueError, OSError) as error:
                 yield from self._segmentations(batch, probabilities)
                 batch = []

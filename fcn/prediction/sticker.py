@@ -18,8 +18,8 @@ from PIL import Image
 from fcn.common import files
 from fcn.common.text import nearest
 from fcn.pictures import photos
-from fcn.pictures.overlay import file_name, rgb
-from fcn.pictures.provenance import stamped
+from fcn.pictures.overlay import file_name, to_rgb
+from fcn.pictures.provenance import embed_facts
 from fcn.prediction import outputs, predictor
 from fcn.prediction.options import PredictorOptions
 from fcn.prediction.predictor import Failure, Segmentation
@@ -50,7 +50,7 @@ def cut(image: np.ndarray, inside: np.ndarray) -> np.ndarray:
     """Return uint8 512 512 4 (RGBA) of what is `inside`, bool H W with at least one True."""
     rows, columns = (np.flatnonzero(inside.any(axis=axis)) for axis in (1, 0))
     box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
-    pixels, shape = rgb(image)[box], inside[box].astype(np.float32)
+    pixels, shape = to_rgb(image)[box], inside[box].astype(np.float32)
     factor = SIDE / max(shape.shape)
     height, width = (max(1, round(side * factor)) for side in shape.shape)
     of_pixels = cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC
@@ -83,7 +83,7 @@ def write(
     encoded = io.BytesIO()
     picture.save(encoded, "PNG")
     stem = stem.with_name(f"{stem.name}-{file_name(name)}")
-    files.write_bytes(stem.with_name(f"{stem.name}.png"), stamped(encoded.getvalue(), facts))
+    files.write_bytes(stem.with_name(f"{stem.name}.png"), embed_facts(encoded.getvalue(), facts))
     files.write_bytes(stem.with_name(f"{stem.name}.webp"), webp(picture))
     return True
 

@@ -28,7 +28,7 @@ from fcn.datasets import cityscapes, kitti_road
 from fcn.datasets.shared import catalogue
 from fcn.datasets.shared.voc import COLOURS
 from fcn.pictures import photos
-from fcn.pictures.provenance import mask_png
+from fcn.pictures.provenance import encode_mask
 from fcn.prediction import outputs, predictor
 from fcn.prediction.options import PredictorOptions
 from fcn.prediction.predictor import Failure, Segmentation
@@ -49,7 +49,7 @@ class Benchmark:
 
 
 def _voc(segmentation: Segmentation) -> bytes:
-    return mask_png(segmentation.mask, COLOURS, {})
+    return encode_mask(segmentation.mask, COLOURS, {})
 
 
 def _label_ids(segmentation: Segmentation) -> bytes:

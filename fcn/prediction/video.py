@@ -123,7 +123,7 @@ class _Painter:
         self.size = {"width": first.width, "height": first.height}
         height, width = self._upright(first).shape[:2]
         self.batch = max(1, PIXELS // (height * width))
-        self.legend = np.asarray(overlay.legend(np.arange(len(labels.classes)), labels, width))
+        self.legend = np.asarray(overlay.draw_legend(np.arange(len(labels.classes)), labels, width))
         self.waiting: list[tuple[Any, np.ndarray]] = []
         rate = picture.guessed_rate or Fraction(25)
         self.step = max(1, round(1 / rate / picture.time_base))

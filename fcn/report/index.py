@@ -31,40 +31,39 @@ def show(write: bool) -> int:
 
 
 def stale(table: str, root: Path = Path()) -> Iterator[str]:
-    """Yield why a table no longer stands for what is here, a phrase each; nothing if it does."""
+    """Yield why a table is not up to date with the workspace, a phrase each; nothing if it is."""
     stages = dvc_lock.read(root)
-    ran = dvc_lock.of_table(stages, table)
-    if not any(one.name == f"table@{table}" for one in ran):
-        yield f"dvc.lock knows no run of table@{table}"
-    for one in ran:
-        for change in dvc_lock.changes(one, root):
-            yield f"{one.name}: {change}"
-        yield from (f"{one.name}: {change}" for change in _other_files(one, stages))
-        for path, known in one.outs.items():
-            if path.startswith(f"{TABLES}/") and dvc_lock.md5(root / path) != known:
-                yield f"{one.name}: {path} is not what it wrote"
+    table_stages = dvc_lock.of_table(stages, table)
+    if not any(stage.name == f"table@{table}" for stage in table_stages):
+        yield f"dvc.lock has no run of table@{table}"
+    for stage in table_stages:
+        yield from (f"{stage.name}: {change}" for change in dvc_lock.changes(stage, root))
+        yield from (f"{stage.name}: {change}" for change in _changed_inputs(stage, stages))
+        for path, md5 in stage.outs.items():
+            if path.startswith(f"{TABLES}/") and dvc_lock.md5(root / path, root) != md5:
+                yield f"{stage.name}: {path} is not what it wrote"
 
 
-def _other_files(ran: Ran, stages: Mapping[str, Ran]) -> Iterator[str]:
-    """Yield the inputs that are not what the stage before it made last."""
-    for path, known in ran.deps.items():
-        made = dvc_lock.maker(stages, path)
-        if made and made.outs[path] != known:
-            yield f"{made.name} has made another {path} since"
+def _changed_inputs(stage: Ran, stages: Mapping[str, Ran]) -> Iterator[str]:
+    """Yield the inputs that the stage before has made again, with other content."""
+    for path, md5 in stage.deps.items():
+        maker = dvc_lock.maker(stages, path)
+        if maker and maker.outs[path] != md5:
+            yield f"{maker.name} has made another {path} since"
 
 
-def markdown(found: Mapping[str, Sequence[str]]) -> str:
-    """Return the index: a line per table, and the reasons of those that are stale."""
+def markdown(tables: Mapping[str, Sequence[str]]) -> str:
+    """Return the index of the tables: a line each, and the reasons why some are stale."""
     active = reader.active()
     lines = ["# Tables", "", "| table | rows | active | state |", "| --- | ---: | --- | --- |"]
-    for table, reasons in found.items():
+    for table, reasons in tables.items():
         rows = len((TABLES / f"{table}.csv").read_text("utf-8").splitlines()) - 1
         state = f"stale, {len(reasons)} change(s)" if reasons else "up to date"
         is_active = "yes" if table in active else "no"
         lines.append(f"| [{table}]({table}.md) | {rows} | {is_active} | {state} |")
-    for table, reasons in found.items():
+    for table, reasons in tables.items():
         if reasons:
             more = len(reasons) - SHOWN
-            lines += ["", f"{table} is stale:", "", *(f"- {one}" for one in reasons[:SHOWN])]
+            lines += ["", f"{table} is stale:", "", *(f"- {reason}" for reason in reasons[:SHOWN])]
             lines += [f"- and {more} more"] if more > 0 else []
     return "\n".join([*lines, ""])

@@ -91,11 +91,11 @@ class Segmenter(PythonModel):
         from fcn.pictures import photos, provenance
 
         try:
-            image = photos.read(_decode(picture), self.model.input_shape[-1], PIXELS)
+            image = photos.decode(_decode(picture), self.model.input_shape[-1], PIXELS)
         except ValueError as error:
             raise Refused(str(error)) from None
         (mask,) = self._masks(image[None])
-        return base64.b64encode(provenance.mask_png(mask, self.colours, {})).decode()
+        return base64.b64encode(provenance.encode_mask(mask, self.colours, {})).decode()
 
 
 def _refuse_deep_json() -> None:

@@ -8,6 +8,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from fcn.common import files
 from fcn.settings.keys import table_of
 
 LOCK = Path("dvc.lock")
+CODE = ("fcn/", "stages/")
+"""The folders of code; all other dependencies are data, which stages make or people bring."""
 
 
 @dataclass(frozen=True)
@@ -67,13 +70,22 @@ def maker(stages: Mapping[str, Ran], path: str) -> Ran | None:
     return next((ran for ran in stages.values() if path in ran.outs), None)
 
 
-def md5(path: Path) -> str:
-    """Return the MD5 of a file or folder as DVC writes it; of nothing, an empty text.
+def md5(path: Path, root: Path = Path()) -> str:
+    """Return the MD5 of a file or folder as DVC writes it; an empty text if there is neither.
 
-    A folder's is that of the JSON list of its files' own, with the ending `.dir`.
+    A folder's is the MD5 of the JSON list of its files' own, with the ending `.dir`. Files that
+    `.dvcignore` in `root` names are left out, as DVC leaves them out.
+
+    Raises:
+        ValueError: `.dvcignore` holds a pattern that is not a name.
     """
     if path.is_dir():
-        names = sorted(p.relative_to(path).as_posix() for p in path.rglob("*") if p.is_file())
+        ignored = _ignored_names(root)
+        names = sorted(
+            file.relative_to(path).as_posix()
+            for file in path.rglob("*")
+            if file.is_file() and not _is_ignored(file.relative_to(path), ignored)
+        )
         listed = [{"md5": md5(path / name), "relpath": name} for name in names]
         whole = hashlib.md5(json.dumps(listed, sort_keys=True).encode(), usedforsecurity=False)
         return f"{whole.hexdigest()}.dir"
@@ -82,11 +94,26 @@ def md5(path: Path) -> str:
     return files.md5(path)
 
 
+def _ignored_names(root: Path) -> list[str]:
+    """Return the patterns in `.dvcignore`: each fits the name of a file or folder at any depth."""
+    path = root / ".dvcignore"
+    lines = path.read_text("utf-8").splitlines() if path.is_file() else []
+    patterns = [line for line in map(str.strip, lines) if line and not line.startswith("#")]
+    for pattern in patterns:
+        if set(pattern) & set("/!\\"):
+            raise ValueError(f"{path}: got {pattern!r}, allowed: names, such as `*.partial*`")
+    return patterns
+
+
+def _is_ignored(path: Path, patterns: list[str]) -> bool:
+    return any(fnmatchcase(part, pattern) for part in path.parts for pattern in patterns)
+
+
 def changes(ran: Ran, root: Path = Path()) -> Iterator[str]:
     """Yield what differs now from a stage's last run: its code and its settings, a phrase each."""
     for path, known in ran.deps.items():
-        if path.endswith(".py") and md5(root / path) != known:
-            yield f"{path} {'changed' if (root / path).is_file() else 'is gone'}"
+        if path.startswith(CODE) and md5(root / path, root) != known:
+            yield f"{path} {'changed' if (root / path).exists() else 'is missing'}"
     for name, values in ran.params.items():
         file = root / name
         now = YAML(typ="safe", pure=True).load(file.read_text("utf-8")) if file.is_file() else {}

@@ -32,7 +32,7 @@ LOCKS = Path(tempfile.gettempdir()) / f"fcn-registry-{os.getuid()}"
 
 Compare = Callable[[Path, Path], Mapping[str, Any]]
 """Takes the files of champion and candidate, returns what `stages.compare` writes; ValueError where
-one of them cannot be measured."""
+one of them cannot be evaluated."""
 
 
 @dataclass(frozen=True)

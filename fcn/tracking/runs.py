@@ -86,7 +86,7 @@ class Run:
         from fcn.pictures import overlay  # a training that logs nothing needs no drawing code
 
         name = f"epoch-{epoch:04d}-{overlay.file_name(sample.id)}"
-        self.log_picture(name, overlay.compared(sample, mask, labels))
+        self.log_picture(name, overlay.draw_comparison(sample, mask, labels))
 
     def log_table(self, path: Path) -> None:
         """Log a file of numbers; in no folder, as pictures."""

@@ -1,4 +1,4 @@
-"""The chain behind a number on a finished project: it holds, and each broken link is named."""
+"""Tracing a number of a finished project: the chain holds, and each broken link is named."""
 
 import json
 import shutil
@@ -18,7 +18,7 @@ ROW = "digits-fcn8s"
 
 @pytest.fixture(scope="module")
 def committed(by_flow: Project, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished project whose results are committed. Its MLflow store stays where it was made."""
+    """A finished project whose results are committed; its MLflow store is that of the original."""
     root = tmp_path_factory.mktemp("committed") / "project"
     shutil.copytree(by_flow.root, root)
     project = Project(root)
@@ -34,9 +34,9 @@ def store(by_flow: Project, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def at(committed: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """The project, in which a test may break things."""
+    """The project; what a test changes in it is restored afterwards."""
     monkeypatch.chdir(committed)
-    before = {path: path.read_bytes() for path in committed.rglob("*") if _touched(path)}
+    before = {path: path.read_bytes() for path in committed.rglob("*") if _is_restored(path)}
     yield committed
     for path, content in before.items():
         if not path.is_file() or path.read_bytes() != content:
@@ -44,8 +44,9 @@ def at(committed: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
             path.write_bytes(content)
 
 
-def _touched(path: Path) -> bool:
+def _is_restored(path: Path) -> bool:
     kinds = {
+        ".css",
         ".csv",
         ".md",
         ".json",
@@ -63,8 +64,8 @@ def _touched(path: Path) -> bool:
 
 def broken(root: Path) -> dict[str, str]:
     """The broken links, by name."""
-    links = explain.chain("digits", ROW, "mean_iou", root)
-    return {link.name: link.broken for link in links if link.broken}
+    links = explain.trace("digits", ROW, "mean_iou", root)
+    return {link.name: link.problem for link in links if link.problem}
 
 
 def overwrite(path: Path, content: bytes) -> None:
@@ -106,7 +107,7 @@ def removed(name: str) -> Callable[[Path], None]:
 
 
 @pytest.mark.parametrize(
-    ("harm", "link", "why"),
+    ("damage", "link", "problem"),
     [
         (edited_number, "metrics", "not the table's number"),
         (edited_number, "counts", "they give"),
@@ -124,27 +125,26 @@ def removed(name: str) -> Callable[[Path], None]:
     ],
 )
 def test_a_broken_link_is_named(
-    harm: Callable[[Path], None], link: str, why: str, at: Path
+    damage: Callable[[Path], None], link: str, problem: str, at: Path
 ) -> None:
-    harm(at)
-    found = broken(at)
-    assert why in found[link]
+    damage(at)
+    assert problem in broken(at)[link]
 
 
-def test_what_is_not_there_is_refused(at: Path) -> None:
-    for asked, said in (
+def test_an_unknown_table_row_or_metric_is_refused(at: Path) -> None:
+    for names, message in (
         (("digits", "digits-fcn9s", "mean_iou"), "did you mean 'digits-fcn8s'"),
         (("digits", ROW, "mean_ioo"), "did you mean 'mean_iou'"),
         (("digitz", ROW, "mean_iou"), "did you mean 'digits'"),
     ):
-        with pytest.raises(ValueError, match=said):
-            list(explain.chain(*asked, at))
+        with pytest.raises(ValueError, match=message):
+            list(explain.trace(*names, at))
 
 
 def test_a_folder_has_the_hash_that_dvc_gives_it(at: Path) -> None:
-    ran = dvc_lock.read(at)["train@digits-fcn8s"]
-    assert ran.deps["data/records/digits"] == dvc_lock.md5(at / "data/records/digits")
-    assert ran.deps["data/records/digits"].endswith(".dir")
+    stage = dvc_lock.read(at)["train@digits-fcn8s"]
+    assert stage.deps["data/records/digits"] == dvc_lock.md5(at / "data/records/digits", at)
+    assert stage.deps["data/records/digits"].endswith(".dir")
 
 
 def test_a_finished_table_is_up_to_date(at: Path) -> None:
@@ -155,41 +155,47 @@ def test_a_finished_table_is_up_to_date(at: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("harm", "why"),
+    ("damage", "reason"),
     [
-        (edited_file("fcn/network/layers.py"), "train@digits-fcn8s: fcn/network/layers.py changed"),
+        (edited_file("fcn/network/layers.py"), "train@digits-fcn8s: fcn/network"),
+        (
+            edited_file("fcn/report/page/page.css"),
+            "table@digits: fcn/report/page changed",
+        ),
         (edited_setting, "convert@digits: seed in params.yaml changed"),
         (edited_file("data/tables/digits.md"), "data/tables/digits.md is not what it wrote"),
     ],
 )
-def test_a_stale_table_says_why(harm: Callable[[Path], None], why: str, at: Path) -> None:
-    harm(at)
-    assert any(why in reason for reason in index.stale("digits", at))
+def test_a_stale_table_has_its_reason(
+    damage: Callable[[Path], None], reason: str, at: Path
+) -> None:
+    damage(at)
+    assert any(reason in line for line in index.stale("digits", at))
 
 
-def test_an_inactive_table_is_asked_as_well(at: Path) -> None:
+def test_an_inactive_table_is_checked_as_well(at: Path) -> None:
     graph = at / "dvc.yaml"
     overwrite(
         graph, graph.read_bytes().replace(b"  - tables/digits.yaml\n", b"  - tables/camvid.yaml\n")
     )
     assert list(index.stale("digits", at)) == []
     edited_file("fcn/scores/metrics.py")(at)
-    assert any("fcn/scores/metrics.py" in reason for reason in index.stale("digits", at))
+    assert any("fcn/scores" in reason for reason in index.stale("digits", at))
 
 
-def test_a_stage_that_ran_again_makes_what_came_of_it_stale(at: Path) -> None:
+def test_a_stage_that_ran_again_makes_later_results_stale(at: Path) -> None:
     path = at / "dvc.lock"
     text = path.read_text("utf-8")
-    known = dvc_lock.read(at)["train@digits-fcn16s"].outs["data/models/digits-fcn16s.keras"]
+    md5 = dvc_lock.read(at)["train@digits-fcn16s"].outs["data/models/digits-fcn16s.keras"]
     made = text.index("train@digits-fcn16s:")
-    out = text.index(known, text.index("outs:", made))
+    out = text.index(md5, text.index("outs:", made))
     overwrite(path, (text[:out] + "0" * 32 + text[out + 32 :]).encode())
     reasons = list(index.stale("digits", at))
     assert any("train@digits-fcn16s has made another" in reason for reason in reasons)
     assert "has made another since" in broken(at)["model"]
 
 
-def test_without_a_run_there_is_nothing_to_say(tmp_path: Path) -> None:
+def test_a_project_without_a_run_is_refused(tmp_path: Path) -> None:
     subprocess.run(["git", "init", "-q", tmp_path], check=True)
     with pytest.raises(ValueError, match="nothing ran here yet"):
         list(index.stale("digits", tmp_path))

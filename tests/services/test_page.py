@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fcn.report.page import page
-from tests.fcn.report.test_page import SECTIONS, content
+from fcn.report.page.render import render_page
+from tests.fcn.report.page.test_render import SECTIONS, content
 
 pytestmark = pytest.mark.services
 CHROMIUM = [
@@ -67,7 +67,7 @@ def opened(path: Path, scratch: Path) -> Opened:
 
 def test_the_browser_has_nothing_to_complain_of_and_asks_for_nothing(tmp_path: Path) -> None:
     path = tmp_path / "page.html"
-    text = page(content())
+    text = render_page(content())
     path.write_text(text, "utf-8")
     good = opened(path, tmp_path)
     assert good.complaints == []

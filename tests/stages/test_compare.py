@@ -93,7 +93,7 @@ def test_a_model_and_itself_differ_by_nothing(
 @pytest.mark.parametrize(
     ("other", "message"),
     [
-        ({"classes": 3}, "has 1 channels and tells 3 classes apart.*1 channels and 11 classes"),
+        ({"classes": 3}, "has 1 channels and 3 classes.*1 channels and 11 classes"),
         ({"channels": 3}, "has 3 channels"),
     ],
 )
@@ -103,7 +103,7 @@ def test_a_model_for_other_data_is_refused_by_role(
     other: dict[str, int],
     message: str,
 ) -> None:
-    with pytest.raises(ValueError, match=f"the champion cannot be measured: it {message}"):
+    with pytest.raises(ValueError, match=f"the champion cannot be evaluated: it {message}"):
         compared(constant(0, **other), constant(0))
 
 
@@ -122,6 +122,6 @@ def test_a_model_of_code_that_is_gone_is_refused_by_role(
     keras.Model(images, Gone()(images)).save(path)
     keras.saving.get_custom_objects().pop("fcn>Gone")
     with pytest.raises(
-        ValueError, match=r"the candidate cannot be measured: Could not locate class .Gone"
+        ValueError, match=r"the candidate cannot be evaluated: Could not locate class .Gone"
     ):
         compared(constant(0), path)

@@ -102,6 +102,6 @@ def test_a_model_of_another_class_count_is_refused(
     small_records: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other = network(5, tmp_path / "other.keras")
-    with pytest.raises(ValueError, match=r"other\.keras tells 5 classes apart, but .* has 11"):
+    with pytest.raises(ValueError, match=r"other\.keras predicts 5 classes, but .* has 11"):
         run(other, small_records, tmp_path, monkeypatch)
     assert {path.name for path in tmp_path.iterdir()} == {"other.keras", "valid.json"}

@@ -10,7 +10,7 @@ from fcn.datasets.shared import catalogue
 from fcn.datasets.shared.sample import IGNORE_INDEX, Note, Sample
 from fcn.labels import check, gallery
 from fcn.labels.findings import CheckedRecords, Finding
-from fcn.pictures.overlay import LINE, MARK, PANEL
+from fcn.pictures.overlay import LINE_HEIGHT, MIN_PANEL_WIDTH, WRONG_COLOUR
 from fcn.records.labels import Labels
 
 DIGITS = catalogue.load("digits")
@@ -95,8 +95,8 @@ def test_sound_records_give_examples_spread_over_each_split_and_shares(
         f"examples/test/{other.name}",
         *(f"examples/train/t{n}.png" for n in (0, 3, 6)),
     ]
-    assert not holds(out / "class_share.png", MARK)
-    assert not any(holds(path, MARK) for path in (out / "examples").rglob("*.png"))
+    assert not holds(out / "class_share.png", WRONG_COLOUR)
+    assert not any(holds(path, WRONG_COLOUR) for path in (out / "examples").rglob("*.png"))
 
 
 def test_offenders_show_the_wrong_pixels_and_what_they_are_like(tmp_path: Path, out: Path) -> None:
@@ -117,9 +117,12 @@ def test_offenders_show_the_wrong_pixels_and_what_they_are_like(tmp_path: Path, 
         "01-unknown_colours-void.png",
         "02-same_image-copy.png",
     ]
-    assert [holds(path, MARK) for path in shown] == [True, True, False]
+    assert [holds(path, WRONG_COLOUR) for path in shown] == [True, True, False]
     side_by_side = np.asarray(Image.open(shown[2]))
-    assert (side_by_side[LINE : LINE + 200, :300] == side_by_side[LINE : LINE + 200, 304:604]).all()
+    assert (
+        side_by_side[LINE_HEIGHT : LINE_HEIGHT + 200, :300]
+        == side_by_side[LINE_HEIGHT : LINE_HEIGHT + 200, 304:604]
+    ).all()
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 3000), (2500, 2)])
@@ -131,7 +134,7 @@ def test_pictures_of_every_size_stay_of_a_size_to_look_at(
     folder, checked = write(tmp_path / "r", train=[sample("one", mask)])
     gallery.draw(folder, checked, 1, out)
     with Image.open(out / "offenders/00-values-one.png") as picture:
-        assert PANEL <= picture.width <= 3100
+        assert MIN_PANEL_WIDTH <= picture.width <= 3100
         assert picture.height <= 1200
 
 
@@ -149,10 +152,10 @@ def test_shares_have_a_line_for_each_class_and_mark_what_is_never_seen() -> None
         return {"examples": 3, "ignored_share": 0.1, "class_share": share}
 
     both = gallery.shares({"train": split(0.25), "test": split(0.5)}, TWO)
-    assert both.height == (1 + 3) * LINE + LINE
-    assert not holds(both, MARK)
-    assert holds(gallery.shares({"train": split(0.25), "test": split(0)}, TWO), MARK)
-    line = np.asarray(both)[2 * LINE + 7]  # through the bars of `thing`
+    assert both.height == (1 + 3) * LINE_HEIGHT + LINE_HEIGHT
+    assert not holds(both, WRONG_COLOUR)
+    assert holds(gallery.shares({"train": split(0.25), "test": split(0)}, TWO), WRONG_COLOUR)
+    line = np.asarray(both)[2 * LINE_HEIGHT + 7]  # through the bars of `thing`
     bars = (line == TWO.colours[1]).all(axis=-1)
     half = len(bars) // 2 + 30
     assert bars[half:].sum() > 1.5 * bars[20:half].sum()

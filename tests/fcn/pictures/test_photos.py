@@ -27,13 +27,13 @@ def png_of_size(width: int, height: int) -> bytes:
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_rgb_and_grey_are_read_as_the_network_takes_them(channels: int) -> None:
-    got = photos.read(encoded(Image.fromarray(RGB)), channels)
+def test_rgb_and_grey_are_decoded_to_the_networks_channels(channels: int) -> None:
+    got = photos.decode(encoded(Image.fromarray(RGB)), channels)
     assert got.dtype == np.uint8
     assert got.shape == (5, 7, channels)
     if channels == 3:
         np.testing.assert_array_equal(got, RGB)
-    grey = photos.read(encoded(Image.fromarray(RGB[..., 0])), channels)
+    grey = photos.decode(encoded(Image.fromarray(RGB[..., 0])), channels)
     np.testing.assert_array_equal(grey, np.repeat(RGB[..., :1], channels, axis=-1))
 
 
@@ -41,7 +41,7 @@ def test_rgb_and_grey_are_read_as_the_network_takes_them(channels: int) -> None:
 def test_the_orientation_in_exif_is_applied(orientation: int) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation
-    got = photos.read(encoded(Image.fromarray(RGB), exif=exif), 3)
+    got = photos.decode(encoded(Image.fromarray(RGB), exif=exif), 3)
     upright = {
         1: RGB,
         2: RGB[:, ::-1],
@@ -57,43 +57,43 @@ def test_the_orientation_in_exif_is_applied(orientation: int) -> None:
 
 def test_sixteen_bits_become_the_upper_eight() -> None:
     deep = np.arange(0, 65536, 4096, dtype=np.uint16).reshape(4, 4)
-    got = photos.read(encoded(Image.fromarray(deep)), 1)
+    got = photos.decode(encoded(Image.fromarray(deep)), 1)
     np.testing.assert_array_equal(got[..., 0], deep >> 8)
 
 
 def test_a_palette_becomes_its_colours() -> None:
     picture = Image.fromarray(np.array([[0, 1], [2, 1]], np.uint8))
     picture.putpalette([10, 20, 30, 40, 50, 60, 70, 80, 90])
-    got = photos.read(encoded(picture), 3)
+    got = photos.decode(encoded(picture), 3)
     assert got[1].tolist() == [[70, 80, 90], [40, 50, 60]]
 
 
-def test_what_is_transparent_is_white_in_every_mode_that_knows_it() -> None:
+def test_transparent_pixels_are_white_in_every_mode_with_transparency() -> None:
     clear = np.dstack([RGB, np.full(RGB.shape[:2], 255, np.uint8)])
     clear[0, 0, 3] = 0
-    got = photos.read(encoded(Image.fromarray(clear)), 3)
+    got = photos.decode(encoded(Image.fromarray(clear)), 3)
     assert got[0, 0].tolist() == [255] * 3
     np.testing.assert_array_equal(got[1:], RGB[1:])
     palette = Image.fromarray(np.array([[0, 1]], np.uint8))
     palette.putpalette([9, 9, 9, 7, 7, 7])
-    assert photos.read(encoded(palette, transparency=0), 1)[..., 0].tolist() == [[255, 7]]
+    assert photos.decode(encoded(palette, transparency=0), 1)[..., 0].tolist() == [[255, 7]]
 
 
 def test_cmyk_becomes_rgb() -> None:
     cmyk = Image.new("CMYK", (3, 2), (0, 255, 255, 0))
-    red = photos.read(encoded(cmyk, "JPEG", quality=95), 3)[0, 0]
+    red = photos.decode(encoded(cmyk, "JPEG", quality=95), 3)[0, 0]
     assert red[0] > 200
     assert red[1:].max() < 60
 
 
 def test_one_bit_becomes_black_and_white() -> None:
     picture = Image.fromarray(np.array([[True, False]]))
-    assert photos.read(encoded(picture), 1)[..., 0].tolist() == [[255, 0]]
+    assert photos.decode(encoded(picture), 1)[..., 0].tolist() == [[255, 0]]
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM"])
 def test_each_format_is_read(kind: str) -> None:
-    assert photos.read(encoded(Image.fromarray(RGB), kind), 3).shape == RGB.shape
+    assert photos.decode(encoded(Image.fromarray(RGB), kind), 3).shape == RGB.shape
 
 
 def animation() -> bytes:
@@ -102,33 +102,33 @@ def animation() -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         (b"", "0 bytes"),
-        (b"no picture at all", "17 bytes that are no picture; allowed: JPEG, PNG"),
-        (encoded(Image.fromarray(RGB.repeat(40, axis=0)), "JPEG")[:-300], "cut short"),
-        (encoded(Image.fromarray(RGB.repeat(40, axis=0)))[:-60], "cut short"),
+        (b"no picture at all", "17 bytes, not a picture; allowed: JPEG, PNG"),
+        (encoded(Image.fromarray(RGB.repeat(40, axis=0)), "JPEG")[:-300], "truncated"),
+        (encoded(Image.fromarray(RGB.repeat(40, axis=0)))[:-60], "truncated"),
         (png_of_size(30_000, 30_000), "900,000,000 pixels; the limit is 134,217,728"),
         (png_of_size(2**30, 2**30), "the limit"),
         (png_of_size(40_000, 30_000), "the limit"),
         (animation(), "a GIF of 2 pictures"),
         (encoded(Image.fromarray(RGB[..., 0].astype(np.float32)), "TIFF"), "fractions"),
-        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "no picture"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not a picture"),
     ],
     ids=["empty", "text", "jpeg", "png", "huge", "absurd", "large", "gif", "float", "eps"],
 )
-def test_what_cannot_be_read_says_why(content: bytes, said: str) -> None:
-    with pytest.raises(ValueError, match=said):
-        photos.read(content, 3)
+def test_an_unusable_file_is_refused_with_its_reason(content: bytes, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        photos.decode(content, 3)
 
 
-def test_noise_behind_any_formats_first_bytes_is_a_picture_or_refused() -> None:
+def test_noise_after_any_formats_first_bytes_is_a_picture_or_refused() -> None:
     rng = np.random.default_rng(0)
     for kind in ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM"):
         start = encoded(Image.fromarray(RGB), kind)
         for keep in (4, 12, 30, 60):
             with suppress(ValueError):
-                assert photos.read(start[:keep] + rng.bytes(500), 3).ndim == 3
+                assert photos.decode(start[:keep] + rng.bytes(500), 3).ndim == 3
 
 
 def test_files_folders_and_patterns_are_found_once_in_order(
@@ -143,24 +143,26 @@ def test_files_folders_and_patterns_are_found_once_in_order(
     ]
 
 
-def test_names_without_a_picture_stop_nothing_unless_there_is_no_other(tmp_path: Path) -> None:
+def test_names_without_a_picture_are_an_error_only_if_there_is_no_picture(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "one.png").touch()
-    wrong = [str(tmp_path / "empty"), str(tmp_path / "*.bmp")]
-    assert photos.find([*wrong, str(tmp_path / "one.png")]) == [*wrong, str(tmp_path / "one.png")]
+    missing = [str(tmp_path / "empty"), str(tmp_path / "*.bmp")]
+    assert photos.find([*missing, str(tmp_path / "one.png")]) == [
+        *(*missing, str(tmp_path / "one.png"))
+    ]
     with pytest.raises(ValueError, match=r"empty: a folder that holds no pictures.*no such file"):
-        photos.find(wrong)
+        photos.find(missing)
     with pytest.raises(ValueError, match="a folder that holds no pictures"):
-        photos.content(wrong[0])
+        photos.read_bytes(missing[0])
     with pytest.raises(ValueError, match="no such file"):
-        photos.content(wrong[1])
+        photos.read_bytes(missing[1])
 
 
-def test_reading_takes_no_more_than_the_limit_before_it_refuses() -> None:
+def test_a_picture_over_the_limit_is_refused_before_its_pixels_take_memory() -> None:
     import resource
 
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with pytest.raises(ValueError, match="limit"):
-        photos.read(png_of_size(30_000, 30_000), 3)
+        photos.decode(png_of_size(30_000, 30_000), 3)
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     assert grown * 1024 < 2**26

@@ -9,9 +9,9 @@ from fcn.pictures import provenance
 FACTS = {"Model": "größe.keras", "Git commit": "0123abc with changes"}
 
 
-def test_a_mask_is_its_numbers_with_colours_and_facts(rng: np.random.Generator) -> None:
+def test_a_mask_keeps_its_values_and_holds_colours_and_facts(rng: np.random.Generator) -> None:
     mask = rng.integers(3, size=(20, 31)).astype(np.uint8)
-    png = provenance.mask_png(mask, ((0, 0, 0), (9, 8, 7), (255, 0, 1)), FACTS)
+    png = provenance.encode_mask(mask, ((0, 0, 0), (9, 8, 7), (255, 0, 1)), FACTS)
     with Image.open(io.BytesIO(png)) as picture:
         assert picture.mode == "P"
         np.testing.assert_array_equal(np.asarray(picture), mask)
@@ -21,9 +21,9 @@ def test_a_mask_is_its_numbers_with_colours_and_facts(rng: np.random.Generator) 
         assert picture.text == FACTS
 
 
-def test_a_picture_keeps_its_pixels_and_any_reader_opens_it(rng: np.random.Generator) -> None:
+def test_a_picture_keeps_its_pixels_in_pillow_and_opencv(rng: np.random.Generator) -> None:
     pixels = rng.integers(256, size=(20, 31, 3)).astype(np.uint8)
-    png = provenance.rgb_png(pixels, FACTS)
+    png = provenance.encode_rgb(pixels, FACTS)
     with Image.open(io.BytesIO(png)) as picture:
         np.testing.assert_array_equal(np.asarray(picture), pixels)
         assert picture.text == FACTS
@@ -31,7 +31,7 @@ def test_a_picture_keeps_its_pixels_and_any_reader_opens_it(rng: np.random.Gener
     np.testing.assert_array_equal(read, pixels)
 
 
-def test_all_256_numbers_of_a_mask_survive() -> None:
+def test_all_256_values_of_a_mask_are_kept() -> None:
     mask = np.arange(256, dtype=np.uint8).reshape(16, 16)
-    with Image.open(io.BytesIO(provenance.mask_png(mask, ((1, 2, 3),), {}))) as picture:
+    with Image.open(io.BytesIO(provenance.encode_mask(mask, ((1, 2, 3),), {}))) as picture:
         np.testing.assert_array_equal(np.asarray(picture), mask)

@@ -93,7 +93,7 @@ def test_unreadable_pictures_are_named_and_the_others_are_done(
     content = json.loads(report.read_text())
     assert content["done"] == [str(inbox / "bright.png"), str(inbox / "dark.jpg")]
     reasons = [content["skipped"][name] for name in sorted(content["skipped"])]
-    expected = ("no picture", "0 bytes", "the limit is", "GIF of 2", "no such file")
+    expected = ("not a picture", "0 bytes", "the limit is", "GIF of 2", "no such file")
     assert all(part in why for part, why in zip(expected, reasons, strict=True))
     shown = capsys.readouterr().err
     assert shown.count("skipped ") == 5

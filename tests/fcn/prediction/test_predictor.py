@@ -49,7 +49,7 @@ def test_pictures_are_predicted_in_order_and_broken_ones_named(pictures: list[st
     for result in results:
         if isinstance(result, Failure):
             assert result.name.endswith("none.png")
-            assert "no picture" in result.reason
+            assert "not a picture" in result.reason
         else:
             pixels = np.asarray(Image.open(result.name))
             np.testing.assert_array_equal(result.image[..., 0], pixels)

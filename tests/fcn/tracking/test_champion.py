@@ -118,12 +118,12 @@ def test_a_model_that_cannot_be_measured_is_challenger_and_a_problem(
     client: Any, register: Register
 ) -> None:
     def refuse(one: Path, other: Path) -> dict[str, Any]:
-        raise ValueError("the champion cannot be measured: unknown layer")
+        raise ValueError("the champion cannot be evaluated: unknown layer")
 
     decide(register(0.5))
     made = decide(register(0.9), refuse)
     assert made.problem
-    assert "the champion cannot be measured: unknown layer" in made.reason
+    assert "the champion cannot be evaluated: unknown layer" in made.reason
     assert "--version 2 --anyway" in made.reason
     assert aliases(client) == {"champion": "1", "challenger": "2"}
     assert tags(client, "2")["promotion.reason"] == made.reason

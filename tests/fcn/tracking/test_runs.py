@@ -110,7 +110,7 @@ def test_a_validation_picture_is_named_by_epoch_and_sample(mlflow: Any) -> None:
     name = f"epoch-0001-{overlay.file_name(sample.id)}"
     folder = Path(mlflow.artifacts.download_artifacts(run_id=only_run(mlflow).info.run_id))
     with Image.open(folder / f"{name}.png") as picture:
-        assert picture.size == overlay.compared(sample, label, labels).size
+        assert picture.size == overlay.draw_comparison(sample, label, labels).size
 
 
 def test_the_data_is_named_by_folder_hash_and_split(mlflow: Any) -> None:

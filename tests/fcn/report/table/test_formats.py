@@ -8,10 +8,10 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from fcn.datasets.shared.overlap import Overlap
-from fcn.report import table as report
-from fcn.report.table import Report, Row
-from fcn.report.verdicts import Cell, Measured
-from fcn.scores.metrics import SCORES
+from fcn.report.table import formats, grids
+from fcn.report.table.content import Report, Row
+from fcn.report.table.verdicts import Measurement, PublishedCell
+from fcn.scores.metrics import ABSENT, SCORES
 from fcn.uncertainty.intervals import Interval
 
 ROWS = (
@@ -43,7 +43,7 @@ ROWS = (
 TWO = Report(
     title="Two classes",
     split="test",
-    examples=400,
+    images=400,
     level=0.95,
     method="nearest",
     rows=ROWS,
@@ -54,23 +54,23 @@ TWO = Report(
 )
 
 
-def grids(text: str) -> list[list[str]]:
+def parse_grids(text: str) -> list[list[str]]:
     """The lines of each table in a Markdown text."""
-    found: list[list[str]] = []
+    result: list[list[str]] = []
     for before, line in zip(["", *text.splitlines()], text.splitlines(), strict=False):
         if line.startswith("|"):
             if not before.startswith("|"):
-                found.append([])
-            found[-1].append(line)
-    return found
+                result.append([])
+            result[-1].append(line)
+    return result
 
 
 def cells(line: str) -> list[str]:
     return [cell.strip() for cell in line.strip("|").split("|")]
 
 
-def test_numbers_are_in_percent_and_none_is_a_dash() -> None:
-    scores, by_class = grids(report.markdown(TWO))
+def test_numbers_are_in_percent_and_missing_ones_are_dashes() -> None:
+    scores, by_class = parse_grids(formats.to_markdown(TWO))
     assert [cells(line) for line in scores[2:]] == [
         ["FCN-32s", "90.3", "80.0", "70.0 [68.5, 71.5]", "100.0", "–", "32", "45.6"],
         [
@@ -91,15 +91,15 @@ def test_numbers_are_in_percent_and_none_is_a_dash() -> None:
 
 
 def test_heads_name_every_score_and_class() -> None:
-    scores, by_class = grids(report.markdown(TWO))
-    titles = [report.TITLES[name] for name in SCORES]
+    scores, by_class = parse_grids(formats.to_markdown(TWO))
+    titles = [grids.TITLES[name] for name in SCORES]
     assert cells(scores[0]) == ["network", *titles, "gain", "stride", "ceiling"]
     assert cells(by_class[0]) == ["network", "ground", "thing"]
 
 
-def test_columns_are_aligned_names_left_and_numbers_right() -> None:
-    for grid in grids(report.markdown(TWO)):
-        bars = {tuple(place for place, sign in enumerate(line) if sign == "|") for line in grid}
+def test_columns_are_aligned_with_names_left_and_numbers_right() -> None:
+    for grid in parse_grids(formats.to_markdown(TWO)):
+        bars = {tuple(column for column, sign in enumerate(line) if sign == "|") for line in grid}
         assert len(bars) == 1
         assert cells(grid[1])[0].strip("-") == ""
         assert [cell.strip("-") for cell in cells(grid[1])[1:]] == [":"] * (len(cells(grid[1])) - 1)
@@ -111,43 +111,47 @@ def test_columns_are_aligned_names_left_and_numbers_right() -> None:
             assert not any(number.endswith("  ") for number in numbers)
 
 
-def test_a_narrow_column_has_a_rule_that_markdown_takes_for_one() -> None:
+def test_a_narrow_column_has_a_valid_markdown_rule() -> None:
     narrow = replace(TWO, rows=[replace(ROWS[0], class_iou={"a": None})])
-    rule = cells(grids(report.markdown(narrow))[1][1])
+    rule = cells(parse_grids(formats.to_markdown(narrow))[1][1])
     assert rule[1] == "---:"[-len(rule[1]) :]
     assert len(rule[1]) >= 3
 
 
-def test_what_the_numbers_mean_is_said_below() -> None:
-    text = report.markdown(TWO)
+def test_notes_explain_the_numbers() -> None:
+    text = formats.to_markdown(TWO)
     assert text.startswith("# Two classes\n")
     assert text.endswith("\n")
-    for said in (
+    for note in (
         "Split `test`, 400 images",
-        "left out of means",
+        ABSENT,
         "(`nearest`)",
         "95 % bootstrap intervals over images",
-        "trained once",
-        "Backbone `two-vgg16`: its classifier names 98.8 % of unseen objects right.",
-        "Accepted in these data (`same_group`, train and test): one film was cut in two",
+        "Each row was trained once; the intervals do not include the spread between trainings.",
+        "minus the previous row's, on the same images",
+        "Backbone `two-vgg16`: its classifier is right on 98.8 % of unseen objects.",
+        "Accepted overlap of the splits train and test (`same_group`): one film was cut in two",
         "Data: Somebody, 1998.",
     ):
-        assert said in text
+        assert note in text
 
 
 @pytest.mark.parametrize(
-    ("units", "said"),
+    ("units", "note"),
     [
-        (12, "over 12 groups of images, each drawn as a whole (the frames of one video). Gain"),
-        (3, "over 3 groups of images, each drawn as a whole (the frames of one video); so few"),
+        (12, "over 12 groups of images, each resampled as a whole (the frames of one video). Gain"),
+        (
+            3,
+            "over 3 groups of images, each resampled as a whole (the frames of one video); with",
+        ),
     ],
 )
-def test_intervals_over_groups_say_so(units: int, said: str) -> None:
-    assert said in report.markdown(replace(TWO, rows=[replace(ROWS[0], units=units)]))
+def test_notes_name_the_groups_that_intervals_resample(units: int, note: str) -> None:
+    assert note in formats.to_markdown(replace(TWO, rows=[replace(ROWS[0], units=units)]))
 
 
-def test_a_table_without_classifiers_says_nothing_of_them() -> None:
-    assert "classifier" not in report.markdown(replace(TWO, classifiers={}))
+def test_a_table_without_classifiers_does_not_mention_them() -> None:
+    assert "classifier" not in formats.to_markdown(replace(TWO, classifiers={}))
 
 
 FRACTIONS = st.floats(0, 1)
@@ -179,7 +183,7 @@ def reports(draw: st.DrawFn) -> Report:
 @hypothesis_settings(deadline=None)
 @given(content=reports())
 def test_the_csv_holds_the_same_fractions_to_the_last_bit(content: Report) -> None:
-    text = io.StringIO(report.comma_separated(content))
+    text = io.StringIO(formats.to_csv(content))
     table = pd.read_csv(text, dtype=str, keep_default_na=False)
     assert table["row"].tolist() == [row.key for row in content.rows]
     assert table["name"].tolist() == [row.name for row in content.rows]
@@ -196,8 +200,8 @@ def test_the_csv_holds_the_same_fractions_to_the_last_bit(content: Report) -> No
         )
 
 
-def test_the_csv_reads_with_pandas_own_defaults() -> None:
-    table = pd.read_csv(io.StringIO(report.comma_separated(TWO)), index_col="row")
+def test_pandas_reads_the_csv_with_its_defaults() -> None:
+    table = pd.read_csv(io.StringIO(formats.to_csv(TWO)), index_col="row")
     assert table.loc["two-fcn32s", list(SCORES)].tolist() == pytest.approx(
         list(ROWS[0].scores.values())
     )
@@ -205,23 +209,23 @@ def test_the_csv_reads_with_pandas_own_defaults() -> None:
 
 
 def test_every_score_has_a_title() -> None:
-    assert report.TITLES.keys() == SCORES.keys()
+    assert grids.TITLES.keys() == SCORES.keys()
 
 
-CELL = Cell(
+CELL = PublishedCell(
     network="FCN-8s",
     row="two-fcn8s",
     metric="mean_iou",
     convention="berkeley",
     published=62.7,
-    measured=Measured(0.0712, Interval(-0.01, 0.11), 1),
+    measured=Measurement(0.0712, Interval(-0.01, 0.11), 1),
     verdict="missed by 55.6",
     reason="",
     source="Somebody, 2015, table 2",
     split="val",
-    conditions="as said there",
+    conditions="as in the paper",
 )
-ELSEWHERE = replace(
+NOT_RUN = replace(
     CELL,
     row=None,
     convention="zero",
@@ -232,10 +236,10 @@ ELSEWHERE = replace(
 )
 
 
-def test_published_numbers_stand_beside_ours_with_verdict_and_source() -> None:
-    text = report.markdown(replace(TWO, cells=[CELL, ELSEWHERE]))
-    beside = grids(text)[2]
-    assert [cells(line) for line in beside[2:]] == [
+def test_published_numbers_are_compared_with_verdict_and_source() -> None:
+    text = formats.to_markdown(replace(TWO, cells=[CELL, NOT_RUN]))
+    comparison = parse_grids(text)[2]
+    assert [cells(line) for line in comparison[2:]] == [
         [
             *("FCN-8s [1]", "mean IoU", "62.7", "FCN-8s, a longer name"),
             *("7.1 [-1.0, 11.0]", "missed by 55.6"),
@@ -249,16 +253,16 @@ def test_published_numbers_stand_beside_ours_with_verdict_and_source() -> None:
     assert "±0.6 points" in text
 
 
-def test_a_table_without_published_numbers_says_nothing_of_them() -> None:
-    assert "published" not in report.markdown(TWO)
+def test_a_table_without_published_numbers_does_not_mention_them() -> None:
+    assert "published" not in formats.to_markdown(TWO)
 
 
 def test_rows_trained_several_times_show_the_spread_between_their_trainings() -> None:
     first, second = ROWS
-    text = report.markdown(
+    text = formats.to_markdown(
         replace(TWO, rows=(first, replace(second, trainings=(0.07, 0.08, 0.09))))
     )
-    scores = grids(text)[0]
+    scores = parse_grids(text)[0]
     assert [cells(line)[-1] for line in scores[2:]] == ["1", "3: 8.0 ± 1.0"]
-    assert "FCN-32s: once" in text
-    assert "trainings" not in grids(report.markdown(TWO))[0][0]
+    assert "trained once: FCN-32s." in text
+    assert "trainings" not in parse_grids(formats.to_markdown(TWO))[0][0]

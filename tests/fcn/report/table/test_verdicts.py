@@ -1,4 +1,4 @@
-"""Verdicts on published numbers: what counts as noise, and what a gate asks."""
+"""Verdicts on published numbers: the noise around a score, and the cells that a gate protects."""
 
 from dataclasses import replace
 
@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fcn.report import verdicts
-from fcn.report.verdicts import Cell, Measured
+from fcn.report.table import verdicts
+from fcn.report.table.verdicts import Measurement, PublishedCell
 from fcn.scores.averaging import CONVENTIONS
 from fcn.settings.published import ConventionName, Metric
 from fcn.uncertainty.intervals import Interval
@@ -17,7 +17,7 @@ from tests.fcn.uncertainty.test_statistic import images
 
 
 @pytest.mark.parametrize(
-    ("here", "noise", "said", "verdict"),
+    ("value", "noise", "published", "verdict"),
     [
         (0.627, (0.61, 0.64), 62.7, "reproduced"),
         (0.627, (0.61, 0.64), 62.1, "reproduced"),
@@ -28,10 +28,10 @@ from tests.fcn.uncertainty.test_statistic import images
         (0.627, (0.6269, 0.6271), 62.6, "better by 0.1"),
     ],
 )
-def test_a_verdict_says_where_the_published_number_lies(
-    here: float, noise: tuple[float, float], said: float, verdict: str
+def test_a_verdict_depends_on_where_the_published_number_lies(
+    value: float, noise: tuple[float, float], published: float, verdict: str
 ) -> None:
-    assert verdicts.verdict(Measured(here, Interval(*noise), 1), said) == verdict
+    assert verdicts.judge(Measurement(value, Interval(*noise), 1), published) == verdict
 
 
 @given(
@@ -41,41 +41,41 @@ def test_a_verdict_says_where_the_published_number_lies(
     st.lists(st.floats(-0.02, 0.02), max_size=4),
 )
 def test_the_noise_is_at_least_that_of_the_images(
-    value: float, below: float, above: float, others: list[float]
+    value: float, below: float, above: float, offsets: list[float]
 ) -> None:
-    values = [value, *(value + other for other in others)]
-    found = verdicts.measured(values, Interval(value - below, value + above), 0.95)
-    assert found.value == pytest.approx(np.mean(values))
-    assert found.noise.high - found.value >= above - 1e-12
-    assert found.value - found.noise.low >= below - 1e-12
-    assert found.trainings == len(values)
+    values = [value, *(value + offset for offset in offsets)]
+    measured = verdicts.combine_noise(values, Interval(value - below, value + above), 0.95)
+    assert measured.value == pytest.approx(np.mean(values))
+    assert measured.noise.high - measured.value >= above - 1e-12
+    assert measured.value - measured.noise.low >= below - 1e-12
+    assert measured.trainings == len(values)
 
 
-def test_one_training_takes_the_spread_that_the_field_reports() -> None:
-    found = verdicts.measured([0.6], Interval(0.592, 0.608), 0.95)
-    assert found.noise.low == pytest.approx(0.59)  # 8 and 6 thousandths in quadrature
-    assert found.noise.high == pytest.approx(0.61)
+def test_a_single_training_takes_the_spread_that_the_field_reports() -> None:
+    measured = verdicts.combine_noise([0.6], Interval(0.592, 0.608), 0.95)
+    assert measured.noise.low == pytest.approx(0.59)  # 8 and 6 thousandths in quadrature
+    assert measured.noise.high == pytest.approx(0.61)
 
 
-def test_the_noise_of_several_trainings_holds_one_more_as_often_as_it_says() -> None:
+def test_the_noise_of_several_trainings_covers_one_more_at_its_level() -> None:
     rng = np.random.default_rng(3)
     hits, exact = 0, Interval(0.5, 0.5)
     for _ in range(4000):
-        *seen, coming = rng.normal(0.5, 0.01, 4)
-        shifted = Interval(seen[0], seen[0])
+        *trainings, next_training = rng.normal(0.5, 0.01, 4)
+        shifted = Interval(trainings[0], trainings[0])
         assert exact.low == exact.high
-        noise = verdicts.measured(seen, shifted, 0.95).noise
-        hits += noise.low <= coming <= noise.high
+        noise = verdicts.combine_noise(trainings, shifted, 0.95).noise
+        hits += noise.low <= next_training <= noise.high
     assert 0.935 <= hits / 4000 <= 0.965
 
 
-CELL = Cell(
+CELL = PublishedCell(
     network="FCN-8s",
     row="voc2012-fcn8s",
     metric="mean_iou",
     convention="berkeley",
     published=62.7,
-    measured=Measured(0.627, Interval(0.61, 0.64), 1),
+    measured=Measurement(0.627, Interval(0.61, 0.64), 1),
     verdict="reproduced",
     reason="",
     source="Long et al., table 2",
@@ -84,20 +84,20 @@ CELL = Cell(
 )
 
 
-def test_a_gate_hears_of_each_cell_that_is_no_longer_reproduced() -> None:
+def test_each_cell_that_is_no_longer_reproduced_is_lost() -> None:
     before = [CELL.as_json()]
-    assert verdicts.lost(before, [CELL]) == []
+    assert verdicts.find_lost(before, [CELL]) == []
     worse = replace(CELL, verdict="missed by 1.4")
-    (line,) = verdicts.lost(before, [worse])
+    (line,) = verdicts.find_lost(before, [worse])
     assert "FCN-8s mean_iou" in line
     assert "reproduced before, now missed by 1.4" in line
-    (line,) = verdicts.lost(before, [])
+    (line,) = verdicts.find_lost(before, [])
     assert "no longer in the table" in line
 
 
-def test_a_gate_asks_nothing_of_what_was_never_reproduced() -> None:
+def test_a_cell_that_was_never_reproduced_is_not_lost() -> None:
     before = [replace(CELL, verdict="missed by 1.4").as_json()]
-    assert verdicts.lost(before, [replace(CELL, verdict="missed by 9.9")]) == []
+    assert verdicts.find_lost(before, [replace(CELL, verdict="missed by 9.9")]) == []
 
 
 def test_json_is_in_percent() -> None:
@@ -107,7 +107,7 @@ def test_json_is_in_percent() -> None:
 
 @pytest.mark.parametrize("metric", set(Metric.__args__) - {"milliseconds"})
 @pytest.mark.parametrize("convention", ConventionName.__args__)
-def test_every_metric_under_every_policy_that_settings_allow_can_be_computed(
+def test_every_metric_in_the_settings_can_be_computed_under_every_convention(
     metric: str, convention: str
 ) -> None:
     assert set(CONVENTIONS) == set(ConventionName.__args__)

@@ -3,7 +3,7 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from fcn.report import charts
+from fcn.report.page import charts
 
 CURVE = [
     {"epoch": 1.0, "step": 10.0, "loss": 0.8, "val_mean_iou": 0.25},
@@ -19,8 +19,8 @@ def points(svg: str, kind: str) -> list[tuple[float, float]]:
     ]
 
 
-def test_a_curve_stands_where_its_axes_say() -> None:
-    svg = charts.curve(CURVE)
+def test_a_curve_is_drawn_to_the_scale_of_its_axes() -> None:
+    svg = charts.draw_curve(CURVE)
     inner = charts.HEIGHT - charts.TOP - charts.BOTTOM
     first, _, last = points(svg, "loss")
     assert first == (charts.LEFT, charts.TOP)  # the highest tick is 0.8
@@ -29,17 +29,17 @@ def test_a_curve_stands_where_its_axes_say() -> None:
     assert points(svg, "score")[-1] == (charts.WIDTH - charts.RIGHT, charts.TOP)
 
 
-def test_it_says_in_words_what_it_shows() -> None:
-    label = ET.fromstring(charts.curve(CURVE)).get("aria-label")
+def test_a_curve_has_a_description_in_words() -> None:
+    label = ET.fromstring(charts.draw_curve(CURVE)).get("aria-label")
     assert label == "Loss 0.8 to 0.2 in 3 epochs, validation mean IoU 25.0 to 100.0 %"
 
 
-def test_one_epoch_is_a_dot_and_a_loss_of_nought_has_an_axis() -> None:
-    svg = charts.curve([{"epoch": 1.0, "step": 1.0, "loss": 0.0}])
+def test_one_epoch_is_a_dot_and_a_loss_of_zero_has_an_axis() -> None:
+    svg = charts.draw_curve([{"epoch": 1.0, "step": 1.0, "loss": 0.0}])
     assert len([e for e in ET.fromstring(svg) if e.tag == "circle"]) == 1
     assert "nan" not in svg
 
 
 @pytest.mark.parametrize(("value", "top"), [(0.9, 1), (1, 1), (1.1, 2), (300, 400), (0.05, 0.08)])
-def test_the_axis_ends_with_a_plain_number_above_the_highest(value: float, top: float) -> None:
+def test_the_axis_ends_at_a_round_number_above_the_highest_loss(value: float, top: float) -> None:
     assert charts._round_up(value) == pytest.approx(top)
