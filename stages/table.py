@@ -1,4 +1,4 @@
-r"""Put the table and its page together from what the other stages left of its rows.
+r"""Write the table and its page from the results of its rows.
 
 Run:
     python -m stages.table digits --metrics data/metrics/digits \
@@ -7,8 +7,8 @@ Run:
         --plots data/plots/digits --reports data/reports/digits --hashes data/hashes \
         --html data/tables/digits.html
 
-The JSON file holds every published cell with its verdict. The one that is already there says what
-was reproduced before: with `gate: reproduced` none of it may be lost.
+The JSON file holds every published cell with its verdict. Its last version names the cells that
+were reproduced before: with `gate: reproduced` the stage fails if one of them no longer is.
 """
 
 from pathlib import Path
@@ -17,15 +17,8 @@ from typing import Annotated
 from typer import Option
 
 from fcn.cli import arguments, command_line
-from fcn.common import files, messages
-from fcn.datasets.shared import catalogue
-from fcn.report.page import evidence
-from fcn.report.page.render import PageContent, render_page
-from fcn.report.table import formats, verdicts
-from fcn.report.table.build import Evaluations, build_rows, compare_published
-from fcn.report.table.content import Report
-from fcn.settings import reader
-from fcn.settings.table import TableFile
+from fcn.jobs import table as job
+from fcn.settings.stages import TableSettings
 
 
 def table(
@@ -42,68 +35,10 @@ def table(
     ],
     html: Annotated[Path, Option(help="File to write: the page with the table and its evidence.")],
 ) -> None:
-    """Write the table as Markdown, as CSV, its verdicts as JSON, and all of it as a page."""
-    loaded = reader.load(key)
-    wanted = reader.entry(loaded.table.tables, key, "tables")
-    source = catalogue.load(wanted.source, loaded.table.datasets[wanted.dataset].convert)
-    told = loaded.common.intervals
-    evaluations = Evaluations(metrics, details, told, loaded.common.seed)
-    first = evaluations.metrics(next(iter(wanted.rows)))
-    content = Report(
-        title=wanted.title,
-        split=first["split"],
-        images=first["images"],
-        level=told.level,
-        method=evaluations.ceilings()["method"],
-        rows=build_rows(wanted, evaluations),
-        cells=compare_published(loaded.table.published, wanted, evaluations),
-        classifiers=_classifiers(loaded.table, metrics),
-        overlaps=source.overlaps,
-        citation=source.citation,
-    )
-    shown = PageContent(
-        key,
-        content,
-        evidence.read_rows(content.rows, loaded.table, evaluations, plots, details),
-        evidence.read_label_report(reports / "labels.json", reports / "pictures"),
-        evidence.read_provenance(
-            reports / "valid.json",
-            hashes / f"{loaded.table.datasets[wanted.dataset].raw}.json",
-            source,
-        ),
-    )
-    before = files.read_json(json)["cells"] if json.is_file() else []
-    lost = verdicts.find_lost(before, content.cells)
-    if lost and wanted.gate:
-        raise ValueError(
-            "\n  ".join(
-                [
-                    f"tables.{key}.gate: {wanted.gate}",
-                    *lost,
-                    f"next step: find out why; to accept it, delete {json} and run this again",
-                ]
-            )
-        )
-    for line in lost:
-        messages.say(f"warning: {line}")
-    for path, text in (
-        (markdown, formats.to_markdown(content)),
-        (csv, formats.to_csv(content)),
-        (html, render_page(shown)),
-    ):
-        with files.writing(path) as aside:
-            aside.write_text(text, "utf-8")
-    files.write_json(json, {"table": key, "cells": [cell.as_json() for cell in content.cells]})
-    messages.say(formats.to_markdown(content))
-
-
-def _classifiers(loaded: TableFile, metrics: Path) -> dict[str, float]:
-    """Return the accuracy on unseen objects of each backbone that began as a classifier."""
-    found = {}
-    for key, backbone in loaded.backbones.items():
-        if backbone.weights == "classifier":
-            found[key] = files.read_json(metrics / f"{key}.json")["accuracy"]["test"]
-    return found
+    """Write the table as Markdown and CSV, its verdicts as JSON, and the page as HTML."""
+    inputs = job.Inputs(metrics, details, plots, reports, hashes)
+    outputs = job.Outputs(markdown, csv, json, html)
+    job.run(key, TableSettings.of(key), inputs, outputs)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ def explain(
     metric: Annotated[str, Argument(help="The column in the table's CSV file: mean_iou, …")],
 ) -> int:
     """Return 1 if a link is broken."""
-    from fcn.report.explain import trace
+    from fcn.audit.explain import trace
 
     links = list(trace(table, row, metric))
     width = max(len(link.name) for link in links)

@@ -17,6 +17,6 @@ def tables(
     write: Annotated[bool, Option("--write", help="Also write data/tables/README.md.")] = False,
 ) -> int:
     """Return 1 if a table is stale."""
-    from fcn.report import index
+    from fcn.audit import index
 
     return index.show(write)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from fcn.audit import explain, index
 from fcn.cli import explain as command
-from fcn.report import explain, index
 from fcn.settings import dvc_lock
 from tests.pipeline.conftest import Project
 

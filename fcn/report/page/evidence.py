@@ -18,7 +18,7 @@ from fcn.report.table.build import Evaluations
 from fcn.report.table.content import Row
 from fcn.report.table.grids import format_percent
 from fcn.scores import extremes
-from fcn.settings.table import TableFile
+from fcn.settings.stages import TableSettings
 
 MAX_PNG_BYTES = 48_000
 """A larger PNG is embedded as WebP."""
@@ -89,26 +89,30 @@ class DataProvenance:
 
 
 def read_rows(
-    rows: Sequence[Row], tables: TableFile, evaluations: Evaluations, plots: Path, details: Path
+    rows: Sequence[Row],
+    settings: TableSettings,
+    evaluations: Evaluations,
+    plots: Path,
+    details: Path,
 ) -> list[RowEvidence]:
     """Return the evidence for each row of a table.
 
     Args:
         rows: of the table.
-        tables: the settings of the table's file.
+        settings: of the table.
         evaluations: of the rows' models.
         plots: the folder of loss curves.
         details: the folder of compared pictures.
     """
-    return [_read_row(row, tables, evaluations, plots, details) for row in rows]
+    return [_read_row(row, settings, evaluations, plots, details) for row in rows]
 
 
 def _read_row(
-    row: Row, tables: TableFile, evaluations: Evaluations, plots: Path, details: Path
+    row: Row, settings: TableSettings, evaluations: Evaluations, plots: Path, details: Path
 ) -> RowEvidence:
     images = evaluations.images(row.key)
     scores = extremes.mean_iou_by_image(images)
-    count = tables.tables[tables.models[row.key].table].evaluation.pictures
+    count = settings.table.evaluation.pictures
     pictures = {
         rank: [
             _embed(
@@ -119,10 +123,10 @@ def _read_row(
         ]
         for rank, numbers in extremes.select(images, count).items()
     }
-    keys = _trace_models(row.key, tables)
+    keys = _trace_models(row.key, settings)
     curves = [_read_curve(plots / key / "loss.csv") for key in keys]
     training_images, *earlier = (
-        int(lines[-1]["step"]) * tables.models[key].training.batch
+        int(lines[-1]["step"]) * settings.models[key].training.batch
         for key, lines in zip(keys, curves, strict=True)
     )
     return RowEvidence(
@@ -136,10 +140,10 @@ def _read_row(
     )
 
 
-def _trace_models(key: str, tables: TableFile) -> list[str]:
+def _trace_models(key: str, settings: TableSettings) -> list[str]:
     """Return a model and the models that it was initialised from, the earliest last."""
-    origin = tables.models[key].init_from
-    return [key, *(_trace_models(origin, tables) if origin in tables.models else [])]
+    origin = settings.models[key].init_from
+    return [key, *(_trace_models(origin, settings) if origin in settings.models else [])]
 
 
 def _read_curve(path: Path) -> list[dict[str, float]]:
