@@ -30,8 +30,8 @@ def main(
     loaded = reader.load(key)
     wanted = reader.entry(loaded.table.models, key, "models")
     backend.use(loaded.common)
-    from fcn.network import build, model_file, transfer
-    from fcn.training import inputs, loop, losses
+    from fcn.network import build, model_file
+    from fcn.training import inputs, loop, losses, transfer
 
     split = Records(Path("data/records") / wanted.dataset, "train")
     learned = wanted.training.model_copy(update={"epochs": epochs})

@@ -167,9 +167,8 @@ def test_deps_are_those_that_the_command_writes() -> None:
 
 def test_a_missing_dep_and_one_too_many_are_mended() -> None:
     text = (ROOT / "dvc.yaml").read_text("utf-8")
-    line = "        - fcn/scores/metrics.py\n"
-    assert line in text
-    wrong = text.replace(line, "        - fcn/report/page.py\n", 1)
+    assert text.count("fcn/jobs/train.py,") == 1
+    wrong = text.replace("fcn/jobs/train.py,", "fcn/report/page.py,", 1)
     assert deps.written(wrong) == text
 
 

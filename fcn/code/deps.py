@@ -12,49 +12,60 @@ modules import counts for all of them.
 import difflib
 import re
 import sys
-from collections.abc import Iterator
+import textwrap
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from fcn.code import imports
 from fcn.common import files, messages
 
 GRAPH = Path("dvc.yaml")
-CODE = re.compile(r" {8}- (?:stages|fcn)/\S+")
-BY_NAME = re.compile(r" {8}- (fcn/\w+)/\$\{")
 STAGE = re.compile(r"  (\w+):$")
+BY_NAME = re.compile(r"(fcn/\w+)/\$\{")
+INDENT = " " * 8
 
 
 def written(text: str) -> str:
-    """Return dvc.yaml with the code under each stage's `deps` as its imports have it."""
-    lines, stage, out = text.splitlines(), "", list[str]()
-    for number, line in enumerate(lines):
+    """Return dvc.yaml with the code under each stage's `deps` as its imports have it.
+
+    The `deps` of a stage are a list in brackets, over several lines.
+    """
+    lines, stage, result = iter(text.splitlines()), "", list[str]()
+    for line in lines:
+        result.append(line)
         if match := STAGE.match(line):
             stage = match[1]
         if line == "      deps:":
-            block = _block(lines, number + 1)
-            by_name = [one for one in block if BY_NAME.match(one)]
-            out += [line, *(f"        - {path}" for path in _code(stage, by_name)), *by_name]
-        elif not CODE.fullmatch(line):
-            out.append(line)
-    return "\n".join([*out, ""])
+            listed = [next(lines)]
+            while not listed[-1].endswith("]"):
+                listed.append(next(lines))
+            entries = "".join(listed).strip(" []").split(",")
+            result.append(_list(stage, [entry.strip(' "') for entry in entries]))
+    return "\n".join([*result, ""])
 
 
-def _block(lines: list[str], first: int) -> list[str]:
-    rest = iter(lines[first:])
-    block = []
-    for line in rest:
-        if not line.startswith("        "):
-            break
-        block.append(line)
-    return block
+def _list(stage: str, entries: Sequence[str]) -> str:
+    """Return the `deps` of a stage: its code, modules found by name, and data as they were."""
+    by_name = [entry for entry in entries if BY_NAME.match(entry)]
+    data = [entry for entry in entries if not entry.startswith(("stages/", "fcn/"))]
+    deps = [*_code(stage, by_name), *by_name, *data]
+    quoted = (f'"{dep}"' if "$" in dep else dep for dep in deps)
+    return textwrap.fill(
+        f"[{', '.join(quoted)}]",
+        100,
+        initial_indent=INDENT,
+        subsequent_indent=f"{INDENT} ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
-def _code(stage: str, by_name: list[str]) -> Iterator[str]:
+def _code(stage: str, by_name: Sequence[str]) -> Iterator[str]:
     """Yield what a stage depends on: whole rooms, and single files of those it needs a part of."""
     named = {
         module
-        for line in by_name
-        for module in (imports.ROOT / BY_NAME.match(line)[1]).rglob("*.py")  # type: ignore[index]
+        for entry in by_name
+        for module in (imports.ROOT / BY_NAME.match(entry)[1]).rglob("*.py")  # type: ignore[index]
         if module.stem != "__init__" and module.parent.name != "shared"
     }
     entry = imports.ROOT / f"stages/{stage}.py"

@@ -1,6 +1,8 @@
-"""Text for messages: the nearest known name."""
+"""Names in messages and of files."""
 
 import difflib
+import hashlib
+import re
 from collections.abc import Iterable
 
 
@@ -11,3 +13,9 @@ def nearest(name: str, known: Iterable[str]) -> str:
     if close:
         return f"did you mean {close[0]!r}?"
     return f"known: {', '.join(known) or 'none'}"
+
+
+def file_name(name: str) -> str:
+    """Return a short file name for an id; different ids give different names."""
+    plain = re.sub(r"[^\w.-]", "_", name, flags=re.ASCII)[:80]
+    return plain if plain == name else f"{plain}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"

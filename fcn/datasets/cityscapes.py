@@ -13,9 +13,9 @@ import numpy as np
 
 from fcn.common.text import nearest
 from fcn.datasets.shared import masks
+from fcn.datasets.shared.archive import Archive
 from fcn.datasets.shared.dataset import Dataset, Samples
 from fcn.datasets.shared.sample import IGNORE_INDEX, Sample
-from fcn.download.archive import Archive
 
 IMAGE_END = "_leftImg8bit.png"
 IDS = 34

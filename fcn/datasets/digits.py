@@ -12,9 +12,9 @@ import numpy as np
 from PIL import Image
 
 from fcn.datasets.shared import canvases
+from fcn.datasets.shared.archive import Archive
 from fcn.datasets.shared.dataset import Dataset
 from fcn.datasets.shared.sample import ObjectCrop, Sample
-from fcn.download.archive import Archive
 
 INK = 64
 """Grey (of 255) above which a pixel of a scaled digit belongs to the digit."""

@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from fcn.datasets.shared import canvases
+from fcn.datasets.shared.archive import Archive
 from fcn.datasets.shared.dataset import Dataset
 from fcn.datasets.shared.sample import ObjectCrop, Sample
-from fcn.download.archive import Archive
 
 INK = 0
 """Grey above which a pixel belongs to a digit: any, as in the post's generator."""

@@ -12,9 +12,9 @@ import numpy as np
 from scipy.io import loadmat  # type: ignore[import-untyped]
 
 from fcn.datasets.shared import masks, voc
+from fcn.datasets.shared.archive import Archive
 from fcn.datasets.shared.dataset import Dataset
 from fcn.datasets.shared.sample import Sample
-from fcn.download.archive import Archive
 
 HOME = Path("benchmark_RELEASE/dataset")
 SEG11VALID = "seg11valid"

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from fcn.common import files
-from fcn.download.archive import Archive
+from fcn.datasets.shared.archive import Archive
 
 MEMBERS = 1_000_000
 """Files and folders in one archive."""

@@ -15,8 +15,8 @@ from urllib.parse import quote
 import pooch
 
 from fcn.common import files, messages
+from fcn.datasets.shared.archive import Archive
 from fcn.download import archives, web
-from fcn.download.archive import Archive
 
 PACKAGE = "package:"
 WEB = ("http://", "https://")

@@ -12,6 +12,7 @@ import keras
 import numpy as np
 
 from fcn.common import files, messages
+from fcn.common.text import file_name
 from fcn.inference import forward, tta
 from fcn.network import build, model_file
 from fcn.pictures import overlay
@@ -81,7 +82,7 @@ def run(key: str, settings: EvaluateSettings, paths: Paths, tracked: bool) -> No
                 mask = np.frombuffer(zlib.decompress(masks[number]), np.uint8)
                 mask = mask.reshape(sample.label.shape)
                 picture = overlay.draw_comparison(sample, mask, labels)
-                picture.save(folder / f"{overlay.file_name(sample.id)}.png")
+                picture.save(folder / f"{file_name(sample.id)}.png")
                 # Named by rank: MLflow's compare page lines up files of equal names.
                 log.log_picture(f"{rank}-{position}", picture)
         scores = summarise(images, labels.classes)

@@ -10,7 +10,7 @@ import keras
 from fcn.code import imports
 from fcn.common import files, messages
 from fcn.inference import forward
-from fcn.network import build, model_file, transfer
+from fcn.network import build, model_file
 from fcn.records.labels import Labels
 from fcn.records.split import Records
 from fcn.scores import metrics
@@ -18,7 +18,7 @@ from fcn.settings import stages
 from fcn.settings.keys import table_of
 from fcn.settings.stages import TrainSettings
 from fcn.tracking import runs
-from fcn.training import checkpoints, class_weights, inputs, loop, losses
+from fcn.training import checkpoints, class_weights, inputs, loop, losses, transfer
 
 ENTRY = imports.ROOT / "stages/train.py"
 VALIDATION_PICTURES = 2

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fcn.common.text import nearest
-from fcn.datasets.shared.overlap import Overlap
+from fcn.datasets.shared.sample import Overlap
 from fcn.labels import integrity
 from fcn.labels.findings import CheckedRecords, Finding
 from fcn.labels.leakage import LEAKAGE_RULES, Appearances, Leak, appearance

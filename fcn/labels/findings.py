@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fcn.datasets.shared.overlap import Overlap
+from fcn.datasets.shared.sample import Overlap
 from fcn.labels.rules import Rows, Severity
 from fcn.records.labels import Labels
 

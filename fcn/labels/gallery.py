@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from fcn.common.text import file_name
 from fcn.datasets.shared.sample import IGNORE_INDEX
 from fcn.labels.findings import CheckedRecords, Finding
 from fcn.labels.rules import no_class, no_row
@@ -23,7 +24,6 @@ from fcn.pictures.overlay import (
     blend,
     colourise,
     draw_row,
-    file_name,
     mark_wrong,
     reduce_to_fit,
     to_rgb,

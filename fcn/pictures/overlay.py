@@ -1,7 +1,5 @@
 """Draw masks in colour, blended with their images, and in rows of panels with a legend."""
 
-import hashlib
-import re
 from collections.abc import Sequence
 
 import cv2
@@ -93,12 +91,6 @@ def mark_wrong(pixels: np.ndarray, wrong: np.ndarray) -> np.ndarray:
         corner = (left + box_width - 1, top + box_height - 1)
         cv2.rectangle(result, (left, top), corner, WRONG_COLOUR, max(2, margin // 4))
     return result
-
-
-def file_name(name: str) -> str:
-    """Return a short file name for an id; different ids give different names."""
-    plain = re.sub(r"[^\w.-]", "_", name, flags=re.ASCII)[:80]
-    return plain if plain == name else f"{plain}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
 def draw_comparison(example: DecodedSample, mask: np.ndarray, labels: Labels) -> Image.Image:

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from fcn.common import messages
+from fcn.common.text import file_name
 from fcn.pictures import photos
-from fcn.pictures.overlay import file_name
 from fcn.prediction.predictor import Failure, Segmentation
 
 SOME_FAILED = 3

@@ -16,9 +16,9 @@ import numpy as np
 from PIL import Image
 
 from fcn.common import files
-from fcn.common.text import nearest
+from fcn.common.text import file_name, nearest
 from fcn.pictures import photos
-from fcn.pictures.overlay import file_name, to_rgb
+from fcn.pictures.overlay import to_rgb
 from fcn.pictures.provenance import embed_facts
 from fcn.prediction import outputs, predictor
 from fcn.prediction.options import PredictorOptions

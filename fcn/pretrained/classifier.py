@@ -12,10 +12,9 @@ import numpy as np
 from keras import layers
 
 from fcn.datasets.shared.sample import ObjectCrop
-from fcn.network import transfer
 from fcn.network.build import find_module
 from fcn.settings.backbone import Backbone, Classifier
-from fcn.training import inputs, loop
+from fcn.training import inputs, loop, transfer
 from fcn.training.augmentation import Arrays
 from fcn.training.checkpoints import CheckpointStore
 

@@ -8,10 +8,10 @@ import numpy as np
 
 from fcn.datasets.shared import catalogue
 from fcn.download import archives
-from fcn.network import transfer
 from fcn.pretrained import caffe_file, keras_file, tensorflow_file, torch_file
 from fcn.pretrained.layer_weights import LayerWeights
 from fcn.settings.backbone import Backbone, WeightsFile
+from fcn.training import transfer
 
 READERS: dict[str, Callable[[Path], dict[str, LayerWeights]]] = {
     "caffe": caffe_file.read,

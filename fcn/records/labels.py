@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from fcn.common import files
-from fcn.datasets.shared.overlap import Overlap
+from fcn.datasets.shared.sample import Overlap
 from fcn.records.index import CONVERT_AGAIN
 
 LABELS = "labels.json"

@@ -7,13 +7,16 @@ edges or calibration can be computed from this file without running the network.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from fcn.common import files
-from fcn.records.index import IndexRow
+
+if TYPE_CHECKING:
+    from fcn.records.index import IndexRow
 
 FILE = "per_image_counts.parquet"
 """Its name, in the folder of a row's pictures."""
@@ -76,7 +79,7 @@ def resampling_units(groups: Sequence[tuple[str, ...]]) -> np.ndarray:
 ARRAYS = [field.name for field in fields(PerImageCounts)][2:]
 
 
-def stack(rows: Sequence[IndexRow], counts: Sequence[Mapping[str, np.ndarray]]) -> PerImageCounts:
+def stack(rows: "Sequence[IndexRow]", counts: Sequence[Mapping[str, np.ndarray]]) -> PerImageCounts:
     """Return the counts of images, given their rows of the index and the counts of each image."""
     arrays = {name: np.stack([image[name] for image in counts]) for name in ARRAYS}
     return PerImageCounts([row.id for row in rows], [row.group for row in rows], **arrays)

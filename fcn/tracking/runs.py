@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fcn.common import files, messages
+from fcn.common.text import file_name
 from fcn.tracking import backlog, connection, git
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ class Run:
             return
         from fcn.pictures import overlay  # a training that logs nothing needs no drawing code
 
-        name = f"epoch-{epoch:04d}-{overlay.file_name(sample.id)}"
+        name = f"epoch-{epoch:04d}-{file_name(sample.id)}"
         self.log_picture(name, overlay.draw_comparison(sample, mask, labels))
 
     def log_table(self, path: Path) -> None:

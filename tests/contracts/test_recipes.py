@@ -15,7 +15,7 @@ import pytest
 
 from fcn.conversion import shards
 from fcn.datasets.shared import catalogue
-from fcn.network import build, transfer
+from fcn.network import build
 from fcn.records.split import Records
 from fcn.settings import reader
 from fcn.settings.data import Data
@@ -23,7 +23,7 @@ from fcn.settings.keys import table_of
 from fcn.settings.network import Network
 from fcn.settings.table import TableFile
 from fcn.settings.training import Training
-from fcn.training import class_weights, inputs, loop, losses
+from fcn.training import class_weights, inputs, loop, losses, transfer
 from tests import fabricated
 
 ROOT = Path(__file__).parents[2]

@@ -27,7 +27,7 @@ STAGE = """
 import resource, runpy, sys
 from fcn.datasets.shared import catalogue
 from fcn.download import web
-from fcn.download.archive import Archive
+from fcn.datasets.shared.archive import Archive
 from dataclasses import replace
 url, most, *sys.argv[1:] = sys.argv[1:]
 digits = catalogue.load("digits")

@@ -13,8 +13,8 @@ import pytest
 from PIL import Image
 
 from fcn.common import files
+from fcn.common.text import file_name
 from fcn.datasets import digits
-from fcn.pictures.overlay import file_name
 from fcn.scores import extremes, metrics, per_image
 from fcn.scores.per_image import PerImageCounts
 from fcn.settings import reader

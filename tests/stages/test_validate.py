@@ -15,8 +15,7 @@ import pytest
 from fcn.common import files
 from fcn.conversion import shards
 from fcn.datasets.shared import catalogue
-from fcn.datasets.shared.overlap import Overlap
-from fcn.datasets.shared.sample import Note, Sample
+from fcn.datasets.shared.sample import Note, Overlap, Sample
 from fcn.records import record, tfrecord
 from fcn.records.example import Example
 from fcn.records.fingerprint import fingerprint

@@ -3,9 +3,9 @@
 `file: {format: caffe, path: VGG_ILSVRC_16_layers.caffemodel}`.
 """
 
+from fcn.datasets.shared.archive import Archive
 from fcn.datasets.shared.dataset import Pretrained
 from fcn.datasets.shared.vgg import CITATION, LICENCE
-from fcn.download.archive import Archive
 
 PRETRAINED = Pretrained(
     title="VGG-16 as its authors publish it, for Caffe",

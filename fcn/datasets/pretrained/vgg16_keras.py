@@ -1,8 +1,8 @@
 """keras.applications' VGG-16 with its dense layers. `file: {format: keras, path: …}`."""
 
+from fcn.datasets.shared.archive import Archive
 from fcn.datasets.shared.dataset import Pretrained
 from fcn.datasets.shared.vgg import CITATION, LICENCE
-from fcn.download.archive import Archive
 
 PRETRAINED = Pretrained(
     title="VGG-16 as Keras publishes it, with fc6 and fc7",

@@ -1,8 +1,8 @@
 """keras.applications' VGG-16 up to pool5. `file: {format: keras, path: …}`, `network.fc: false`."""
 
+from fcn.datasets.shared.archive import Archive
 from fcn.datasets.shared.dataset import Pretrained
 from fcn.datasets.shared.vgg import CITATION, LICENCE
-from fcn.download.archive import Archive
 
 PRETRAINED = Pretrained(
     title="VGG-16 as Keras publishes it, without fc6 and fc7",

@@ -3,9 +3,9 @@
 `file: {format: slim, path: vgg_16.ckpt}`.
 """
 
+from fcn.datasets.shared.archive import Archive
 from fcn.datasets.shared.dataset import Pretrained
 from fcn.datasets.shared.vgg import CITATION, LICENCE
-from fcn.download.archive import Archive
 
 PRETRAINED = Pretrained(
     title="VGG-16 as TF-Slim publishes it",

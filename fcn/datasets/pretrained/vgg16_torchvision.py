@@ -1,8 +1,8 @@
 """torchvision's VGG-16, trained by its authors. `file: {format: torchvision, path: …}`."""
 
+from fcn.datasets.shared.archive import Archive
 from fcn.datasets.shared.dataset import Pretrained
 from fcn.datasets.shared.vgg import CITATION
-from fcn.download.archive import Archive
 
 PRETRAINED = Pretrained(
     title="VGG-16 as torchvision publishes it (IMAGENET1K_V1)",

@@ -11,8 +11,8 @@ import fcn.datasets
 import fcn.datasets.pretrained
 from fcn.common.text import nearest
 from fcn.datasets.shared import subset
+from fcn.datasets.shared.archive import Archive
 from fcn.datasets.shared.dataset import Dataset, Pretrained
-from fcn.download.archive import Archive
 from fcn.settings.backbone import PRETRAINED
 from fcn.settings.data import Convert
 

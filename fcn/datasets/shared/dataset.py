@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from fcn.datasets.shared.overlap import Overlap
-from fcn.datasets.shared.sample import IGNORE_INDEX, ObjectCrop, Sample
-from fcn.download.archive import Archive
+from fcn.datasets.shared.archive import Archive
+from fcn.datasets.shared.sample import IGNORE_INDEX, ObjectCrop, Overlap, Sample
 
 
 @dataclass(frozen=True, kw_only=True)

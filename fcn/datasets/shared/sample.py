@@ -61,3 +61,13 @@ class ObjectCrop:
 
     image: np.ndarray
     label: int
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """A known overlap between two splits that is accepted, and printed with every number."""
+
+    rule: str
+    """The rule of `fcn.labels.leakage` that would report it as an error."""
+    splits: tuple[str, str]
+    reason: str

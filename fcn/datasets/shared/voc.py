@@ -4,8 +4,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from fcn.datasets.shared import masks
+from fcn.datasets.shared.archive import Archive
 from fcn.datasets.shared.sample import Sample
-from fcn.download.archive import Archive
 
 HOME = Path("VOCdevkit/VOC2012")
 LISTS, IMAGES, MASKS = (

@@ -12,8 +12,8 @@ import numpy as np
 from PIL import Image
 
 from fcn.common import files
+from fcn.common.text import file_name
 from fcn.datasets.shared.dataset import Dataset
-from fcn.pictures.overlay import file_name
 from fcn.report.table.build import Evaluations
 from fcn.report.table.content import Row
 from fcn.report.table.grids import format_percent

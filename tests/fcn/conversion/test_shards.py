@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 from fcn.conversion import content, shards
 from fcn.datasets.shared import catalogue
-from fcn.datasets.shared.overlap import Overlap
-from fcn.datasets.shared.sample import IGNORE_INDEX, LazySamples, Note, Sample
+from fcn.datasets.shared.sample import IGNORE_INDEX, LazySamples, Note, Overlap, Sample
 from fcn.records import record
 from fcn.records.index import read_index
 from fcn.records.labels import Labels, read_labels

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from fcn.datasets.shared.archive import Archive
 from fcn.download import archives
-from fcn.download.archive import Archive
 
 FILES = {"set/images/a.png": b"a" * 3000, "set/masks/a.png": b"b", "readme.txt": b"c"}
 Make = Callable[..., Path]

@@ -14,8 +14,8 @@ import pytest
 
 from fcn.common import files
 from fcn.datasets.shared import catalogue
+from fcn.datasets.shared.archive import Archive
 from fcn.download import fetch, web
-from fcn.download.archive import Archive
 from tests.publisher import (
     PAGE,
     Answer,

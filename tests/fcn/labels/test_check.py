@@ -8,8 +8,7 @@ import pytest
 
 from fcn.conversion import shards
 from fcn.datasets.shared import catalogue
-from fcn.datasets.shared.overlap import Overlap
-from fcn.datasets.shared.sample import IGNORE_INDEX, Note, Sample
+from fcn.datasets.shared.sample import IGNORE_INDEX, Note, Overlap, Sample
 from fcn.labels import check as labels
 from fcn.labels.findings import CheckedRecords, Finding, summary
 from fcn.labels.integrity import INTEGRITY_RULES

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from fcn.common.text import file_name
 from fcn.datasets.shared.sample import IGNORE_INDEX
 from fcn.pictures import overlay
 from fcn.pictures.overlay import (
@@ -197,12 +198,12 @@ def test_single_wrong_pixels_are_boxed_and_large_areas_are_not() -> None:
 
 @pytest.mark.parametrize("name", ["a", "0001TP_006690", "2007-000032.x"])
 def test_a_plain_id_is_its_file_name(name: str) -> None:
-    assert overlay.file_name(name) == name
+    assert file_name(name) == name
 
 
 def test_other_ids_have_short_plain_distinct_file_names() -> None:
     strange = ["a/b", "a_b", "a\\b", "../../b", "ü", "日本", "x" * 300, "x" * 301, "a b"]
-    names = [overlay.file_name(name) for name in strange]
+    names = [file_name(name) for name in strange]
     assert len(set(names)) == len(strange)
     for name in names:
         assert re.fullmatch(r"[A-Za-z0-9_.-]{1,100}", name)

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from fcn.common import files
+from fcn.common.text import file_name
 from fcn.pictures import overlay
 from fcn.records.record import Decoded, Labels
 from fcn.tracking import connection, git, runs
@@ -107,7 +108,7 @@ def test_a_validation_picture_is_named_by_epoch_and_sample(mlflow: Any) -> None:
     labels = Labels("toy", ("nothing", "something"), ((0, 0, 0), (255, 0, 0)), 1)
     with runs.open_run("train", "key", "toy", {}) as run:
         run.log_validation_picture(sample, label, labels, 1)
-    name = f"epoch-0001-{overlay.file_name(sample.id)}"
+    name = f"epoch-0001-{file_name(sample.id)}"
     folder = Path(mlflow.artifacts.download_artifacts(run_id=only_run(mlflow).info.run_id))
     with Image.open(folder / f"{name}.png") as picture:
         assert picture.size == overlay.draw_comparison(sample, label, labels).size

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from keras import ops
 
-from fcn.network import build, transfer
+from fcn.network import build
 from fcn.network.layers import CropLike
 from fcn.settings.network import Network
-from fcn.training import losses
+from fcn.training import losses, transfer
 
 pytestmark = pytest.mark.usefixtures("seeded")
 ALIGN = ["same", "pad100"]

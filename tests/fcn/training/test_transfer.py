@@ -3,8 +3,9 @@ import numpy as np
 import pytest
 from keras import layers, ops
 
-from fcn.network import build, transfer
+from fcn.network import build
 from fcn.settings.network import Network
+from fcn.training import transfer
 
 pytestmark = pytest.mark.usefixtures("seeded")
 CLASSES = 3
