@@ -19,6 +19,7 @@ from dvc.repo import Repo
 from fcn.code import deps, imports
 from fcn.settings import reader, stages
 from fcn.settings.common import NO_EFFECT, Common, Compute
+from fcn.settings.keys import table_of
 from fcn.settings.values import Settings
 from flows import graph
 from tests.recorder import PARAMS, directly_inside
