@@ -12,7 +12,8 @@ from PIL import Image
 from fcn.common import files
 from fcn.common.text import file_name
 from fcn.pictures import overlay
-from fcn.records.record import Decoded, Labels
+from fcn.records.labels import Labels
+from fcn.records.record import DecodedSample
 from fcn.tracking import connection, git, runs
 from fcn.tracking.store import Store
 
@@ -104,7 +105,7 @@ def test_a_picture_is_a_file_of_the_run(mlflow: Any) -> None:
 
 def test_a_validation_picture_is_named_by_epoch_and_sample(mlflow: Any) -> None:
     label = np.zeros((4, 6), np.uint8)
-    sample = Decoded("val/00001", np.zeros((4, 6, 1), np.uint8), label)
+    sample = DecodedSample("val/00001", np.zeros((4, 6, 1), np.uint8), label)
     labels = Labels("toy", ("nothing", "something"), ((0, 0, 0), (255, 0, 0)), 1)
     with runs.open_run("train", "key", "toy", {}) as run:
         run.log_validation_picture(sample, label, labels, 1)
