@@ -160,7 +160,7 @@ def test_a_finished_table_is_up_to_date(at: Path) -> None:
         (edited_file("fcn/network/layers.py"), "train@digits-fcn8s: fcn/network"),
         (
             edited_file("fcn/report/page/page.css"),
-            "table@digits: fcn/report/page changed",
+            "table@digits: fcn/report",
         ),
         (edited_setting, "convert@digits: seed in params.yaml changed"),
         (edited_file("data/tables/digits.md"), "data/tables/digits.md is not what it wrote"),
