@@ -107,7 +107,7 @@ def test_one_hot_masks_hold_the_same_labels() -> None:
 
 @pytest.mark.usefixtures("project")
 @pytest.mark.parametrize("promise", [1, 9])
-def test_another_number_of_pairs_than_promised_is_refused_before_anything_is_written(
+def test_another_number_of_samples_than_promised_is_refused_before_writing(
     promise: int,
 ) -> None:
     say("val: 2", f"val: {promise}")

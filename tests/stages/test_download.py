@@ -99,7 +99,7 @@ def test_a_cut_connection_and_an_error_in_between(server: Publisher, tmp_path: P
     server.next = [status(500), cut(40_000), status(503)]
     done = download(tmp_path, server.url)
     assert done.returncode == 0
-    assert "500 Internal Server Error; next try in" in done.stderr
+    assert "500 Internal Server Error; next attempt in" in done.stderr
     assert left(tmp_path) == WHOLE
 
 
@@ -108,9 +108,9 @@ def changed(content: bytes) -> Answer:
 
 
 ENDS: dict[str, tuple[Answer, str]] = {
-    "a wrong hash": (changed(bytes(57_523)), "not the digits.csv.gz that was promised"),
+    "a wrong hash": (changed(bytes(57_523)), "not the expected digits.csv.gz"),
     "a truncated archive": (changed(b"\x1f\x8b"), "got bytes 2, SHA-256"),
-    "a web page": (page, "a web page came instead of the file"),
+    "a web page": (page, "a web page instead of the file"),
     "a web page that says it is none": (plain_page, "a web page instead of digits.csv.gz"),
     "404": (status(404), "404 Not Found"),
 }
@@ -154,9 +154,7 @@ def test_a_full_disk_is_named_and_nothing_is_left(
     assert left(tmp_path) == []
 
 
-def test_a_break_leaves_a_part_and_the_next_run_needs_the_rest_only(
-    server: Publisher, tmp_path: Path
-) -> None:
+def test_an_interrupted_download_resumes_in_the_next_run(server: Publisher, tmp_path: Path) -> None:
     content = server.files[NAME] = server.files[NAME] * 5
     server.next = [cut(200_000), *[status(503)] * 3]
     assert download(tmp_path, server.url).returncode == os.EX_TEMPFAIL
@@ -164,11 +162,11 @@ def test_a_break_leaves_a_part_and_the_next_run_needs_the_rest_only(
     had = part.stat().st_size
     assert content.startswith(part.read_bytes())
     assert left(tmp_path) == [f"raw/digits/.{NAME}.partial", f"raw/digits/.{NAME}.partial.json"]
-    assert "promised" in download(tmp_path, server.url).stderr
+    assert "not the expected" in download(tmp_path, server.url).stderr
     assert server.asked[1] == (NAME, f"bytes={had}-", len(content) - had)
 
 
-def test_everything_that_a_person_has_to_bring_is_said_at_once(tmp_path: Path) -> None:
+def test_one_message_names_all_archives_to_fetch_by_hand(tmp_path: Path) -> None:
     done = download(tmp_path, "by hand")
     assert done.returncode == 1
     folder = tmp_path / "raw/digits"

@@ -1,4 +1,4 @@
-"""Broken labels and broken files stop the line, with the place in the message."""
+"""Broken labels and broken files fail with their place in the message."""
 
 import os
 import shutil
@@ -71,7 +71,7 @@ def write(
     return folder
 
 
-def test_sound_labels_are_vouched_for(validate: Validate, small_records: Path, out: Path) -> None:
+def test_sound_labels_are_valid(validate: Validate, small_records: Path, out: Path) -> None:
     validate(small_records)
     verdict = files.read_json(out / "valid.json")
     assert verdict == {"records": fingerprint(small_records), "verdict": "valid"}
@@ -123,7 +123,7 @@ def test_an_older_verdict_does_not_outlive_a_failure(
     assert not (out / "valid.json").exists()
 
 
-def test_what_the_source_mask_revealed_is_said(
+def test_notes_on_the_source_mask_are_reported(
     validate: Validate, samples: dict[str, list[Sample]], tmp_path: Path
 ) -> None:
     said = "a.png: 7 pixels of 2 colours that match no class, the first at row 1, column 2"
@@ -132,7 +132,7 @@ def test_what_the_source_mask_revealed_is_said(
         validate(write(tmp_path / "records", samples))
 
 
-def test_fewer_examples_than_the_settings_promise_stop_the_line(
+def test_fewer_examples_than_the_settings_promise_are_an_error(
     validate: Validate, samples: dict[str, list[Sample]], tmp_path: Path
 ) -> None:
     del samples["test"][0]
@@ -141,7 +141,7 @@ def test_fewer_examples_than_the_settings_promise_stop_the_line(
         validate(write(tmp_path / "records", samples))
 
 
-def test_a_leak_stops_the_line_unless_it_is_declared(
+def test_a_leak_is_an_error_unless_it_is_declared(
     validate: Validate,
     samples: dict[str, list[Sample]],
     tmp_path: Path,
@@ -161,7 +161,7 @@ def test_a_leak_stops_the_line_unless_it_is_declared(
     assert overlap["findings"] == 1
 
 
-def test_many_errors_are_counted_and_a_few_said(
+def test_many_errors_are_counted_and_a_few_shown(
     validate: Validate, samples: dict[str, list[Sample]], tmp_path: Path, out: Path
 ) -> None:
     strange = [replace(sample, mask=np.full_like(sample.mask, 99)) for sample in samples["train"]]

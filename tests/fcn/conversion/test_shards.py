@@ -87,7 +87,7 @@ def test_labels_say_what_the_data_set_says(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("encoding", ["index", record.ONEHOT])
-def test_masks_are_written_as_they_were_asked_for(encoding: str, tmp_path: Path) -> None:
+def test_masks_are_written_in_the_requested_encoding(encoding: str, tmp_path: Path) -> None:
     samples = [sample(number) for number in range(3)]
     shards.write(tmp_path, DIGITS, {"val": samples}, 1, encoding)
     for one, found in zip(samples, Records(tmp_path, "val"), strict=True):

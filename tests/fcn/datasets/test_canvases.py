@@ -97,7 +97,7 @@ def test_a_pixel_belongs_to_its_digit_above_the_ink(grey: int, belongs: bool) ->
         assert ((mask > 0) == (belongs & (image == grey))).all()
 
 
-def test_pairs_are_drawn_when_asked_for_and_alike_in_any_order() -> None:
+def test_samples_are_drawn_on_access_and_equal_in_any_order() -> None:
     samples = canvases.samples(
         SOLID, 64, "val", 9, canvases.split_seeds(("train", "val"), "val", 5)
     )

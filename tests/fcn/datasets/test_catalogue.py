@@ -59,7 +59,7 @@ def test_an_unknown_convention_is_refused(name: str, labels: str, message: str) 
         catalogue.load(name, convert(labels=labels, folder=folder))
 
 
-def test_classes_are_taken_from_the_convention_asked_for() -> None:
+def test_classes_are_those_of_the_chosen_convention() -> None:
     few = catalogue.load("cityscapes", convert(labels="colours29", classes=["caravan"]))
     assert few.classes == ("background", "caravan")
     with pytest.raises(ValueError, match="cityscapes has no 'caravan'"):

@@ -178,7 +178,7 @@ def test_names_may_be_long_and_in_any_script(tmp_path: Path) -> None:
         (None, {}, "train", r"it has: none; write lists, .*splits/train\.txt"),
     ],
 )
-def test_splits_that_are_not_told_are_asked_for(
+def test_a_split_without_list_and_share_is_refused(
     tmp_path: Path, lists: str | None, shares: dict[str, float], split: str, message: str
 ) -> None:
     add(tmp_path, "a")

@@ -50,9 +50,7 @@ def test_another_number_for_ignored_becomes_ours(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("ignore", [None, 11])
-def test_255_is_refused_where_it_is_not_said_to_be_ignored(
-    tmp_path: Path, ignore: int | None
-) -> None:
+def test_255_is_refused_unless_it_is_ignored(tmp_path: Path, ignore: int | None) -> None:
     path = fabricated.save(tmp_path / "mask.png", np.array([[0, 0], [0, 255]], np.uint8))
     with pytest.raises(ValueError, match=r"mask\.png: 255 at row 1, column 1.*`ignore: 255`"):
         masks.index(path, ignore)
@@ -247,7 +245,7 @@ def test_an_image_that_was_cut_short_is_refused(tmp_path: Path, kind: str) -> No
         masks.image(path)
 
 
-def test_pairs_are_read_when_asked_for_and_files_looked_for_at_once(tmp_path: Path) -> None:
+def test_samples_are_read_on_access_and_missing_files_named_at_once(tmp_path: Path) -> None:
     name = "Straße-ñ-" + "x" * 200
     mask = fabricated.save(tmp_path / f"{name}.png", MASK)
     image = tmp_path / f"{name}.jpg"

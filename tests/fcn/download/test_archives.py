@@ -96,7 +96,7 @@ def test_a_folder_in_which_nothing_is_packed_is_used_as_it_is(raw: Path, out: Pa
         assert root == raw
 
 
-def test_what_is_there_by_hand_stands_beside_what_is_unpacked(raw: Path, out: Path) -> None:
+def test_files_brought_by_hand_are_beside_unpacked_ones(raw: Path, out: Path) -> None:
     make(raw / "images.zip", {"set/images/a": b"a"})
     for name in ("set/masks/a", "set/other", "list.txt", "hand/b"):
         (raw / name).parent.mkdir(parents=True, exist_ok=True)

@@ -75,17 +75,18 @@ def test_the_archive_arrives_with_nothing_beside_it(
     assert names(raw) == ["a.gz"]
 
 
-def test_what_is_there_and_right_is_left_alone(server: Publisher, raw: Path) -> None:
+def test_a_correct_file_is_kept_and_not_fetched(server: Publisher, raw: Path) -> None:
     fetch.fetch(archive(server, **KNOWN), raw)
-    before = (raw / "a.gz").stat()
+    before = (raw / "a.gz").stat()  # Reading may change the time of access, nothing else.
     (raw / ".a.gz.partial").touch()
     assert fetch.fetch(archive(server, **KNOWN), raw) == archive(server, **KNOWN)
-    assert (raw / "a.gz").stat() == before
+    after = (raw / "a.gz").stat()
+    assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
     assert len(server.asked) == 1
-    assert names(raw) == ["a.gz"], "an older part is of no use any more"
+    assert names(raw) == ["a.gz"], "an older partial file is removed"
 
 
-def test_what_is_there_and_damaged_is_fetched_again(server: Publisher, raw: Path) -> None:
+def test_a_damaged_file_is_fetched_again(server: Publisher, raw: Path) -> None:
     raw.mkdir(parents=True)
     (raw / "a.gz").write_bytes(CONTENT[:-1])
     fetch.fetch(archive(server, **KNOWN), raw)
@@ -105,7 +106,7 @@ REFUSED = {
     "a truncated unknown one": (changed(CONTENT[:-500]), {}, NOT_GZIP),
     "an unknown something": (changed(b"no gzip"), {}, NOT_GZIP),
     "nothing at all": (changed(b""), {}, "was cut short: it is empty"),
-    "a web page": (page, KNOWN, "a web page came instead of the file"),
+    "a web page": (page, KNOWN, "a web page instead of the file"),
     "a web page that says it is none": (plain_page, KNOWN, "a web page instead of a.gz"),
     "a web page for an unknown one": (plain_page, {}, "a web page instead of a.gz"),
     "404": (status(404), KNOWN, "404 Not Found"),
@@ -142,7 +143,7 @@ def test_without_network_the_message_says_what_to_do(raw: Path) -> None:
     assert "FCN_MIRROR=FOLDER" in str(caught.value)
 
 
-def test_a_break_leaves_a_part_and_the_next_run_goes_on(server: Publisher, raw: Path) -> None:
+def test_an_interrupted_download_resumes_in_the_next_run(server: Publisher, raw: Path) -> None:
     server.next = [cut(200_000), *[status(503)] * 3]
     with pytest.raises(ValueError, match="503"):
         fetch.fetch(archive(server, **KNOWN), raw)
@@ -172,7 +173,7 @@ def test_a_part_that_turns_out_wrong_is_fetched_once_from_the_start(
 def test_a_part_that_turns_out_wrong_twice_is_given_up(server: Publisher, raw: Path) -> None:
     raw.mkdir(parents=True)
     (raw / ".a.gz.partial").write_bytes(b"from somewhere")
-    with pytest.raises(ValueError, match=r"not the a\.gz that was promised"):
+    with pytest.raises(ValueError, match=r"not the expected a\.gz"):
         fetch.fetch(archive(server, sha256="0" * 64), raw)
     assert names(raw) == []
     assert len(server.asked) == 2
@@ -187,7 +188,7 @@ def test_a_recorded_hash_must_match_later(server: Publisher, raw: Path, tmp_path
     other = gzip.compress(b"another version", mtime=0)
     server.files["x/a.gz"] = other
     elsewhere = tmp_path / "elsewhere/mine"
-    with pytest.raises(ValueError, match=r"not the a\.gz that was promised") as caught:
+    with pytest.raises(ValueError, match=r"not the expected a\.gz") as caught:
         fetch.fetch(archive(server), elsewhere, hashes=hashes)
     assert f"SHA-256 {hashlib.sha256(other).hexdigest()}" in str(caught.value)
     assert f"SHA-256 {SHA256} (recorded in {hashes}" in str(caught.value)
@@ -204,7 +205,7 @@ def test_what_is_recorded_stays_when_others_are_added(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("place", ["mine/a.gz", "a.gz"])
 @pytest.mark.parametrize("slash", ["", "/"])
-def test_a_mirror_folder_is_asked_before_the_publisher(
+def test_a_mirror_folder_is_tried_before_the_publisher(
     slash: str, place: str, server: Publisher, raw: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "mirror" / place).parent.mkdir(parents=True)
@@ -215,7 +216,7 @@ def test_a_mirror_folder_is_asked_before_the_publisher(
 
 
 @pytest.mark.parametrize("place", ["m/mine/a.gz", "m/a.gz"])
-def test_a_mirror_url_is_asked_before_the_publisher(
+def test_a_mirror_url_is_tried_before_the_publisher(
     place: str, server: Publisher, raw: Path
 ) -> None:
     server.files = {place: CONTENT}
@@ -261,11 +262,11 @@ def test_what_needs_a_login_says_what_to_fetch_and_where_to_put_it(
         fetch.fetch(LOGIN, raw, str(tmp_path / "mirror"))
     assert str(caught.value).splitlines() == [
         f"{raw}/set.zip is missing",
-        f"  tried {tmp_path}/mirror/mine/set.zip: there is no such file",
-        f"  tried {tmp_path}/mirror/set.zip: there is no such file",
+        f"  tried {tmp_path}/mirror/mine/set.zip: no such file",
+        f"  tried {tmp_path}/mirror/set.zip: no such file",
         "  get it: register at https://example.org and download set.zip",
         f"  put it: as {raw}/set.zip, or unpacked, so that {raw} holds set/images, set/masks",
-        "  of these are there only: set/masks",
+        "  of these, only set/masks exist",
         "  without internet: FCN_MIRROR=FOLDER, see docs/datasets.md",
     ]
 
@@ -304,15 +305,15 @@ def test_another_version_put_there_later_says_where_the_first_is_recorded(
             fetch.record([first], tmp_path / "hashes.json")
     with pytest.raises(fetch.OnlyByHand, match=r"set\.zip cannot be used") as caught:
         fetch.fetch(LOGIN, raw, hashes=tmp_path / "hashes.json")
-    assert "to take another, delete its entry there" in str(caught.value)
+    assert "to accept another file, delete its entry there" in str(caught.value)
 
 
 @pytest.mark.parametrize(
     ("url", "message"),
     [
         ("package:no_such_package/x.gz", "package 'no_such_package' is not installed; run `make"),
-        ("package:sklearn/no/such.gz", "package:sklearn/no/such.gz: there is no such file"),
-        ("package:sklearn/datasets", "package:sklearn/datasets: there is no such file"),
+        ("package:sklearn/no/such.gz", "package:sklearn/no/such.gz: no such file"),
+        ("package:sklearn/datasets", "package:sklearn/datasets: no such file"),
     ],
     ids=["package", "file", "a folder"],
 )
@@ -324,7 +325,8 @@ def test_a_missing_package_file_is_named(url: str, message: str, raw: Path) -> N
 
 def test_the_package_is_not_imported(tmp_path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from fcn.datasets.shared import catalogue; from fcn.download import fetch;"
+        "import sys; from pathlib import Path; from fcn.datasets.shared import catalogue;"
+        "from fcn.download import fetch;"
         f"fetch.fetch(catalogue.load('digits').archives[0], Path({str(tmp_path)!r}));"
         "assert 'sklearn' not in sys.modules"
     )

@@ -62,9 +62,7 @@ def test_a_file_arrives(server: Publisher, partial: Path) -> None:
     assert server.asked == [("a.zip", None, len(CONTENT))]
 
 
-def test_a_cut_connection_is_gone_on_with(
-    server: Publisher, partial: Path, waited: list[float]
-) -> None:
+def test_a_cut_connection_resumes(server: Publisher, partial: Path, waited: list[float]) -> None:
     server.next = [cut(300_000), cut(200_000)]
     web.download(f"{server.url}/a.zip", partial)
     assert partial.read_bytes() == CONTENT
@@ -78,7 +76,7 @@ def test_a_cut_connection_is_gone_on_with(
     assert waited == [web.WAITS[0]] * 2, "a try that got farther begins the waits again"
 
 
-def test_a_later_run_goes_on(server: Publisher, partial: Path) -> None:
+def test_a_later_run_resumes(server: Publisher, partial: Path) -> None:
     server.next = [cut(300_000), status(503), status(503), status(503)]
     with pytest.raises(web.Unreachable, match="503 Service Unavailable"):
         web.download(f"{server.url}/a.zip", partial)
@@ -89,14 +87,14 @@ def test_a_later_run_goes_on(server: Publisher, partial: Path) -> None:
     assert server.asked[-1] == ("a.zip", f"bytes={had}-", len(CONTENT) - had)
 
 
-def test_what_is_whole_is_not_asked_for_again(server: Publisher, partial: Path) -> None:
+def test_a_complete_file_is_not_requested_again(server: Publisher, partial: Path) -> None:
     for _ in range(2):
         web.download(f"{server.url}/a.zip", partial)
     assert len(server.asked) == 1
 
 
 @pytest.mark.parametrize("etag", ['"2"', None], ids=["a validator", "only its length"])
-def test_a_part_of_a_file_that_has_changed_is_not_gone_on_with(
+def test_a_partial_file_of_another_version_does_not_resume(
     etag: str | None, server: Publisher, partial: Path
 ) -> None:
     server.etag = etag and '"1"'
@@ -109,7 +107,7 @@ def test_a_part_of_a_file_that_has_changed_is_not_gone_on_with(
     assert partial.read_bytes() == new
 
 
-def test_a_part_of_another_address_is_not_gone_on_with(server: Publisher, partial: Path) -> None:
+def test_a_partial_file_of_another_url_does_not_resume(server: Publisher, partial: Path) -> None:
     server.files["b.zip"] = CONTENT[::-1]
     server.next = [cut(300_000), *[status(500)] * 3]
     with pytest.raises(web.Unreachable):
@@ -132,7 +130,7 @@ def test_a_server_without_range_sends_everything_again(server: Publisher, partia
     assert sizes(server) == [300_000, len(CONTENT)]
 
 
-def test_a_rest_that_nobody_asked_for_is_not_taken(server: Publisher, partial: Path) -> None:
+def test_an_unrequested_range_is_refused(server: Publisher, partial: Path) -> None:
     server.next = [lambda handler, _: handler.reply(206, CONTENT[5:])]
     web.download(f"{server.url}/a.zip", partial)
     assert partial.read_bytes() == CONTENT
@@ -142,7 +140,7 @@ def test_a_server_that_always_cuts_at_the_same_place_is_given_up(
     server: Publisher, partial: Path, waited: list[float]
 ) -> None:
     server.next = [lambda handler, one: serve(handler, one, most=300_000, deaf=True)] * 9
-    with pytest.raises(web.Unreachable, match=r"broke off after [\d,]+ bytes .*, which are kept"):
+    with pytest.raises(web.Unreachable, match=r"interrupted after [\d,]+ bytes .*; they are kept"):
         web.download(f"{server.url}/a.zip", partial)
     assert waited == list(web.WAITS)
 
@@ -162,11 +160,11 @@ def test_a_passing_error_is_tried_again(
     [
         (status(404), "404 Not Found"),
         (status(403), "403 Forbidden"),
-        (page, "a web page came instead of the file; open the address in a browser"),
+        (page, "a web page instead of the file; open the address in a browser"),
     ],
     ids=["404", "403", "a web page"],
 )
-def test_what_another_try_would_not_change_is_said_at_once(
+def test_a_permanent_error_is_reported_at_once(
     answer: Answer, said: str, server: Publisher, partial: Path, waited: list[float]
 ) -> None:
     server.next = [answer]
@@ -178,7 +176,7 @@ def test_what_another_try_would_not_change_is_said_at_once(
 
 def test_a_web_page_does_not_cost_the_part_that_is_there(server: Publisher, partial: Path) -> None:
     server.next = [cut(300_000), page]
-    with pytest.raises(web.Unreachable, match="a web page came"):
+    with pytest.raises(web.Unreachable, match="a web page instead of the file"):
         web.download(f"{server.url}/a.zip", partial)
     assert partial.stat().st_size > 300_000 - web.CHUNK
 
@@ -235,7 +233,7 @@ def test_a_full_disk_is_no_trouble_of_the_network(
 
 def test_nothing_is_left_of_a_part_that_is_forgotten(server: Publisher, partial: Path) -> None:
     web.download(f"{server.url}/a.zip", partial)
-    web.forget(partial)
+    web.discard(partial)
     assert list(partial.parent.iterdir()) == []
 
 

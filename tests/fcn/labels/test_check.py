@@ -103,7 +103,7 @@ def test_findings_name_split_and_example_errors_first(tmp_path: Path) -> None:
     assert by_rule["rgb_mask"].message == "c.png is RGB"
 
 
-def test_a_severity_of_the_settings_counts_and_off_is_not_asked(tmp_path: Path) -> None:
+def test_settings_change_a_severity_and_off_disables_a_rule(tmp_path: Path) -> None:
     folder = write(
         tmp_path / "r",
         {

@@ -141,7 +141,7 @@ def test_every_rule_finds_its_broken_set_and_passes_a_sound_one(rule: str) -> No
     assert list(ask(broken, TWO, PROMISED)) == said
 
 
-def test_a_split_that_is_not_there_holds_fewer_than_promised() -> None:
+def test_a_missing_split_holds_fewer_than_promised() -> None:
     said = list(rules.promised_count(SOUND_ROWS, TWO, {"val": 7}))
     assert said == [("val", "", "0 examples, but the settings promise 7")]
 

@@ -1,6 +1,5 @@
 import hashlib
 import io
-import json
 import pickle
 import shutil
 import struct
@@ -14,7 +13,6 @@ from pathlib import Path
 import cv2
 import google_crc32c
 import numpy as np
-import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
@@ -276,14 +274,6 @@ def test_several_threads_and_other_processes_read_the_same(small_records: Path) 
     assert [one.label.tobytes() for one in again] == expected
 
 
-@pytest.fixture(scope="module")
-def one_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Records of a split whose only file holds two small examples."""
-    folder = tmp_path_factory.mktemp("one")
-    shards.write(folder, DIGITS, {"train": [sample(number, side=2) for number in range(2)]}, 1)
-    return folder
-
-
 @hypothesis_settings(deadline=None, max_examples=3)
 @given(flip=st.integers(1, 255))
 def test_a_flipped_byte_is_detected(flip: int, one_file: Path) -> None:
@@ -317,41 +307,6 @@ def test_a_file_cut_short_anywhere_is_detected(one_file: Path) -> None:
         path.write_bytes(sound)
 
 
-@hypothesis_settings(deadline=None, max_examples=200)
-@given(data=st.data())
-def test_a_damaged_index_is_a_table_or_one_message_with_its_place(
-    data: st.DataObject, one_file: Path
-) -> None:
-    path = one_file / INDEX
-    sound = path.read_bytes()
-    damaged = bytearray(sound)
-    damaged[data.draw(st.integers(0, len(sound) - 1))] ^= data.draw(st.integers(1, 255))
-    message = f"{path} is a table"
-    try:
-        path.write_bytes(damaged)
-        read_index(one_file)
-    except ValueError as error:
-        message = str(error)
-    finally:
-        path.write_bytes(sound)
-    assert str(path) in message
-
-
-@pytest.mark.parametrize("keep", [0, 4, -1])
-def test_an_index_cut_short_is_refused(keep: int, own_records: Path) -> None:
-    path = own_records / INDEX
-    path.write_bytes(path.read_bytes()[:keep])
-    with pytest.raises(ValueError, match=r"index\.parquet is damaged .*; delete the folder"):
-        Records(own_records, "train")
-
-
-def test_an_index_of_another_layout_is_refused(own_records: Path) -> None:
-    path = own_records / INDEX
-    pq.write_table(pq.read_table(path).drop_columns(["ignored"]), path)
-    with pytest.raises(ValueError, match=r"another layout"):
-        Records(own_records, "train")
-
-
 @pytest.mark.parametrize(
     ("name", "said"),
     [
@@ -376,25 +331,10 @@ def test_a_split_that_is_not_there_is_answered_with_those_that_are(small_records
         Records(small_records, "dev")
 
 
-def test_the_fingerprint_sees_every_change(own_records: Path) -> None:
-    seen = {fingerprint(own_records)}
-    labels = own_records / LABELS
-    labels.write_text(json.dumps(json.loads(labels.read_text())))
-    seen.add(fingerprint(own_records))
-    labels.rename(own_records / "labels2.json")
-    seen.add(fingerprint(own_records))
-    (own_records / "more").touch()
-    seen.add(fingerprint(own_records))
-    (own_records / "more").unlink()
-    (own_records / "labels2.json").unlink()
-    seen.add(fingerprint(own_records))
-    assert len(seen) == 5
-
-
 def test_records_and_what_reads_them_need_no_deep_learning() -> None:
     light = (
         "common.messages datasets.digits download.fetch labels.check pictures.overlay "
-        "records.record report.table scores.ceiling scores.metrics settings.reader"
+        "conversion.shards records.split report.table labels.ceiling scores.metrics settings.reader"
     )
     code = (
         f"import sys; {'; '.join(f'import fcn.{module}' for module in light.split())};"
