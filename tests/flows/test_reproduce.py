@@ -110,9 +110,7 @@ def test_a_failure_has_its_message_and_stops_only_its_dependents(pipeline: Pipel
 @pytest.mark.usefixtures("prefect_server")
 def test_temporary_failures_are_retried_with_growing_delays(pipeline: Pipeline) -> None:
     # 75 is messages.TryLater; 1 is an error that a retry does not repair.
-    attempt = (
-        "date +%s.%N >> {0}.log; test $(wc -l < {0}.log) -eq {1} && touch {0} || {2}"
-    )
+    attempt = "date +%s.%N >> {0}.log; test $(wc -l < {0}.log) -eq {1} && touch {0} || {2}"
     pipeline(
         f"""
   broken:

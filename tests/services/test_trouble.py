@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fcn.common.test_messages import can_mount, mount
+from tests.mounting import can_mount, mount
 from tests.publisher import Publisher, publisher, status
 from tests.services.conftest import KEY, Served, shrunk
 

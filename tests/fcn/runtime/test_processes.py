@@ -1,7 +1,9 @@
 """Processes that end with the process that started them."""
 
+import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -9,7 +11,7 @@ import psutil
 import pytest
 
 from fcn.runtime import processes
-from tests.waiting import gone, written
+from tests.waiting import alive, becomes_true, gone, written
 
 ROOT = Path(__file__).parents[3]
 FAMILY = "sleep 300 & echo $! > child; wait"  # `child` has the number of a grandchild
@@ -90,3 +92,68 @@ def test_a_process_that_ignores_sigterm_is_killed(
     child = psutil.Process(int(written("child")))
     process.terminate()
     assert gone(child)
+
+
+@pytest.fixture
+def orphans() -> Iterator[list[psutil.Process]]:
+    """Processes that should end by themselves; they are killed after the test in any case."""
+    processes: list[psutil.Process] = []
+    yield processes
+    for process in filter(alive, processes):
+        process.kill()
+
+
+CHILDREN = {
+    "children with children": "subprocess.Popen(['sh', '-c', 'sleep 300 & sleep 300'])",
+    # These end together with the first one, and are reaped before it is their turn to be killed.
+    "children that end with the first": """
+import signal
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+first = subprocess.Popen(['sleep', '300'], stdout=subprocess.PIPE)
+for _ in range(30):
+    subprocess.Popen(['sleep', '300'])
+    subprocess.Popen(['cat'], stdin=first.stdout)
+first.stdout.close()
+""",
+}
+STARTERS = {
+    "its parent": ({}, "subprocess.run(command)"),
+    # A shell with another command to run stays in between, as dash always does.
+    "DVC, through a shell": (
+        {"DVC_STAGE": "train@toy-fcn32s"},
+        "subprocess.run(['sh', '-c', shlex.join(command) + '; true'])",
+    ),
+}
+
+
+@pytest.mark.parametrize("starter", STARTERS)
+@pytest.mark.parametrize("children", CHILDREN.values(), ids=CHILDREN)
+def test_kill_9_of_the_starter_ends_a_command_and_its_children(
+    children: str, starter: str, tmp_path: Path, orphans: list[psutil.Process]
+) -> None:
+    env, run = STARTERS[starter]
+    number = tmp_path / "pid"
+    code = f"""
+import os, subprocess, time
+from pathlib import Path
+from fcn.runtime import processes
+processes.end_with_parent()
+{children}
+Path({str(number)!r}).write_text(f"{{os.getpid()}}\\n")
+time.sleep(300)
+"""
+    command = [sys.executable, "-c", code]
+    parent = subprocess.Popen(
+        [sys.executable, "-c", f"import shlex, subprocess; command = {command}; {run}"],
+        env={**os.environ, **env, "PYTHONPATH": str(ROOT)},
+    )
+    try:
+        child = psutil.Process(int(written(number)))
+        assert becomes_true(lambda: len(child.children(recursive=True)) >= 2)
+        orphans += [child, *child.children(recursive=True)]
+        time.sleep(1.2)  # it looks for its parent twice
+        assert all(map(alive, orphans)), "ended although the parent runs"
+    finally:
+        parent.kill()
+        parent.wait()
+    assert gone(*orphans)
