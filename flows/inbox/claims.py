@@ -2,7 +2,7 @@
 
 A run claims a picture by moving it into its own folder OUTBOX/claimed/RUN. A rename is atomic, so
 only one of two runs succeeds. The run holds a lock on its folder, which the kernel frees when the
-run ends. The next run adopts what lies in the folders that no run holds.
+run ends. The next run adopts the pictures in folders that no run holds.
 """
 
 import time
