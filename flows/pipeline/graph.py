@@ -5,6 +5,7 @@
 prints which stages may have to run, and why.
 """
 
+import argparse
 import difflib
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,6 +16,8 @@ from typing import Any
 
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
+
+from fcn.common import messages
 
 ALWAYS = "always changed"  # DVC's status of a stage that runs every time
 
@@ -198,11 +201,22 @@ def _retry_settings(stage: Any) -> dict[str, Any]:
     return {"retries": retries, "retry_delay": delay, "timeout": timeout}
 
 
-if __name__ == "__main__":
+def main(arguments: Sequence[str]) -> None:
+    """Print a line for each stage: `clean`, or why it may have to run."""
+    parser = argparse.ArgumentParser(
+        prog="python -m flows.pipeline.graph",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("targets", nargs="*", metavar="TARGET", help="as for `dvc repro`")
     try:
-        pipeline = read(sys.argv[1:])
-    except GraphError as problem:
-        sys.exit(f"error: {problem}")
-    stale = may_run(pipeline)
-    for stage in pipeline:
-        print(f"{stage.name}: {stage.reason if stage.name in stale else 'clean'}")
+        stages = read(parser.parse_args(arguments).targets)
+    except GraphError as error:
+        messages.fail(str(error))
+    names = may_run(stages)
+    for stage in stages:
+        print(f"{stage.name}: {stage.reason if stage.name in names else 'clean'}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

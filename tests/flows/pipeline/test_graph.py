@@ -1,6 +1,7 @@
 """Reading DVC's graph and status."""
 
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -26,7 +27,7 @@ def names(*targets: str) -> set[str]:
 
 
 def dvc(*arguments: str) -> None:
-    subprocess.run(["dvc", *arguments], check=True, capture_output=True)
+    subprocess.run([sys.executable, "-m", "dvc", *arguments], check=True, capture_output=True)
 
 
 def test_stages_come_after_their_upstream(pipeline: Pipeline) -> None:
