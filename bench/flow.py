@@ -1,14 +1,14 @@
-"""The cost of orchestration, compared with plain `dvc repro`.
+"""Overhead of the flow compared with bare `dvc repro`.
 
 Run:
     python -m bench.flow [--rounds 3]
 
-1. Nothing changed in this workspace (`make reproduce` first): the flow's own seconds. At most 2.
+1. An unchanged workspace (run `make reproduce` first): the flow's own seconds. At most 2.
 2. A chain of stages that do nothing: seconds per stage above `dvc repro`. At most 1.5.
 3. Six independent stages of 5 seconds, two at once: share of `dvc repro`'s time. At most 60 %.
-4. From `make serve` to the end of the first scheduled run, nothing changed. At most 120 s.
+4. From `make serve` to the end of the first scheduled run, unchanged workspace. At most 120 s.
 
-Medians of `--rounds`, both sides alternating; the last one runs once.
+Medians of `--rounds`, with flow and `dvc repro` alternating; the last one runs once.
 """
 
 import os
@@ -34,20 +34,20 @@ CHAIN = 8
 def main(
     repetitions: Annotated[int, Option("--rounds", help="Runs of each side.")] = 3,
 ) -> None:
-    """Measure all four and print a line each."""
+    """Measure all four and print a line for each."""
     rounds = range(repetitions)
-    clean = "up to date" in run(ROOT, "dvc", "status")
-    if clean:
-        print(f"1. nothing changed: {statistics.median(flow(ROOT) for _ in rounds):.1f} s")
+    unchanged = "up to date" in run(ROOT, "dvc", "status")
+    if unchanged:
+        print(f"1. unchanged workspace: {statistics.median(flow(ROOT) for _ in rounds):.1f} s")
     else:
-        print("1. and 4. need a clean workspace: make reproduce")
+        print("1. and 4. need an unchanged workspace: run make reproduce")
     with tempfile.TemporaryDirectory() as folder:
         costs = [chain(Path(folder) / f"chain-{number}") for number in rounds]
         print(f"2. a stage costs {statistics.median(costs):.2f} s above dvc repro")
         shares = [branches(Path(folder) / f"branches-{number}") for number in rounds]
         print(f"3. six branches on two slots: {statistics.median(shares):.0%} of dvc repro's time")
-        if clean:
-            seconds = first(Path(folder))
+        if unchanged:
+            seconds = first_run(Path(folder))
             print(f"4. from serving to the end of the first scheduled run: {seconds:.0f} s")
 
 
@@ -75,12 +75,12 @@ def branches(folder: Path) -> float:
     return flow(folder) / alone
 
 
-def first(folder: Path) -> float:
-    """Return the seconds from starting the servers to the end of the first scheduled run."""
-    cron, often = "cron: 0 2 * * *, timezone: UTC", "interval: 15"
+def first_run(folder: Path) -> float:
+    """Return the seconds from the start of the servers to the end of the first scheduled run."""
+    cron, interval = "cron: 0 2 * * *, timezone: UTC", "interval: 15"
     text = (ROOT / "prefect.yaml").read_text("utf-8")
     assert cron in text
-    often_file = ROOT / ".serve-bench.yaml"  # beside prefect.yaml: paths are relative to it
+    deployment_file = ROOT / ".serve-bench.yaml"  # beside prefect.yaml: paths are relative to it
     ports = [free_port(), free_port()]
     env = {
         "PREFECT_HOME": str(folder / "prefect"),
@@ -88,7 +88,7 @@ def first(folder: Path) -> float:
         "PREFECT_API_URL": f"http://127.0.0.1:{ports[0]}/api",
     }
     options = [f"--prefect-port={ports[0]}", f"--mlflow-port={ports[1]}"]
-    begin = time.monotonic()
+    start = time.monotonic()
     with subprocess.Popen(
         [sys.executable, "-u", "-m", "flows.serve", *options],
         cwd=ROOT,
@@ -101,22 +101,22 @@ def first(folder: Path) -> float:
             for line in serving.stdout:
                 if line.startswith("Ctrl-C"):
                     break
-            often_file.write_text(text.replace(cron, often), "utf-8")
-            deploy = ["prefect", "--no-prompt", "deploy", "--prefect-file", often_file.name]
+            deployment_file.write_text(text.replace(cron, interval), "utf-8")
+            deploy = ["prefect", "--no-prompt", "deploy", "--prefect-file", deployment_file.name]
             run(ROOT, *deploy, "--name", "nightly", **env)
             while not completed(env["PREFECT_API_URL"]):
                 time.sleep(0.2)
-            return time.monotonic() - begin
+            return time.monotonic() - start
         finally:
-            often_file.unlink(missing_ok=True)
+            deployment_file.unlink(missing_ok=True)
             serving.terminate()
-            serving.communicate()  # it still says something
+            serving.communicate()  # reads its last lines
 
 
 def completed(api: str) -> int:
-    """Return how many flow runs a server knows that have completed."""
-    wanted = {"flow_runs": {"state": {"type": {"any_": ["COMPLETED"]}}}}
-    return int(requests.post(f"{api}/flow_runs/count", json=wanted, timeout=10).json())
+    """Return the number of completed flow runs on a server."""
+    completed_runs = {"flow_runs": {"state": {"type": {"any_": ["COMPLETED"]}}}}
+    return int(requests.post(f"{api}/flow_runs/count", json=completed_runs, timeout=10).json())
 
 
 def toy(folder: Path, stages: str) -> None:
@@ -128,28 +128,28 @@ def toy(folder: Path, stages: str) -> None:
 
 
 def flow(folder: Path) -> float:
-    """Run the flow; return the seconds that its last line tells: its own, without the server's."""
-    said = run(folder, sys.executable, "-m", "flows.reproduce", "--slots", "2")
-    found = re.search(r"; ([\d.]+) s$", said.strip())
-    assert found, said
-    return float(found[1])
+    """Run the flow; return the seconds in its last line, which exclude the server's start."""
+    output = run(folder, sys.executable, "-m", "flows.reproduce", "--slots", "2")
+    seconds = re.search(r"; ([\d.]+) s$", output.strip())
+    assert seconds, output
+    return float(seconds[1])
 
 
 def timed(folder: Path) -> float:
     """Return the seconds that `dvc repro` takes."""
-    begin = time.monotonic()
+    start = time.monotonic()
     run(folder, "dvc", "repro")
-    return time.monotonic() - begin
+    return time.monotonic() - start
 
 
 def run(folder: Path, *command: str, **env: str) -> str:
-    """Run a command in a folder and return what it says."""
+    """Run a command in a folder and return its output."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    surroundings = {"PATH": path, "PYTHONPATH": str(ROOT), "DVC_NO_ANALYTICS": "1"}
+    defaults = {"PATH": path, "PYTHONPATH": str(ROOT), "DVC_NO_ANALYTICS": "1"}
     done = subprocess.run(
         command,
         cwd=folder,
-        env=os.environ | surroundings | env,
+        env=os.environ | defaults | env,
         capture_output=True,
         text=True,
         check=True,
@@ -158,7 +158,7 @@ def run(folder: Path, *command: str, **env: str) -> str:
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on."""
+    """Return a free port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

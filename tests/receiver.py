@@ -1,4 +1,4 @@
-"""A real listener for what flows tell."""
+"""A real webhook that receives the flows' notifications."""
 
 import json
 import threading
@@ -11,16 +11,16 @@ from typing import Any
 
 @dataclass
 class Receiver:
-    """What was heard, and what to answer next."""
+    """The requests received, and the next answers."""
 
     url: str = ""
-    heard: list[dict[str, Any]] = field(default_factory=list)
+    received: list[dict[str, Any]] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
     answers: list[int] = field(default_factory=list)
     """HTTP codes of the next answers; 200 when there are no more."""
 
     def events(self) -> list[str]:
-        return [one["event"] for one in self.heard]
+        return [content["event"] for content in self.received]
 
 
 @contextmanager
@@ -31,7 +31,7 @@ def receiving() -> Iterator[Receiver]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             content = self.rfile.read(int(self.headers["Content-Length"]))
-            receiver.heard.append(json.loads(content))
+            receiver.received.append(json.loads(content))
             receiver.headers.append(dict(self.headers))
             self.send_response(receiver.answers.pop(0) if receiver.answers else 200)
             self.send_header("Content-Length", "0")

@@ -21,7 +21,7 @@ from fcn.settings import reader, stages
 from fcn.settings.common import NO_EFFECT, Common, Compute
 from fcn.settings.keys import table_of
 from fcn.settings.values import Settings
-from flows import graph
+from flows.pipeline import graph
 from tests.recorder import PARAMS, directly_inside
 
 ROOT = Path(__file__).parents[1]

@@ -22,6 +22,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from fcn.common import messages
+from fcn.runtime import processes
 
 Command = Callable[..., int | None]
 """A function with annotated parameters that returns its exit code; None is 0."""
@@ -73,7 +74,7 @@ def _guarded(command: Command) -> Command:
     groups = _groups(command)
 
     def call(**arguments: object) -> NoReturn:
-        messages.end_with_parent()
+        processes.end_with_parent()
         with messages.explaining():
             for name, group in groups.items():
                 arguments[name] = group(

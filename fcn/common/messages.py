@@ -3,14 +3,9 @@
 import errno
 import os
 import sys
-import threading
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from itertools import pairwise
+from contextlib import contextmanager
 from typing import NoReturn
-
-import psutil
 
 INTERRUPTED = 130
 """The exit code after Ctrl-C, as shells have it."""
@@ -22,9 +17,6 @@ NEXT = {
     errno.EACCES: "permission denied; make the folder writable for you and run again",
     errno.EROFS: "the file system is read-only; run from a writable folder",
 }
-
-SHELLS = {"sh", "ash", "bash", "busybox", "dash", "fish", "ksh", "zsh"}
-"""Those with which DVC may run a stage: `$SHELL`, or sh where it is not set."""
 
 
 class TryLater(ValueError):
@@ -60,45 +52,6 @@ def _explain(error: OSError) -> str:
     where = f"{error.filename}: " if error.filename else ""
     reason = NEXT.get(error.errno or 0, error.strerror or str(error))
     return f"{where}{reason}"
-
-
-def end_with_parent(seconds: float = 0.5) -> None:
-    """End this process and its children when the process that started it has ended.
-
-    Otherwise `kill -9` of DVC would leave a training that holds the GPU.
-    """
-    line = [os.getpid(), *_starters()]
-
-    def watch() -> None:
-        while all(_parent(child) == parent for child, parent in pairwise(line)):
-            time.sleep(seconds)
-        for child in psutil.Process().children(recursive=True):
-            with suppress(psutil.Error):  # It may have ended meanwhile.
-                child.kill()
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True, name="end-with-parent").start()
-
-
-def _starters() -> list[int]:
-    """Return this process's parent and, where that is a shell that DVC started, DVC.
-
-    Some shells (dash) wait for their only command instead of replacing themselves by it.
-    """
-    line = [os.getppid()]
-    if "DVC_STAGE" in os.environ:
-        with suppress(psutil.NoSuchProcess):  # It has ended, which `watch` detects.
-            shell = psutil.Process(line[0])
-            if shell.name() in SHELLS:
-                line.append(shell.ppid())
-    return line
-
-
-def _parent(pid: int) -> int | None:
-    try:
-        return psutil.Process(pid).ppid()
-    except psutil.NoSuchProcess:
-        return None
 
 
 def say(text: str, *, last: bool = True) -> None:

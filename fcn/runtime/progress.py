@@ -1,4 +1,4 @@
-"""Says where a training is and when it will end: every second at a terminal, else by epoch."""
+"""Progress of a training: a line every second at a terminal, otherwise one per epoch."""
 
 import math
 import time
@@ -8,7 +8,7 @@ from fcn.common import messages
 
 
 class Progress:
-    """The line of one training of `steps` steps, of which `first` were done before."""
+    """Progress of one training of `steps` steps, which starts at step `first`."""
 
     def __init__(self, name: str, epochs: int, batch: int, steps: int, first: int) -> None:
         """Start the clock."""
@@ -17,17 +17,17 @@ class Progress:
         self.began = self.shown = time.monotonic()
 
     def images_per_second(self, step: int) -> float:
-        """Return the mean since the start, or since the training went on."""
+        """Return the mean since this process started or resumed the training."""
         return (step - self.first) * self.batch / (time.monotonic() - self.began)
 
     def step(self, step: int, loss: float) -> None:
-        """Show that a step is done."""
+        """Show a finished step."""
         if time.monotonic() - self.shown >= 1:
             self.shown = time.monotonic()
             messages.say(self._line(step, loss), last=False)
 
     def epoch(self, step: int, loss: float, measured: Mapping[str, float]) -> None:
-        """Show that an epoch is done, and what was measured."""
+        """Show a finished epoch and its measured scores."""
         scores = "".join(f"  {name} {value:.3f}" for name, value in measured.items())
         messages.say(self._line(step, loss) + scores)
 

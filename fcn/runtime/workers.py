@@ -1,12 +1,11 @@
-"""Work mapped over jobs: in processes of this machine, or on a Dask cluster.
+"""Map a function over jobs, in processes of this machine or on a Dask cluster.
 
-`each(function, jobs, count)` gives the results in the order of the jobs, wherever they were made.
-The function and the jobs must be picklable; what they raise is raised here as it is.
+`each(function, jobs, count)` yields the results in the order of the jobs. The function and the
+jobs must be picklable; an exception in a job is raised here unchanged.
 """
 
 import os
 import signal
-import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -18,14 +17,16 @@ from typing import Any, TypeVar
 
 import cv2
 
+from fcn.runtime import processes
+
 SCHEDULER = "DASK_SCHEDULER_ADDRESS"
-"""The variable with the address of a Dask scheduler, `tcp://HOST:PORT`. Its workers have this
-repository's code and see the same files under the same paths."""
-PATIENCE_SECONDS = 10
-"""For the scheduler to answer."""
+"""Environment variable with the address of a Dask scheduler, `tcp://HOST:PORT`. Its workers need
+this repository's code and the same files under the same paths."""
+CONNECT_SECONDS = 10
+"""How long the scheduler may take to answer."""
 LOST = (
-    "a worker process was ended from outside, perhaps because memory ran out; free some memory or "
-    "lower `workers:` in params.yaml, and run again"
+    "a worker process was killed, perhaps because memory ran out; free memory or lower `workers:` "
+    "in params.yaml, and run again"
 )
 
 J = TypeVar("J")
@@ -35,8 +36,8 @@ R = TypeVar("R")
 def each(function: Callable[[J], R], jobs: Iterable[J], count: int) -> Iterator[R]:
     """Yield `function(job)` for each job, in the order of the jobs.
 
-    `count` processes work on them, one per core if it is 0; one alone is this process itself. When
-    an error is raised, or the iterator is closed, no job is left running.
+    `count` processes share the jobs: one per core if it is 0, this process itself if it is 1.
+    When a job raises, or the iterator is closed, no job is left running.
 
     Raises:
         ValueError: a worker was killed, or the Dask cluster cannot be used.
@@ -55,32 +56,27 @@ def cores() -> int:
 
 
 def _in_processes(function: Callable[[J], R], jobs: list[J], count: int) -> Iterator[R]:
-    # Not `fork`: this process may have threads. Not `spawn`: the server imports once for all.
+    # Not `fork`: this process may have threads. Not `spawn`: the fork server imports only once.
     context = get_context("forkserver")
     context.set_forkserver_preload([function.__module__])
-    end, held = context.Pipe(duplex=False)
-    pool = ProcessPoolExecutor(count, context, initializer=_begin, initargs=(end,))
+    workers_end, own_end = context.Pipe(duplex=False)
+    pool = ProcessPoolExecutor(count, context, initializer=_initialize, initargs=(workers_end,))
     try:
         yield from pool.map(function, jobs)
         pool.shutdown()
     except BrokenProcessPool:
         raise ValueError(LOST) from None
     finally:
-        held.close()
+        own_end.close()  # kills the workers that are still busy
         pool.shutdown(cancel_futures=True)
-        end.close()
+        workers_end.close()
 
 
-def _begin(end: Connection) -> None:
-    """Prepare a worker: it ends when the other end of the pipe is closed, by whatever death."""
-
-    def watch() -> None:
-        end.poll(None)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True, name="end-with-parent").start()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
-    cv2.setNumThreads(1)  # the cores are busy with the other workers
+def _initialize(end: Connection) -> None:
+    """Prepare a worker process."""
+    processes.end_with_pipe(end)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
+    cv2.setNumThreads(1)  # the other workers use the other cores
 
 
 def _on_dask(address: str, function: Callable[[J], R], jobs: list[J]) -> Iterator[R]:
@@ -92,7 +88,7 @@ def _on_dask(address: str, function: Callable[[J], R], jobs: list[J]) -> Iterato
             "(`uv sync --inexact --extra dask`) or unset the variable"
         ) from None
     try:
-        client = distributed.Client(address, timeout=PATIENCE_SECONDS)
+        client = distributed.Client(address, timeout=CONNECT_SECONDS)
     except OSError as error:
         raise ValueError(
             f"{SCHEDULER}={address}: {error}; start the scheduler or unset it"
@@ -109,5 +105,5 @@ def _on_dask(address: str, function: Callable[[J], R], jobs: list[J]) -> Iterato
         except distributed.KilledWorker:
             raise ValueError(LOST) from None
         finally:
-            # Dask cannot stop a job that has begun, and its files are about to be removed.
+            # Dask cannot stop a running job, whose files the caller may remove next.
             distributed.wait(list(running))

@@ -15,7 +15,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fcn.runtime import devices
+from fcn.common import messages
+from fcn.runtime import locks
 from fcn.tracking import connection, registry
 from fcn.uncertainty import intervals
 
@@ -241,7 +242,12 @@ def _require_version(model: "RegisteredModel", version: str) -> "ModelVersion":
 @contextmanager
 def _deciding(store: "Store", model: "RegisteredModel") -> Iterator[None]:
     digest = hashlib.sha256(store.uri.encode()).hexdigest()[:12]
-    with devices.lock(LOCKS / f"{model.name}-{digest}", f"decision on {model.name}", seconds=0.2):
+    name = f"decision on {model.name}"
+
+    def report(holder: str) -> None:
+        messages.say(f"{name}: waiting for {holder}")
+
+    with locks.hold(LOCKS / f"{model.name}-{digest}", name, report, seconds=0.2):
         yield
 
 

@@ -7,13 +7,11 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 from dvc.repo import Repo
 from prefect.client.orchestration import get_client
@@ -27,7 +25,7 @@ from prefect.settings import (
 from prefect.testing.utilities import prefect_test_harness
 
 from fcn.tracking import champion, connection
-from flows import notify
+from flows.following import notify
 from tests.receiver import Receiver, receiving
 
 ROOT = Path(__file__).parents[2]
@@ -45,24 +43,24 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def prefect_home(prefect_server: str, tmp_path: Path) -> Path:
-    """Where another server finds its database: making one takes as long as starting a server."""
+    """A folder with a copy of the database: making one takes as long as starting a server."""
     home = tmp_path / "prefect"
     home.mkdir()
     made = str(PREFECT_SERVER_DATABASE_CONNECTION_URL.value()).partition(":///")[2]
     with (
-        closing(sqlite3.connect(made)) as one,
-        closing(sqlite3.connect(home / "prefect.db")) as own,
+        closing(sqlite3.connect(made)) as source,
+        closing(sqlite3.connect(home / "prefect.db")) as copy,
     ):
-        one.backup(own)
+        source.backup(copy)
     return home
 
 
 @pytest.fixture(autouse=True)
-def surroundings(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Neither read nor leave anything outside the tests' own folders."""
+def isolation(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Use only the tests' own folders."""
     monkeypatch.setenv("DVC_SITE_CACHE_DIR", str(tmp_path_factory.getbasetemp() / "dvc"))
     monkeypatch.setenv("DVC_NO_ANALYTICS", "1")
-    # Some fifty processes import DVC here; compiling it takes each of them half a second.
+    # Some fifty processes import DVC; without a cache each compiles it for half a second.
     monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
     monkeypatch.setenv("PYTHONPYCACHEPREFIX", str(tmp_path_factory.getbasetemp() / "pycache"))
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
@@ -96,7 +94,7 @@ def command() -> Iterator[Callable[..., subprocess.Popen[str]]]:
             stderr=subprocess.STDOUT,
             text=True,
             process_group=0,
-            # A background job of a script ignores Ctrl-C, and so would all that it starts.
+            # A script's background job ignores Ctrl-C, and so would its children.
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         )
         started.append(process)
@@ -109,58 +107,22 @@ def command() -> Iterator[Callable[..., subprocess.Popen[str]]]:
 
 
 @pytest.fixture
-def written() -> Callable[[str], str]:
-    """Wait for a file with a whole line, and read it."""
-
-    def wait(path: str) -> str:
-        deadline = time.monotonic() + 300
-        while not (Path(path).exists() and Path(path).read_text().endswith("\n")):
-            assert time.monotonic() < deadline, f"{path} was not written"
-            time.sleep(0.05)
-        return Path(path).read_text().strip()
-
-    return wait
-
-
-@pytest.fixture
-def gone() -> Callable[..., bool]:
-    """Whether processes end long before they would by themselves; a zombie has ended."""
-
-    def wait(*processes: psutil.Process) -> bool:
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline:
-            if not any(map(_alive, processes)):
-                return True
-            time.sleep(0.05)
-        return False
-
-    return wait
-
-
-def _alive(process: psutil.Process) -> bool:
-    try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
-
-
-@pytest.fixture
-def shown_by() -> Callable[[Any, str], str]:
+def read_artifact() -> Callable[[Any, str], str]:
     """Read the artifact of a flow run, by the run's id and the artifact's key."""
 
     def read(run: Any, key: str) -> str:
-        wanted = {"flow_run_id": {"any_": [str(run)]}, "key": {"any_": [key]}}
+        values = {"flow_run_id": {"any_": [str(run)]}, "key": {"any_": [key]}}
         with get_client(sync_client=True) as client:
-            artifact_filter = ArtifactFilter.model_validate(wanted)
-            (found,) = client.read_artifacts(artifact_filter=artifact_filter)
-        return str(found.data)
+            artifact_filter = ArtifactFilter.model_validate(values)
+            (artifact,) = client.read_artifacts(artifact_filter=artifact_filter)
+        return str(artifact.data)
 
     return read
 
 
 @pytest.fixture(scope="session")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty store; making its tables takes seconds."""
+    """An empty MLflow store; making its tables takes seconds."""
     path = tmp_path_factory.mktemp("store") / "mlflow.db"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{path}")
@@ -172,7 +134,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def project(
     prefect_server: str, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Any:
-    """Settings, a lock file and a store in the current folder; MLflow's client."""
+    """Settings, a lock file and a store in the current folder; returns MLflow's client."""
     monkeypatch.chdir(tmp_path)
     for name in ("tables", "data/tables"):
         (tmp_path / name).mkdir(parents=True)
@@ -184,7 +146,7 @@ def project(
     monkeypatch.setattr(champion, "LOCKS", tmp_path / "locks")
     shutil.copy(store, tmp_path)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))  # of the comparison's process
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))  # for the comparison's process
     connection.open_store()
     import mlflow
 
@@ -193,6 +155,7 @@ def project(
 
 @pytest.fixture
 def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
-    with receiving() as opened:
-        monkeypatch.setenv(notify.VARIABLE, opened.url)
-        yield opened
+    """A webhook that the flows use."""
+    with receiving() as receiver:
+        monkeypatch.setenv(notify.VARIABLE, receiver.url)
+        yield receiver

@@ -1,4 +1,4 @@
-"""Which model is in use, decided by real flows over a real store."""
+"""Promotion of models by real flows, on a real MLflow store."""
 
 import subprocess
 import sys
@@ -14,11 +14,12 @@ from fcn.conversion import shards
 from fcn.datasets.shared import catalogue
 from fcn.records import verdict
 from fcn.tracking import champion
-from flows.promote import main, promote
+from flows.following.promotion import promote
+from flows.promote import main
 from tests.receiver import Receiver
 
 ROOT = Path(__file__).parents[2]
-# Scores are weight * pixel + bias; in the last, pixels above 100 belong to a digit.
+# Logits are weight * pixel + bias; the last model predicts class 1 for pixels above 100.
 SAVE = """
 import sys
 from pathlib import Path
@@ -32,10 +33,10 @@ def save(number, weight, bias):
     scores.set_weights([np.reshape(weight, (1, 1, 1, 11)), bias])
     model_file.save(model, Path(sys.argv[1]) / f"model-{number}/artifacts/m.keras")
 
-nothing, one_of = np.zeros(11), np.eye(11)
-save(0, nothing, one_of[5])
-save(1, nothing, one_of[0])
-save(2, one_of[1], -100 * one_of[1])
+zeros, unit = np.zeros(11), np.eye(11)
+save(0, zeros, unit[5])
+save(1, zeros, unit[0])
+save(2, unit[1], -100 * unit[1])
 """
 
 
@@ -49,11 +50,11 @@ def register(client: Any, folder: Path) -> None:
     client.create_model_version("fcn-digits", str(folder), run)
 
 
-def test_a_person_promotes_and_rolls_back(
+def test_versions_are_promoted_and_rolled_back_by_hand(
     project: Any,
     receiver: Receiver,
     tmp_path: Path,
-    shown_by: Callable[[Any, str], str],
+    read_artifact: Callable[[Any, str], str],
 ) -> None:
     for number in range(2):
         register(project, tmp_path / f"model-{number}")
@@ -68,22 +69,22 @@ def test_a_person_promotes_and_rolls_back(
         "fcn-digits: version 1 is champion instead of 2: version 2 was rolled back by a person"
     )
     assert receiver.events() == ["promotion"] * 3
-    assert receiver.heard[-1]["text"] == back.message
-    assert back.message in shown_by(back.state_details.flow_run_id, "promotion-digits")
+    assert receiver.received[-1]["text"] == back.message
+    assert back.message in read_artifact(back.state_details.flow_run_id, "promotion-digits")
     assert promote("digits", rollback=True, return_state=True).is_failed()
     unknown = promote("digist", return_state=True)
     assert unknown.is_failed()
     assert "did you mean 'digits'" in unknown.message
 
 
-def test_models_that_cannot_be_compared_are_told_as_a_problem(
+def test_a_failed_comparison_is_reported_as_a_failure(
     project: Any, receiver: Receiver, tmp_path: Path
 ) -> None:
     for number in range(2):
         register(project, tmp_path / f"model-{number}")
         (tmp_path / f"model-{number}/artifacts/m.keras").write_text("damaged")
     promote("digits", version=1)
-    state = promote("digits", version=2, return_state=True)  # no records are here
+    state = promote("digits", version=2, return_state=True)  # there are no records
     assert state.is_completed()
     assert "data/records/digits" in state.message or "data/reports/digits" in state.message
     assert "1 stays champion" in state.message
@@ -91,8 +92,8 @@ def test_models_that_cannot_be_compared_are_told_as_a_problem(
 
 
 @pytest.fixture
-def proven(project: Any, raw: Path) -> None:
-    """Records with enough validation images for an interval, in the current folder."""
+def valid_records(project: Any, raw: Path) -> None:
+    """Valid records in the current folder, with enough validation images for an interval."""
     source, folder = catalogue.load("digits"), Path("data/records/digits")
     pairs = {split: source.samples(raw, split, 16, seed=7) for split in ("train", "val", "test")}
     with files.writing_folder(folder) as aside:
@@ -102,7 +103,7 @@ def proven(project: Any, raw: Path) -> None:
 
 @pytest.fixture
 def models(project: Any, tmp_path: Path) -> None:
-    """Three registered models: every pixel a five; all background; bright pixels a one."""
+    """Three registered models that predict: class 5; background; class 1 for bright pixels."""
     env = {"PYTHONPATH": str(ROOT), "PATH": "", "KERAS_BACKEND": "tensorflow"}
     subprocess.run([sys.executable, "-c", SAVE, str(tmp_path)], env=env, check=True)
     for number in range(3):
@@ -110,8 +111,8 @@ def models(project: Any, tmp_path: Path) -> None:
 
 
 @pytest.mark.services
-@pytest.mark.usefixtures("proven", "models")
-def test_two_promotions_at_once_leave_one_champion_and_one_history(
+@pytest.mark.usefixtures("valid_records", "models")
+def test_two_concurrent_promotions_leave_one_champion_and_one_history(
     project: Any,
     receiver: Receiver,
     prefect_server: str,
@@ -125,13 +126,13 @@ def test_two_promotions_at_once_leave_one_champion_and_one_history(
         subprocess.Popen([*command, version], stdout=subprocess.PIPE, text=True)
         for version in ("2", "3")
     ]
-    said = [process.communicate()[0] for process in started]
-    assert [process.returncode for process in started] == [0, 0], said
-    found = project.get_registered_model("fcn-digits")
-    assert str(found.aliases["champion"]) == "3"
-    history = found.tags[champion.HISTORY].split()
+    outputs = [process.communicate()[0] for process in started]
+    assert [process.returncode for process in started] == [0, 0], outputs
+    registered = project.get_registered_model("fcn-digits")
+    assert str(registered.aliases["champion"]) == "3"
+    history = registered.tags[champion.HISTORY].split()
     assert history in (["1", "2", "3"], ["1", "3"])
-    assert ("challenger" in found.aliases) is (len(history) == 2)
+    assert ("challenger" in registered.aliases) is (len(history) == 2)
     assert receiver.events() == ["promotion"] * len(history)
     third = project.get_model_version("fcn-digits", "3")
     assert float(third.tags["promotion.low"]) > 0

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from flows import tether
+from fcn.runtime import processes
 
 ROOT = Path(__file__).parents[2]
 SHRUNK = {
@@ -155,7 +155,7 @@ def server(by_flow: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     prefect = [sys.executable, "-m", "prefect", "server", "start", "--host", host, "--port", port]
     env = by_flow.env() | {"PREFECT_HOME": str(home)}
     command = [*prefect, "--no-scheduler", "--no-late-runs"]
-    with tether.start(command, env=env, stdout=subprocess.DEVNULL) as running:
+    with processes.start(command, env=env, stdout=subprocess.DEVNULL) as running:
         wait_for(lambda: answers(f"http://{address}/api/health"))
         yield f"http://{address}/api"
         running.terminate()

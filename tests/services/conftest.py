@@ -1,4 +1,4 @@
-"""One shrunk project, served as a person serves it: servers, worker and deployments are real."""
+"""A small project with real servers, a real worker and real deployments."""
 
 import socket
 import subprocess
@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import psutil
@@ -21,16 +22,14 @@ from tests.pipeline.conftest import Project, copy
 KEY = "digits-vgg16"
 """The model that the tests train."""
 EPOCHS = 8
-"""Of the backbone's classifier: long enough to be hit by every kill, short enough to wait for."""
-
-
-HASTY = {"PREFECT_SERVER_DEPLOYMENTS_CONCURRENCY_SLOT_WAIT_SECONDS": "1"}
-"""How soon a run that waits for its turn asks again; Prefect's own 30 seconds are patient."""
+"""Of the backbone's classifier: enough to be interrupted by every kill."""
+NO_DELAY = {"PREFECT_SERVER_DEPLOYMENTS_CONCURRENCY_SLOT_WAIT_SECONDS": "1"}
+"""How soon a run that waits for the concurrency limit asks again; Prefect's default is 30."""
 
 
 @dataclass(frozen=True)
 class Served:
-    """A project that is served."""
+    """A project with its servers."""
 
     project: Project
     serving: subprocess.Popen[bytes]
@@ -43,50 +42,60 @@ class Served:
         return SyncPrefectClient(self.api, auth_string=self.auth)
 
     def run(self, **parameters: Any) -> Any:
-        """Ask for a run of the nightly deployment; return its id."""
-        with self.client() as client:
+        """Create a run of the nightly deployment; return its id."""
+        key = str(uuid4())  # a request that is repeated creates one run
+
+        def create(client: SyncPrefectClient) -> FlowRun:
             deployment = client.read_deployment_by_name("reproduce/nightly")
-            return client.create_flow_run_from_deployment(deployment.id, parameters=parameters).id
+            return client.create_flow_run_from_deployment(
+                deployment.id, parameters=parameters, idempotency_key=key
+            )
+
+        return self.ask(create).id
 
     def read(self, run: Any) -> FlowRun:
-        """Return what the server knows of a run, once it answers."""
+        """Return a run as the server describes it."""
+        return self.ask(lambda client: client.read_flow_run(run))
+
+    def ask(self, request: Callable[[SyncPrefectClient], FlowRun]) -> FlowRun:
+        """Repeat a request until the server answers: it may be restarting, or SQLite be locked."""
 
         def answer() -> FlowRun | None:
-            with suppress(httpx.HTTPError), self.client() as client:  # it is being started again
-                return client.read_flow_run(run)
+            with suppress(httpx.HTTPError), self.client() as client:
+                return request(client)
             return None
 
-        found: FlowRun = wait_for(answer)
-        return found
+        run: FlowRun = wait_for(answer)
+        return run
 
     def ended(self, run: Any) -> FlowRun:
-        """Wait until a run has ended, also while the server itself is away."""
+        """Wait until a run has ended, also across restarts of the server."""
         wait_for(lambda: self.read(run).state.is_final())  # type: ignore[union-attr]
         return self.read(run)
 
     def processes(self, words: str) -> list[psutil.Process]:
-        """Return what serves or runs here and has these words in its command, tethers aside."""
-        found = []
+        """Return the processes with these words in their commands, without their supervisors."""
+        matching = []
         for process in psutil.Process(self.serving.pid).children(recursive=True):
-            with suppress(psutil.Error):  # one that has just ended
+            with suppress(psutil.Error):  # the process has just ended
                 command = " ".join(process.cmdline())
-                if words in command and "tether.py" not in command and "sh -c" not in command:
-                    found.append(process)
-        return found
+                if words in command and "processes.py" not in command and "sh -c" not in command:
+                    matching.append(process)
+        return matching
 
 
-def wait_for(what: Callable[[], Any], seconds: float = 300) -> Any:
+def wait_for(condition: Callable[[], Any], seconds: float = 300) -> Any:
     deadline = time.monotonic() + seconds
-    while not (result := what()):
-        assert time.monotonic() < deadline, what
+    while not (result := condition()):
+        assert time.monotonic() < deadline, condition
         time.sleep(0.05)
     return result
 
 
 def newest(project: Project) -> int:
-    """The step of the newest checkpoint; 0 where there is none."""
-    found = (project.root / "data/checkpoints" / KEY).glob("*/step-*")
-    return max((int(path.name.removeprefix("step-")) for path in found), default=0)
+    """The step of the newest checkpoint; 0 if there is none."""
+    checkpoints = (project.root / "data/checkpoints" / KEY).glob("*/step-*")
+    return max((int(path.name.removeprefix("step-")) for path in checkpoints), default=0)
 
 
 def free_port() -> int:
@@ -96,27 +105,27 @@ def free_port() -> int:
 
 
 def shrunk(root: Path) -> Project:
-    """A shrunk project whose nightly run is short and often."""
+    """A small project whose nightly run is short and frequent."""
     project = copy(root)
     project.edit("params.yaml", "{minutes: 0.1}", "{steps: 5}")
-    for often in ("meta: {retries: 3, timeout: 7200}", "meta: {retries: 2, timeout: 86400}"):
-        # The download's, and the backbone's, which is the first of these.
-        project.edit("dvc.yaml", often, often.replace(", ", ", retry_delay: 0.1, "))
+    for meta in ("meta: {retries: 3, timeout: 7200}", "meta: {retries: 2, timeout: 86400}"):
+        # Of the download and of the backbone, which is the first with these values.
+        project.edit("dvc.yaml", meta, meta.replace(", ", ", retry_delay: 0.1, "))
     text = (root / "tables/digits.yaml").read_text("utf-8")
     head, _, rest = text.partition("classifier:\n")
     rest = rest.replace("epochs: 2", f"epochs: {EPOCHS}", 1)
     (root / "tables/digits.yaml").write_text(f"{head}classifier:\n{rest}", "utf-8")
     project.edit("prefect.yaml", "targets: []", "targets: [validate]")
     nightly = "{cron: 0 2 * * *, timezone: UTC, slug: nightly}"
-    # Switched on by the test of schedules: the others start their own runs.
-    often = '{cron: "* * * * * */15", timezone: UTC, slug: nightly, active: false}'
-    often += "\n      - {interval: 20, slug: often, active: false}"
-    project.edit("prefect.yaml", nightly, often)
+    # The test of schedules activates them; the other tests start their own runs.
+    frequent = '{cron: "* * * * * */15", timezone: UTC, slug: nightly, active: false}'
+    frequent += "\n      - {interval: 20, slug: frequent, active: false}"
+    project.edit("prefect.yaml", nightly, frequent)
     return project
 
 
 def serve(project: Project, *command: str, **env: str) -> Served:
-    """Start the servers by this command, or the ordinary one; the caller ends them."""
+    """Start the servers with `command`, by default `flows.serve`; the caller ends them."""
     ports = [free_port(), free_port()]
     options = [f"--prefect-port={ports[0]}", f"--mlflow-port={ports[1]}"]
     with (project.root / "serve.log").open("wb") as log:
@@ -127,9 +136,9 @@ def serve(project: Project, *command: str, **env: str) -> Served:
             stdout=log,
             stderr=subprocess.STDOUT,
         )
-    said = project.root / "serve.log"
-    wait_for(lambda: "Ctrl-C" in said.read_text() or serving.poll() is not None)
-    assert serving.poll() is None, said.read_text()
+    log_file = project.root / "serve.log"
+    wait_for(lambda: "Ctrl-C" in log_file.read_text() or serving.poll() is not None)
+    assert serving.poll() is None, log_file.read_text()
     secret = project.root / ".serve/password"
     return Served(
         project,
@@ -146,14 +155,14 @@ def deploy(served: Served) -> None:
 
 @pytest.fixture(scope="session")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """A shrunk project, served and deployed; ended by `make stop`'s command."""
+    """A small project with its servers and deployments; ended by the command of `make stop`."""
     project = shrunk(tmp_path_factory.mktemp("night") / "project")
-    here = serve(project, **HASTY)
+    started = serve(project, **NO_DELAY)
     try:
-        deploy(here)
-        yield here
+        deploy(started)
+        yield started
     finally:
-        family = psutil.Process(here.serving.pid).children(recursive=True)
+        family = psutil.Process(started.serving.pid).children(recursive=True)
         project.run(sys.executable, "-m", "flows.serve", "--stop")
-        here.serving.wait()
-        assert psutil.wait_procs(family, timeout=20)[1] == []
+        started.serving.wait()
+        assert psutil.wait_procs(family, timeout=300)[1] == []

@@ -1,4 +1,4 @@
-"""Jobs in processes and on a real Dask cluster of two worker processes."""
+"""Jobs in processes, and on a real Dask cluster of two worker processes."""
 
 import os
 import signal
@@ -13,10 +13,11 @@ import psutil
 import pytest
 
 from fcn.runtime import workers
+from tests import waiting
 
 ROOT = Path(__file__).parents[3]
 Job = tuple[Path, int]
-PLACES = ["processes", "cluster"]
+KINDS = ["processes", "cluster"]
 
 
 def square(number: int) -> tuple[int, int]:
@@ -39,7 +40,7 @@ def leave(job: Job) -> None:
 
 
 def wait(job: Job) -> None:
-    """Say which process this is, then work for longer than any test."""
+    """Write down which process this is, then work for longer than any test."""
     folder, number = job
     if number == 1:
         deadline = time.monotonic() + 300
@@ -50,84 +51,77 @@ def wait(job: Job) -> None:
     time.sleep(600)
 
 
-def waiting(folder: Path, count: int) -> list[int]:
-    """Return the processes that have said who they are, once there are so many."""
+def started(folder: Path, count: int) -> list[int]:
+    """Return the processes that have written themselves down, once there are `count`."""
     until(lambda: len(list(folder.glob("pid-*"))) >= count)
     return [int(path.name.removeprefix("pid-")) for path in folder.glob("pid-*")]
 
 
-def until(true: Callable[[], bool], seconds: float = 300) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, "nothing happened"
-        time.sleep(0.02)
+def until(condition: Callable[[], bool]) -> None:
+    assert waiting.becomes_true(condition), "nothing happened"
 
 
 @pytest.fixture
-def place(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Where the jobs are done."""
+def kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Where the jobs run."""
     if request.param == "cluster":
         monkeypatch.setenv(workers.SCHEDULER, request.getfixturevalue("cluster"))
     return request.param
 
 
-@pytest.mark.parametrize("place", PLACES, indirect=True)
-def test_results_come_in_the_order_of_the_jobs_from_other_processes(place: str) -> None:
-    found = list(workers.each(square, range(40), 2))
-    assert [value for value, _ in found] == [number**2 for number in range(40)]
-    processes = {process for _, process in found}
+@pytest.mark.parametrize("kind", KINDS, indirect=True)
+def test_results_have_the_order_of_the_jobs_and_come_from_other_processes(kind: str) -> None:
+    results = list(workers.each(square, range(40), 2))
+    assert [value for value, _ in results] == [number**2 for number in range(40)]
+    processes = {process for _, process in results}
     assert len(processes) in (1, 2)
     assert os.getpid() not in processes
 
 
 @pytest.mark.parametrize(("jobs", "count"), [(3, 1), (1, 2), (1, 0), (0, 2)])
-def test_a_single_worker_or_job_is_this_process(jobs: int, count: int) -> None:
-    found = list(workers.each(square, range(jobs), count))
-    assert found == [(number**2, os.getpid()) for number in range(jobs)]
+def test_a_single_worker_or_job_runs_in_this_process(jobs: int, count: int) -> None:
+    results = list(workers.each(square, range(jobs), count))
+    assert results == [(number**2, os.getpid()) for number in range(jobs)]
 
 
-@pytest.mark.parametrize("place", PLACES, indirect=True)
-def test_an_error_comes_through_as_it_is_after_the_results_before_it(place: str) -> None:
-    found = workers.each(refuse, range(3), 2)
-    assert next(found) == 0
+@pytest.mark.parametrize("kind", KINDS, indirect=True)
+def test_an_error_is_raised_unchanged_after_the_results_before_it(kind: str) -> None:
+    results = workers.each(refuse, range(3), 2)
+    assert next(results) == 0
     with pytest.raises(ValueError, match=r"^b\.png: no picture$"):
-        next(found)
+        next(results)
 
 
-@pytest.mark.parametrize("place", PLACES, indirect=True)
-def test_a_full_disk_keeps_its_number(place: str) -> None:
+@pytest.mark.parametrize("kind", KINDS, indirect=True)
+def test_a_full_disk_keeps_its_error_number(kind: str) -> None:
     with pytest.raises(OSError, match="No space left") as caught:
         list(workers.each(fill_the_disk, range(2), 2))
     assert caught.value.errno == 28
 
 
 def test_an_error_ends_the_other_workers(tmp_path: Path) -> None:
-    found = workers.each(wait, [(tmp_path, 1), (tmp_path, 0)], 2)
+    results = workers.each(wait, [(tmp_path, 1), (tmp_path, 0)], 2)
     with pytest.raises(ValueError, match="no picture"):
-        next(found)
-    (other,) = waiting(tmp_path, 1)
+        next(results)
+    (other,) = started(tmp_path, 1)
     until(lambda: gone(other))
 
 
 def gone(process: int) -> bool:
-    """Ended, whether or not somebody has asked how."""
-    try:
-        return psutil.Process(process).status() == psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return True
+    return not psutil.pid_exists(process) or not waiting.alive(psutil.Process(process))
 
 
 def fail_or_finish(job: Job) -> None:
     folder, number = job
     if number == 0:
-        until(lambda: (folder / "began").exists())
+        until(lambda: (folder / "started").exists())
         raise ValueError("b.png: no picture")
-    (folder / "began").touch()
+    (folder / "started").touch()
     time.sleep(0.5)
     (folder / "done").touch()
 
 
-def test_an_error_on_a_cluster_waits_for_jobs_that_have_begun(
+def test_an_error_on_a_cluster_waits_for_running_jobs(
     cluster: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(workers.SCHEDULER, cluster)
@@ -136,11 +130,11 @@ def test_an_error_on_a_cluster_waits_for_jobs_that_have_begun(
     assert (tmp_path / "done").exists()
 
 
-def test_a_reader_that_stops_early_ends_the_workers(tmp_path: Path) -> None:
-    found: Any = workers.each(first_then_wait, [(tmp_path, 0), (tmp_path, 2)], 2)
-    assert next(found) == "first"
-    (other,) = waiting(tmp_path, 1)
-    found.close()
+def test_closing_the_iterator_ends_the_workers(tmp_path: Path) -> None:
+    results: Any = workers.each(first_then_wait, [(tmp_path, 0), (tmp_path, 2)], 2)
+    assert next(results) == "first"
+    (other,) = started(tmp_path, 1)
+    results.close()
     until(lambda: gone(other))
 
 
@@ -151,8 +145,8 @@ def first_then_wait(job: Job) -> str:
     return "never"
 
 
-def test_a_killed_worker_is_one_message(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="a worker process was ended from outside"):
+def test_a_killed_worker_raises_one_message(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="a worker process was killed"):
         list(workers.each(leave, [(tmp_path, 0), (tmp_path, 1)], 2))
 
 
@@ -160,7 +154,7 @@ def test_a_killed_worker_is_one_message(tmp_path: Path) -> None:
 def test_workers_end_with_their_parent(end: signal.Signals, tmp_path: Path) -> None:
     code = (
         "import signal, sys; from pathlib import Path; from fcn.runtime import workers;"
-        # As at a terminal: what starts in a shell's background inherits that Ctrl-C is ignored.
+        # As at a terminal: a shell's background job ignores Ctrl-C.
         "signal.signal(signal.SIGINT, signal.default_int_handler);"
         "from tests.fcn.runtime.test_workers import wait;"
         "list(workers.each(wait, [(Path(sys.argv[1]), number) for number in (0, 2)], 2))"
@@ -169,7 +163,7 @@ def test_workers_end_with_their_parent(end: signal.Signals, tmp_path: Path) -> N
         [sys.executable, "-c", code, str(tmp_path)], cwd=ROOT, stderr=subprocess.DEVNULL
     )
     try:
-        alive = waiting(tmp_path, 2)
+        alive = started(tmp_path, 2)
         parent.send_signal(end)
         parent.wait(300)
         until(lambda: all(map(gone, alive)))
@@ -177,17 +171,17 @@ def test_workers_end_with_their_parent(end: signal.Signals, tmp_path: Path) -> N
         parent.kill()
 
 
-def test_a_cluster_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workers, "PATIENCE_SECONDS", 0.1)
+def test_an_unreachable_cluster_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "CONNECT_SECONDS", 0.1)
     monkeypatch.setenv(workers.SCHEDULER, "tcp://127.0.0.1:1")
     with pytest.raises(ValueError, match=r"DASK_SCHEDULER_ADDRESS=tcp://127\.0\.0\.1:1: .*unset"):
         list(workers.each(refuse, range(2), 2))
 
 
-def test_without_dask_its_address_is_answered_with_what_to_install(
+def test_without_dask_the_message_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setitem(sys.modules, "distributed", None)  # what the import system makes of absence
+    monkeypatch.setitem(sys.modules, "distributed", None)  # as if it were not installed
     monkeypatch.setenv(workers.SCHEDULER, "tcp://127.0.0.1:1")
     with pytest.raises(
         ValueError, match=r"Dask is not installed; .*uv sync --inexact --extra dask"

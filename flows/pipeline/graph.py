@@ -1,0 +1,222 @@
+"""DVC's graph and status, as plain data.
+
+    python -m flows.pipeline.graph [TARGET ...]
+
+prints which stages may have to run, and why.
+"""
+
+import argparse
+import difflib
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from graphlib import TopologicalSorter
+from pathlib import Path
+from typing import Any
+
+from dvc.exceptions import DvcException
+from dvc.repo import Repo
+
+from fcn.common import messages
+
+ALWAYS = "always changed"  # DVC's status of a stage that runs every time
+
+
+class GraphError(ValueError):
+    """The pipeline cannot be read; the message names the problem and what is allowed."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of the pipeline."""
+
+    name: str
+    """As `dvc repro` takes it: `train@digits-fcn16s`."""
+    upstream: tuple[str, ...]
+    """The selected stages whose outputs this one reads."""
+    outs: tuple[str, ...]
+    """Paths of the files and folders it writes."""
+    changes: tuple[str, ...]
+    """Its changes in `dvc status`, such as `dep params.yaml: lr modified`."""
+    frozen: bool
+    """DVC does not run it again when something upstream changes."""
+    retries: int
+    """How often to retry after a temporary failure (`meta.retries` in dvc.yaml; 0)."""
+    retry_delay: float
+    """Seconds before the first retry (`meta.retry_delay`; 10); doubled for each further one."""
+    timeout: float | None
+    """Seconds after which one attempt is ended (`meta.timeout`; none)."""
+
+    @property
+    def changed(self) -> bool:
+        """Whether DVC finds a difference between dvc.lock and the files."""
+        return bool(self.changes)
+
+    @property
+    def reason(self) -> str:
+        """Why it may have to run, in one line, which names three changes at most."""
+        more = f"; and {len(self.changes) - 3} more" if len(self.changes) > 3 else ""
+        return "; ".join(self.changes[:3]) + more or "something upstream may change"
+
+    def delay(self, retry: int) -> float:
+        """Return the seconds to wait before retry number `retry` (1, 2, …): at most an hour."""
+        return min(self.retry_delay * 2.0 ** (retry - 1), 3600.0)
+
+
+@dataclass(frozen=True)
+class Source:
+    """Data from outside the pipeline, tracked by a .dvc file, that may have changed."""
+
+    target: str
+    """The argument for DVC: the .dvc file of an import, or the path of what a person added."""
+    imported: bool
+    """From a URL or another repository; otherwise a file or folder that has changed."""
+
+
+def read(targets: Sequence[str] = ()) -> tuple[Stage, ...]:
+    """Read stages from the repository in the current folder, upstream first.
+
+    Args:
+        targets: what `dvc repro` takes: names of stages (`train@digits-fcn16s`), of groups
+            (`train`), or .dvc files. Everything upstream is included. Empty: all stages.
+
+    Raises:
+        GraphError: an unknown target, a wrong `meta`, or a pipeline that DVC refuses.
+    """
+    try:
+        with Repo() as repo:
+            if Path(repo.root_dir) != Path.cwd():
+                raise GraphError(
+                    f"{Path.cwd()} does not hold .dvc; run flows in the folder that does: "
+                    f"cd {repo.root_dir}"
+                )
+            graph = repo.index.graph  # edges go from a stage to its upstream
+            selected = _with_ancestors(graph, _find(repo, targets)) if targets else set(graph)
+            # Of all stages: DVC would read dvc.lock once more for each name.
+            status = repo.status() if selected else {}
+    except DvcException as error:
+        raise GraphError(f"{error} (run `dvc status` for details)") from error
+    order = TopologicalSorter({stage: list(graph.successors(stage)) for stage in graph})
+    return tuple(
+        Stage(
+            name=stage.addressing,
+            upstream=tuple(up.addressing for up in graph.successors(stage) if up in selected),
+            outs=tuple(str(out) for out in stage.outs),
+            changes=tuple(_changes(status.get(stage.addressing, []))),
+            frozen=stage.frozen,
+            **_retry_settings(stage),
+        )
+        for stage in order.static_order()
+        if stage in selected
+    )
+
+
+def sources() -> tuple[Source, ...]:
+    """Return the imports, and what was added with `dvc add` and has changed since.
+
+    Raises:
+        GraphError: DVC refuses a .dvc file.
+    """
+    try:
+        with Repo() as repo:
+            tracked = [stage for stage in repo.index.stages if stage.is_data_source]
+            added = [stage.addressing for stage in tracked if not stage.is_import]
+            status = repo.status(added) if added else {}
+    except DvcException as error:
+        raise GraphError(f"{error} (run `dvc status` for details)") from error
+    changed = []
+    for stage in tracked:
+        changes = _changes(status.get(stage.addressing, []))
+        if stage.is_import:
+            changed.append(Source(stage.addressing, imported=True))
+        elif any(change.endswith(" modified") for change in changes):
+            changed.append(Source(str(stage.outs[0]), imported=False))
+    return tuple(changed)  # without deleted files: `dvc checkout` restores them
+
+
+def may_run(stages: Sequence[Stage]) -> frozenset[str]:
+    """Return the names of the stages that changed, or are downstream of one that may run."""
+    names: set[str] = set()
+    for stage in stages:  # upstream first
+        if stage.changed or (not stage.frozen and not names.isdisjoint(stage.upstream)):
+            names.add(stage.name)
+    return frozenset(names)
+
+
+def _find(repo: Repo, targets: Sequence[str]) -> Iterator[Any]:
+    for target in targets:
+        try:
+            yield from repo.stage.collect(target)
+        except DvcException as error:
+            names = [stage.addressing for stage in repo.index.graph]
+            groups = sorted({name.partition("@")[0] for name in names})
+            near = difflib.get_close_matches(target, [*names, *groups], n=3) or groups
+            raise GraphError(
+                f"unknown target {target!r}; nearest names in dvc.yaml: {', '.join(near)}"
+            ) from error
+
+
+def _with_ancestors(graph: Any, stages: Iterable[Any]) -> set[Any]:
+    selected: set[Any] = set()
+    waiting = list(stages)
+    while waiting:
+        stage = waiting.pop()
+        if stage not in selected:
+            selected.add(stage)
+            if not stage.frozen:  # as in `dvc repro`, nothing upstream of a frozen stage runs
+                waiting.extend(graph.successors(stage))
+    return selected
+
+
+def _changes(status: Sequence[Any]) -> Iterator[str]:
+    for entry in status:
+        if isinstance(entry, str):  # "changed command", "always changed"
+            yield entry
+            continue
+        for kind, paths in entry.items():  # "changed deps", "changed outs"
+            word = kind.removeprefix("changed ").removesuffix("s")
+            for path, change in paths.items():
+                if isinstance(change, str):
+                    yield f"{word} {path} {change}"
+                else:  # the keys of a params file
+                    yield from (f"{word} {path}: {key} {how}" for key, how in change.items())
+
+
+def _retry_settings(stage: Any) -> dict[str, Any]:
+    meta = stage.meta if isinstance(stage.meta, dict) else {}  # free-form: others may use it too
+    retries = meta.get("retries", 0)
+    delay = meta.get("retry_delay", 10)
+    timeout: Any = meta.get("timeout")
+
+    def require(fits: bool, key: str, allowed: str) -> None:
+        if not fits:
+            where = f"dvc.yaml, stage {stage.addressing}: meta.{key}"
+            raise GraphError(f"{where} is {meta[key]!r}; allowed: {allowed}")
+
+    number = (int, float)  # compared with `type`, since True is an int
+    require(type(retries) is int and retries >= 0, "retries", "a whole number, 0 or more")
+    require(type(delay) in number and delay >= 0, "retry_delay", "seconds, 0 or more")
+    unlimited = timeout is None
+    require(unlimited or (type(timeout) in number and timeout > 0), "timeout", "seconds, above 0")
+    return {"retries": retries, "retry_delay": delay, "timeout": timeout}
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Print a line for each stage: `clean`, or why it may have to run."""
+    parser = argparse.ArgumentParser(
+        prog="python -m flows.pipeline.graph",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("targets", nargs="*", metavar="TARGET", help="as for `dvc repro`")
+    try:
+        stages = read(parser.parse_args(arguments).targets)
+    except GraphError as error:
+        messages.fail(str(error))
+    names = may_run(stages)
+    for stage in stages:
+        print(f"{stage.name}: {stage.reason if stage.name in names else 'clean'}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
