@@ -9,21 +9,20 @@
 If a run is killed, the next run takes over the pictures that it has claimed.
 """
 
-import argparse
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from prefect import flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
+from typer import Argument, Option
 
-from fcn.common import messages
+from fcn.cli import command_line
 from fcn.settings import reader
 from flows.inbox import claims, prediction
-from flows.serving import temporary_server
+from flows.serving import flow_command
 
 ROOT = Path(__file__).parents[1]
 
@@ -80,28 +79,23 @@ def _describe(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{outcome} {counts.get(outcome, 0)}" for outcome in ("done", "failed"))
 
 
-def main(arguments: Sequence[str]) -> int:
+def main(
+    inbox: Annotated[str, Argument(help="Folder with the pictures.")],
+    outbox: Annotated[str, Argument(help="Folder for the results, on the same disk.")],
+    model: Annotated[
+        str | None,
+        Option(help="As for `python -m fcn predict`. Default: models:/fcn-TABLE@champion."),
+    ] = None,
+) -> int:
     """Run the flow once; return the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m flows.predict",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    return flow_command.run(
+        predict,
+        "cancelled; the next run takes over the claimed pictures",
+        inbox=inbox,
+        outbox=outbox,
+        model=model,
     )
-    parser.add_argument("inbox", help="the folder with the pictures")
-    parser.add_argument("outbox", help="the folder for the results, on the same disk")
-    parser.add_argument("--model", help="as for `python -m fcn predict`")
-    parameters = vars(parser.parse_args(arguments))
-    try:
-        temporary_server.start_if_none()
-        state = predict(**parameters, return_state=True)
-    except RuntimeError as error:
-        messages.fail(str(error))
-    except KeyboardInterrupt:
-        print("cancelled; the next run takes over the claimed pictures")
-        return 130  # a shell's exit code after Ctrl-C
-    print(state.message)
-    return 0 if state.is_completed() else 1
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    command_line.run(main, outlives_parent=True)

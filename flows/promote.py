@@ -10,38 +10,40 @@ paired interval of the difference in mean IoU is above the margin. Otherwise it 
 `challenger`.
 """
 
-import argparse
-import sys
-from collections.abc import Sequence
+from typing import Annotated
 
-from fcn.common import messages
+from typer import Argument, Option
+
+from fcn.cli import command_line
 from flows.following.promotion import promote
-from flows.serving import temporary_server
+from flows.serving import flow_command
 
 
-def main(arguments: Sequence[str]) -> int:
+def main(
+    table: Annotated[str, Argument(metavar="TABLE", help="Its name, such as digits.")],
+    version: Annotated[
+        int | None,
+        Option(help="Version of fcn-TABLE. Default: the best model of this workspace."),
+    ] = None,
+    margin: Annotated[
+        float, Option(help="Mean IoU by which the candidate must be better, as a fraction.")
+    ] = 0.0,
+    anyway: Annotated[bool, Option("--anyway", help="Do not compare.")] = False,
+    rollback: Annotated[
+        bool, Option("--rollback", help="Put the previous champion in use.")
+    ] = False,
+) -> int:
     """Run the flow; return the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m flows.promote",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    return flow_command.run(
+        promote,
+        "cancelled",
+        table=table,
+        version=version,
+        margin=margin,
+        anyway=anyway,
+        rollback=rollback,
     )
-    parser.add_argument("table", metavar="TABLE", help="such as digits")
-    parser.add_argument(
-        "--version", type=int, help="of fcn-TABLE; none: the best of this workspace"
-    )
-    parser.add_argument("--margin", type=float, default=0.0, help="of mean IoU (%(default)s)")
-    parser.add_argument("--anyway", action="store_true", help="do not compare")
-    parser.add_argument("--rollback", action="store_true", help="put the previous champion in use")
-    parameters = vars(parser.parse_args(arguments))
-    try:
-        temporary_server.start_if_none()
-        state = promote(**parameters, return_state=True)
-    except RuntimeError as error:
-        messages.fail(str(error))
-    print(state.message)
-    return 0 if state.is_completed() else 1
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    command_line.run(main, outlives_parent=True)

@@ -8,25 +8,25 @@ DVC decides what must run and in which order. Prefect runs it, retries it, and s
 Without PREFECT_API_URL, a Prefect server is started for the duration of the run.
 """
 
-import argparse
-import sys
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
+from typing import Annotated
 
 from prefect import flow, get_run_logger
 from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
+from typer import Argument, Option
 
-from fcn.common import messages
+from fcn.cli import command_line
 from fcn.settings import reader
 from fcn.settings.keys import table_of
 from flows.following import artifacts, notify
 from flows.following.follow_up import follow_up
 from flows.pipeline import graph, summary, tasks, trials, workspace_lock
 from flows.pipeline.runner import Runner, StageFailed
-from flows.serving import temporary_server
+from flows.serving import flow_command
 
 
 @flow(name="reproduce", **notify.HOOKS)
@@ -102,36 +102,34 @@ def run_trial(settings: Sequence[str], arguments: Sequence[str]) -> State[None]:
     return (Failed if code else Completed)(message=f"{last}\nin {folder}")
 
 
-def main(arguments: Sequence[str]) -> int:
+def main(
+    targets: Annotated[
+        list[str] | None, Argument(metavar="TARGET", help="As for `dvc repro`. Default: all.")
+    ] = None,
+    slots: Annotated[int, Option(help="How many stages may run at once.")] = 2,
+    push: Annotated[bool, Option("--push", help="Run `dvc push` at the end.")] = False,
+    update: Annotated[bool, Option("--update", help="Update the sources of data first.")] = False,
+    force: Annotated[bool, Option("--force", help="Run unchanged stages too.")] = False,
+    set: Annotated[
+        list[str] | None,
+        Option(
+            metavar="FILE:KEY=VALUE",
+            help="A setting for this run only, in a copy under trials/. May be repeated.",
+        ),
+    ] = None,
+) -> int:
     """Run the flow; return the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m flows.reproduce",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    return flow_command.run(
+        reproduce,
+        "cancelled; all stages have been ended",
+        targets=targets,
+        slots=slots,
+        push=push,
+        update=update,
+        force=force,
+        set=set,
     )
-    parser.add_argument("targets", nargs="*", metavar="TARGET", help="as for `dvc repro`")
-    parser.add_argument("--slots", type=int, default=2, help="stages at once (%(default)s)")
-    parser.add_argument("--push", action="store_true", help="`dvc push` at the end")
-    parser.add_argument("--update", action="store_true", help="update the sources of data first")
-    parser.add_argument("--force", action="store_true", help="run also what has not changed")
-    parser.add_argument(
-        "--set",
-        action="append",
-        metavar="FILE:KEY=VALUE",
-        help="a setting for this run, in a copy under trials/; may be repeated",
-    )
-    parameters = vars(parser.parse_args(arguments))
-    try:
-        temporary_server.start_if_none()
-        state = reproduce(**parameters, return_state=True)
-    except RuntimeError as error:
-        messages.fail(str(error))
-    except KeyboardInterrupt:
-        print("cancelled; all stages have been ended")
-        return 130  # a shell's exit code after Ctrl-C
-    print(state.message)
-    return 0 if state.is_completed() else 1
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    command_line.run(main, outlives_parent=True)

@@ -8,7 +8,6 @@ A server that ends is started again. Logs: .serve/*.log. Beyond loopback (`--hos
 servers ask for a password.
 """
 
-import argparse
 import os
 import signal
 import subprocess
@@ -16,9 +15,11 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
-from typing import NoReturn
+from typing import Annotated, NoReturn
 
-from fcn.common import messages
+from typer import Option
+
+from fcn.cli import command_line
 from flows.serving import ports, servers, state
 from flows.serving.server_process import ServerProcess
 
@@ -83,33 +84,29 @@ def deploy() -> int:
     return subprocess.run(command, cwd=servers.ROOT, env=env, check=False).returncode
 
 
-def main() -> None:
-    """Read the command line and serve until Ctrl-C or SIGTERM."""
-    parser = argparse.ArgumentParser(
-        prog="python -m flows.serve",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
-    parser.add_argument("--prefect-port", type=int, default=4200, help="(%(default)s)")
-    parser.add_argument("--mlflow-port", type=int, default=5000, help="(%(default)s)")
-    parser.add_argument("--deploy", action="store_true", help="deploy prefect.yaml")
-    parser.add_argument("--stop", action="store_true", help="end what serves this workspace")
-    options = parser.parse_args()
-    if options.stop:
+def main(
+    host: Annotated[str, Option(help="Address to listen on.")] = "127.0.0.1",
+    prefect_port: Annotated[int, Option(help="Port of Prefect.")] = 4200,
+    mlflow_port: Annotated[int, Option(help="Port of MLflow.")] = 5000,
+    deployment: Annotated[
+        bool, Option("--deploy", help="Deploy prefect.yaml to the running server.")
+    ] = False,
+    stop: Annotated[bool, Option("--stop", help="End the servers of this workspace.")] = False,
+) -> int:
+    """Serve until Ctrl-C or SIGTERM; return the exit code."""
+    if stop:
         print(state.stop())
-        return
+        return 0
     for number in (signal.SIGINT, signal.SIGTERM):  # a shell's background job ignores SIGINT
         signal.signal(number, signal.default_int_handler)
     try:
-        if options.deploy:
-            sys.exit(deploy())
-        serve(servers.Address(options.host, options.prefect_port, options.mlflow_port))
+        if deployment:
+            return deploy()
+        serve(servers.Address(host, prefect_port, mlflow_port))
     except KeyboardInterrupt:
         print("ended all three")
-    except ValueError as error:
-        messages.fail(str(error))
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    command_line.run(main, outlives_parent=True)

@@ -17,7 +17,6 @@ from typing import Annotated
 from typer import Option
 
 from fcn.cli import arguments, command_line
-from fcn.jobs import table as job
 from fcn.settings.stages import TableSettings
 
 
@@ -36,6 +35,8 @@ def table(
     html: Annotated[Path, Option(help="File to write: the page with the table and its evidence.")],
 ) -> None:
     """Write the table as Markdown and CSV, its verdicts as JSON, and the page as HTML."""
+    from fcn.jobs import table as job  # imports SciPy
+
     inputs = job.Inputs(metrics, details, plots, reports, hashes)
     outputs = job.Outputs(markdown, csv, json, html)
     job.run(key, TableSettings.of(key), inputs, outputs)

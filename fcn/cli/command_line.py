@@ -30,10 +30,15 @@ Command = Callable[..., int | None]
 CONTEXT = {"help_option_names": ["--help", "-h"], "max_content_width": 100}
 
 
-def run(command: Command) -> NoReturn:
-    """Run one command with the arguments of this process, and exit."""
+def run(command: Command, outlives_parent: bool = False) -> NoReturn:
+    """Run one command with the arguments of this process, and exit.
+
+    Args:
+        command: its module's docstring is the help text.
+        outlives_parent: whether it goes on when the process that started it has ended.
+    """
     app = _app()
-    _add(app, command)
+    _add(app, command, outlives_parent)
     app()
     raise AssertionError("Typer exits")
 
@@ -62,19 +67,20 @@ def _app() -> typer.Typer:
     )
 
 
-def _add(app: typer.Typer, command: Command) -> None:
+def _add(app: typer.Typer, command: Command, outlives_parent: bool = False) -> None:
     doc = command.__globals__["__doc__"] or ""
     first = doc.partition("\n")[0]
     register = app.command(cls=_Command, help=doc, short_help=first, context_settings=CONTEXT)
-    register(_guarded(command))
+    register(_guarded(command, outlives_parent))
 
 
-def _guarded(command: Command) -> Command:
+def _guarded(command: Command, outlives_parent: bool) -> Command:
     """Return a command that ends with its parent, explains errors and exits with its code."""
     groups = _groups(command)
 
     def call(**arguments: object) -> NoReturn:
-        processes.end_with_parent()
+        if not outlives_parent:
+            processes.end_with_parent()
         with messages.explaining():
             for name, group in groups.items():
                 arguments[name] = group(

@@ -5,19 +5,18 @@
 prints which stages may have to run, and why.
 """
 
-import argparse
 import difflib
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
+from typer import Argument
 
-from fcn.common import messages
+from fcn.cli import command_line
 
 ALWAYS = "always changed"  # DVC's status of a stage that runs every time
 
@@ -201,22 +200,17 @@ def _retry_settings(stage: Any) -> dict[str, Any]:
     return {"retries": retries, "retry_delay": delay, "timeout": timeout}
 
 
-def main(arguments: Sequence[str]) -> None:
+def main(
+    targets: Annotated[
+        list[str] | None, Argument(metavar="TARGET", help="As for `dvc repro`. Default: all.")
+    ] = None,
+) -> None:
     """Print a line for each stage: `clean`, or why it may have to run."""
-    parser = argparse.ArgumentParser(
-        prog="python -m flows.pipeline.graph",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("targets", nargs="*", metavar="TARGET", help="as for `dvc repro`")
-    try:
-        stages = read(parser.parse_args(arguments).targets)
-    except GraphError as error:
-        messages.fail(str(error))
+    stages = read(targets or ())
     names = may_run(stages)
     for stage in stages:
         print(f"{stage.name}: {stage.reason if stage.name in names else 'clean'}")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    command_line.run(main, outlives_parent=True)

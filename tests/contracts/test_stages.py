@@ -20,9 +20,11 @@ def stage(request: pytest.FixtureRequest) -> str:
     return request.param
 
 
-def run(stage: str, *arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+def run(
+    stage: str, *arguments: str, cwd: Path = ROOT, options: tuple[str, ...] = ()
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", f"stages.{stage}", *arguments],
+        [sys.executable, *options, "-m", f"stages.{stage}", *arguments],
         cwd=cwd,
         env={"PYTHONPATH": str(ROOT), "PATH": ""},
         capture_output=True,
@@ -68,6 +70,13 @@ def test_help_is_the_docstring_and_describes_every_argument(stage: str) -> None:
     assert done.returncode == 0
     assert (importlib.import_module(f"stages.{stage}").__doc__ or "") in done.stdout
     assert [name for name, kind in parameters(stage).items() if not get_args(kind)[1].help] == []
+
+
+def test_help_imports_nothing_that_takes_seconds(stage: str) -> None:
+    done = run(stage, "--help", options=("-X", "importtime"))
+    modules = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert "typer" in modules
+    assert modules & {"keras", "tensorflow", "jax", "mlflow", "scipy", "pandas", "rich"} == set()
 
 
 def test_an_unknown_key_is_answered_with_the_nearest(stage: str, tmp_path: Path) -> None:

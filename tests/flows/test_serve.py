@@ -56,7 +56,8 @@ IN_AN_EMPTY_FOLDER = """
 import sys
 from pathlib import Path
 from flows import serve
+from fcn.cli import command_line
 from flows.serving import state
 state.FOLDER = Path(sys.argv.pop(1))
-serve.main()
+command_line.run(serve.main)
 """

@@ -59,9 +59,10 @@ def database() -> Iterator[str]:
 
 PROTECTED = """
 from flows import serve
+from fcn.cli import command_line
 from flows.serving import servers
 servers.Address.loopback = False  # as if it listened beyond loopback
-serve.main()
+command_line.run(serve.main)
 """
 
 

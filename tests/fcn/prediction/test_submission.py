@@ -93,8 +93,8 @@ def test_cityscapes_gets_label_ids_which_its_own_reader_takes_back(
         (name,) = packed.namelist()
         packed.extract(name, tmp_path)
     assert name == "berlin_000000_000019_labelIds.png"
-    found, _ = cityscapes.trained(tmp_path / name)
-    np.testing.assert_array_equal(found, mask)
+    read, _ = cityscapes.read_label_ids(tmp_path / name)
+    np.testing.assert_array_equal(read, mask)
     assert pixels((tmp_path / name).read_bytes())[0, :3].tolist() == [7, 8, 11]
 
 

@@ -217,7 +217,7 @@ def no_frame(path: Path) -> Path:
         (without_end, "cannot be read as a video"),
         (without_rest, r"is damaged after \d+ frames"),
         (only_sound, "has no video stream; it holds audio"),
-        (no_frame, "has no (pictures|frames)|cannot be read"),
+        (no_frame, "has no (video stream|frames)|cannot be read"),
     ],
 )
 def test_a_damaged_video_is_named_and_no_file_is_left(
