@@ -37,8 +37,8 @@ def backbone(
     settings = BackboneSettings.of(key)
     fingerprint = verdict.require_valid(valid, records)
     devices.reserve(key)
-    backend.use(settings.compute)
-    from fcn.jobs import backbone as job  # imports Keras, on the chosen backend
+    with backend.loading(settings.compute):
+        from fcn.jobs import backbone as job
 
     paths = job.Paths(raw, records, fingerprint, out, metrics)
     job.run(key, settings, paths, tracked=not no_tracking)

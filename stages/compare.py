@@ -31,8 +31,8 @@ def compare(
     """Choose the backend, then compare."""
     settings = CompareSettings.of(key)
     fingerprint = verdict.require_valid(valid, records)
-    backend.use(settings.compute)
-    from fcn.jobs import compare as job  # imports Keras, on the chosen backend
+    with backend.loading(settings.compute):
+        from fcn.jobs import compare as job
 
     job.run(key, settings, job.Paths(records, fingerprint, champion, candidate, out))
 

@@ -46,7 +46,7 @@ def require_count(dataset: Dataset, split: str, count: int, expected: int) -> No
     """Refuse fewer samples than the settings expect; more are allowed if the data set may grow."""
     if count < expected or (count > expected and not dataset.grows):
         raise ValueError(
-            f"{dataset.name} {split}: got {count} samples, allowed: {expected}, as in the settings; "
+            f"{dataset.name} {split}: got {count} samples, the settings expect {expected}; "
             f"add the missing files, or correct `convert.splits.{split}` in the table file"
         )
 

@@ -35,8 +35,8 @@ def evaluate(
     """Choose the backend, then evaluate."""
     settings = EvaluateSettings.of(key)
     fingerprint = verdict.require_valid(valid, records)
-    backend.use(settings.compute)
-    from fcn.jobs import evaluate as job  # imports Keras, on the chosen backend
+    with backend.loading(settings.compute):
+        from fcn.jobs import evaluate as job
 
     paths = job.Paths(records, fingerprint, model, metrics, plots, details)
     job.run(key, settings, paths, tracked=not no_tracking)

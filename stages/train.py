@@ -31,8 +31,8 @@ def train(
     settings = TrainSettings.of(key)
     fingerprint = verdict.require_valid(valid, records)
     devices.reserve(key)
-    backend.use(settings.compute)
-    from fcn.jobs import train as job  # imports Keras, on the chosen backend
+    with backend.loading(settings.compute):
+        from fcn.jobs import train as job
 
     paths = job.Paths(records, fingerprint, init_from, out, curve)
     job.run(key, settings, paths, tracked=not no_tracking)

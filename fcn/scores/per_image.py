@@ -1,7 +1,7 @@
 """The counts of each image, stored as Parquet; every score of a row is computed from them.
 
-Any aggregate (`fcn.scores.averaging`), any interval (`fcn.uncertainty.intervals`) and any measure of
-edges or calibration can be computed from this file without running the network.
+Any aggregate (`fcn.scores.averaging`), any interval (`fcn.uncertainty.intervals`) and any measure
+of edges or calibration can be computed from this file without running the network.
 """
 
 from collections.abc import Mapping, Sequence
