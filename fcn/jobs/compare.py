@@ -12,6 +12,7 @@ from fcn.common import files, messages
 from fcn.inference import forward
 from fcn.network import model_file
 from fcn.records.split import Records
+from fcn.runtime import collection
 from fcn.scores import metrics, per_image
 from fcn.settings.stages import CompareSettings
 from fcn.uncertainty import intervals
@@ -45,6 +46,7 @@ def run(key: str, settings: CompareSettings, paths: Paths) -> None:
         with _naming(role):
             network = _load(path, split)
         classes = len(split.labels.classes)
+        collection.resume()
         matrices = forward.confusion_matrices(network, split, settings.batch, classes)
         scores[role] = metrics.mean_iou(matrices.sum(axis=0))
         # The same seed and units draw the same images for both models.

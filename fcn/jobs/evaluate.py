@@ -18,6 +18,7 @@ from fcn.network import build, model_file
 from fcn.pictures import overlay
 from fcn.records.labels import Labels
 from fcn.records.split import Records
+from fcn.runtime import collection
 from fcn.scores import averaging, counting, extremes, metrics, per_image
 from fcn.scores.per_image import PerImageCounts
 from fcn.scores.summary import summarise
@@ -111,6 +112,7 @@ def count_images(
         augmented, split, evaluation.batch, averaging.THRESHOLD, evaluation.window
     )
     classes, counts, masks = len(split.labels.classes), [], []
+    collection.resume()
     began = time.perf_counter()
     for sample, predicted in predictions:
         counts.append(

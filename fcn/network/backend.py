@@ -4,7 +4,6 @@ with backend.loading(settings.compute):
     from fcn.jobs import train  # and with it Keras, on the backend of the settings
 """
 
-import gc
 import os
 import sys
 import tempfile
@@ -13,6 +12,7 @@ from contextlib import contextmanager
 
 import absl.logging
 
+from fcn.runtime import collection
 from fcn.settings.common import Compute
 
 EXTRAS = {"tensorflow": "cpu", "jax": "jax"}
@@ -34,28 +34,23 @@ def use(compute: Compute) -> None:
     """
     with loading(compute):
         pass
+    collection.resume()
 
 
 @contextmanager
 def loading(compute: Compute) -> Iterator[None]:
     """Import Keras as `use` does; inside the block, import what needs Keras.
 
-    Imports in the block are faster: packages that nothing here uses look as if they were not
-    installed (Grain would import JAX), and no garbage is collected (a sixth of the time).
+    Packages that nothing here uses look as if they were not installed: Grain would import JAX.
+    Garbage is not collected from here on, until a job calls `collection.resume`.
 
     Raises:
         ValueError: as `use`.
     """
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
-        with _hiding_packages(UNUSED[compute.backend]):
-            _import_keras(compute)
-            yield
-        gc.freeze()  # What was imported stays, so no collection has to look at it.
-    finally:
-        if collecting:
-            gc.enable()
+    collection.pause()
+    with _hiding_packages(UNUSED[compute.backend]):
+        _import_keras(compute)
+        yield
 
 
 def _import_keras(compute: Compute) -> None:

@@ -15,6 +15,7 @@ import keras
 import numpy as np
 import psutil
 
+from fcn.runtime import collection
 from fcn.runtime.progress import Progress
 from fcn.settings.training import Training
 from fcn.training import guard, inputs, losses, optimizers
@@ -132,6 +133,7 @@ def fit(
         state.step += 1
         describe_step = partial(_describe_step, state.step, callbacks.sample_ids, store)
         batch_loss = guard.step(model, images, labels, training, describe_step)
+        collection.resume()
         state.loss_sum += batch_loss
         progress.step(state.step, batch_loss)
         if time.monotonic() - logged_at >= LOG_SECONDS:
