@@ -144,5 +144,5 @@ def test_two_concurrent_promotions_leave_one_champion_and_one_history(
     assert evidence["evidence"]["units"] == 16
 
     capsys.readouterr()
-    assert main(["--rollback", "digits"]) == 0
+    assert main("digits", rollback=True) == 0
     assert f"version {history[-2]} is champion instead of 3" in capsys.readouterr().out

@@ -150,7 +150,7 @@ def test_ctrl_c_ends_with_one_line_and_130() -> None:
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "interrupted\n")
 
 
-def test_a_file_beyond_the_limit_is_one_message_with_its_place(tmp_path: Path) -> None:
+def test_a_file_beyond_the_limit_is_one_message_with_its_path(tmp_path: Path) -> None:
     done = run(
         FILL,
         "digits",
@@ -164,15 +164,15 @@ def test_a_file_beyond_the_limit_is_one_message_with_its_place(tmp_path: Path) -
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.skipif(not can_mount(), reason="may not mount a small disk here")
-def test_a_full_disk_is_one_message_with_its_place_and_nothing_stays(tmp_path: Path) -> None:
+@pytest.mark.skipif(not can_mount(), reason="this user may not mount")
+def test_a_full_disk_is_one_message_with_its_path_and_no_file_is_left(tmp_path: Path) -> None:
     script = f'mount -t tmpfs -o size=1m none {tmp_path}; code=0; "$@" || code=$?; ls -A {tmp_path}'
     out = tmp_path / "out"
     done = run(FILL, "digits", "--out-dir", out, before=mount(f"{script}; exit $code", "sh"))
     assert done.returncode == 1
     assert done.stderr.startswith(f"error: {out}: no space is left")
     assert len(done.stderr.splitlines()) == 1
-    assert done.stdout == "", "something stays on the full disk"
+    assert done.stdout == "", "a file is left on the full disk"
 
 
 def test_kill_9_of_its_parent_ends_a_command(tmp_path: Path) -> None:

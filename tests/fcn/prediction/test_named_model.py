@@ -28,8 +28,8 @@ def model(tiny: Network, keras_ready: None, tmp_path_factory: pytest.TempPathFac
 
 
 @pytest.fixture
-def lonely(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No store of MLflow anywhere."""
+def no_store(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No MLflow store exists."""
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.setattr(connection, "ROOT", tmp_path)
 
@@ -44,17 +44,19 @@ def changed(model: Path, out: Path, labels: bytes | None) -> Path:
     return out
 
 
-def test_a_models_file_carries_its_classes(model: Path, lonely: None) -> None:
-    with named_model.find(str(model)) as found:
-        assert found.labels == LABELS
-        assert found.labels_of(1, 2) == LABELS
-        assert found.provenance["Model SHA-256"] == files.sha256(model)
-        assert found.provenance["Model"] == str(model)
-        assert "MLflow run" not in found.provenance
+def test_a_models_file_carries_its_classes(model: Path, no_store: None) -> None:
+    with named_model.find(str(model)) as named:
+        assert named.labels == LABELS
+        assert named.labels_of(1, 2) == LABELS
+        assert named.provenance["Model SHA-256"] == files.sha256(model)
+        assert named.provenance["Model"] == str(model)
+        assert "MLflow run" not in named.provenance
     assert not list(connection.ROOT.glob("mlflow.db"))
 
 
-def test_labels_change_neither_the_network_nor_its_bytes_twice(model: Path, tmp_path: Path) -> None:
+def test_labels_do_not_change_the_network_and_saves_are_equal_bytes(
+    model: Path, tmp_path: Path
+) -> None:
     opened = model_file.load(model)
     model_file.save(opened, tmp_path / "again.keras", asdict(LABELS))
     assert (tmp_path / "again.keras").read_bytes() == model.read_bytes()
@@ -66,25 +68,25 @@ def test_labels_change_neither_the_network_nor_its_bytes_twice(model: Path, tmp_
 
 
 def test_an_older_file_named_as_a_row_has_the_classes_of_its_data_set(
-    model: Path, lonely: None, tmp_path: Path
+    model: Path, no_store: None, tmp_path: Path
 ) -> None:
     path = changed(model, tmp_path / "digits-fcn8s.keras", None)
-    with named_model.find(str(path)) as found:
-        assert found.labels is not None
-        assert found.labels.classes == catalogue.load("digits").classes
+    with named_model.find(str(path)) as named:
+        assert named.labels is not None
+        assert named.labels.classes == catalogue.load("digits").classes
         with pytest.raises(
             ValueError,
             match=r"has 1 channel\(s\) and 2 classes, but its labels \(digits\) have 1 and 11",
         ):
-            found.labels_of(1, 2)
+            named.labels_of(1, 2)
 
 
-def test_a_file_that_does_not_say_gets_numbers_and_a_warning(
-    model: Path, lonely: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_a_file_without_labels_gets_numbers_and_a_warning(
+    model: Path, no_store: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with named_model.find(str(changed(model, tmp_path / "own.keras", None))) as found:
-        assert found.labels is None
-        assert found.labels_of(3, 2).classes == ("0", "1")
+    with named_model.find(str(changed(model, tmp_path / "own.keras", None))) as named:
+        assert named.labels is None
+        assert named.labels_of(3, 2).classes == ("0", "1")
     assert "does not name its classes" in capsys.readouterr().err
 
 
@@ -92,8 +94,8 @@ NO_COLOUR = json.dumps(asdict(LABELS) | {"colours": [[1, 2, 300], [1, 2, 3]]}).e
 
 
 @pytest.mark.parametrize("labels", [b"", b"[]", b'{"classes": ["a"], "colours": []}', NO_COLOUR])
-def test_labels_that_are_none_are_refused(
-    labels: bytes, model: Path, lonely: None, tmp_path: Path
+def test_invalid_labels_are_refused(
+    labels: bytes, model: Path, no_store: None, tmp_path: Path
 ) -> None:
     path = changed(model, tmp_path / "own.keras", labels)
     with (
@@ -104,7 +106,7 @@ def test_labels_that_are_none_are_refused(
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "message"),
     [
         ("nowhere.keras", r"nowhere\.keras is missing"),
         ("digits-fcn9s", r"did you mean 'digits-fcn8s'"),
@@ -112,16 +114,16 @@ def test_labels_that_are_none_are_refused(
         ("digits-fcn8s", r"data/models/digits-fcn8s\.keras is missing; `dvc repro` makes it"),
     ],
 )
-def test_a_name_of_nothing_is_refused_with_what_is_allowed(
-    name: str, said: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+def test_an_unknown_name_is_refused_with_what_is_allowed(
+    name: str, message: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(named_model, "MODELS", tmp_path / "data/models")
-    with pytest.raises(ValueError, match=said) as refused, named_model.find(name):
+    with pytest.raises(ValueError, match=message) as caught, named_model.find(name):
         pass
-    assert "models:/NAME@ALIAS" in str(refused.value)
+    assert "models:/NAME@ALIAS" in str(caught.value)
 
 
-def test_what_is_no_model_is_refused(tmp_path: Path, lonely: None) -> None:
+def test_a_file_that_is_no_model_is_refused(tmp_path: Path, no_store: None) -> None:
     (tmp_path / "a.keras").write_text("weights")
     with (
         pytest.raises(ValueError, match="is no model, or damaged"),
@@ -130,16 +132,16 @@ def test_what_is_no_model_is_refused(tmp_path: Path, lonely: None) -> None:
         pass
 
 
-def test_without_a_name_it_is_the_last_row_of_the_first_table(
-    model: Path, lonely: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+def test_the_default_is_the_last_row_of_the_first_table(
+    model: Path, no_store: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(named_model, "MODELS", tmp_path)
     shutil.copy(model, tmp_path / "digits-fcn8s.keras")
-    with named_model.find(None) as found:
-        assert found.name == "digits-fcn8s"
+    with named_model.find(None) as named:
+        assert named.name == "digits-fcn8s"
 
 
-def test_a_model_is_found_by_its_alias_and_its_run_is_known(
+def test_a_model_is_opened_by_its_alias_with_its_run(
     model: Path, mlflow: Any, new_store: Callable[..., Any]
 ) -> None:
     with runs.open_run("train", "toy-fcn32s", "toy", {}) as run:
@@ -153,13 +155,13 @@ def test_a_model_is_found_by_its_alias_and_its_run_is_known(
     ):
         pass
     mlflow.MlflowClient().set_registered_model_alias("fcn-toy", "champion", 1)
-    with named_model.find("models:/fcn-toy@champion") as found:
-        brought = found.path
-        assert found.labels == LABELS
-        assert found.provenance["MLflow run"] == made
-        assert brought.read_bytes() == model.read_bytes()
-    assert not brought.exists()
-    with named_model.find(str(model)) as found:
-        assert found.provenance["MLflow run"] == made
-    with named_model.find(str(model), tracking=False) as found:
-        assert "MLflow run" not in found.provenance
+    with named_model.find("models:/fcn-toy@champion") as named:
+        path = named.path
+        assert named.labels == LABELS
+        assert named.provenance["MLflow run"] == made
+        assert path.read_bytes() == model.read_bytes()
+    assert not path.exists()
+    with named_model.find(str(model)) as named:
+        assert named.provenance["MLflow run"] == made
+    with named_model.find(str(model), tracking=False) as named:
+        assert "MLflow run" not in named.provenance

@@ -28,7 +28,7 @@ def scene(height: int, width: int, box: tuple[slice, slice]) -> Segmentation:
         ((slice(0, 60), slice(0, 1)), (512, 9)),
     ],
 )
-def test_the_object_fills_the_sticker_undistorted_and_nothing_else_is_seen(
+def test_the_object_fills_the_sticker_undistorted_on_a_transparent_background(
     box: tuple[slice, slice], size: tuple[int, int]
 ) -> None:
     shown = scene(60, 80, box)
@@ -41,7 +41,7 @@ def test_the_object_fills_the_sticker_undistorted_and_nothing_else_is_seen(
     assert not cut[cut[..., 3] == 0].any()
 
 
-def test_the_contour_is_white_as_wide_as_an_erosion_by_five_takes() -> None:
+def test_the_white_contour_is_the_band_that_an_erosion_by_five_removes() -> None:
     shown = scene(60, 80, (slice(10, 30), slice(5, 45)))
     cut = sticker.cut(shown.image, shown.mask == 1)
     inside = cut[cut[..., 3] > 0].reshape(256, 512, 4)
@@ -57,7 +57,7 @@ def test_a_large_object_is_made_smaller() -> None:
     assert (cut[..., 3] > 0).sum() == 512 * 171
 
 
-def test_both_files_are_written_as_messengers_take_them(
+def test_both_files_have_the_formats_that_messengers_accept(
     tmp_path: Path, rng: np.random.Generator
 ) -> None:
     shown = scene(600, 800, (slice(0, 600), slice(0, 800)))

@@ -83,7 +83,7 @@ def test_voc_gets_palette_pngs_in_its_folders(
         assert picture.convert("RGB").getpixel((15, 0)) == (192, 128, 128)  # VOC's person
 
 
-def test_cityscapes_gets_label_ids_which_its_own_reader_takes_back(
+def test_cityscapes_gets_label_ids_that_its_own_reader_decodes(
     predicting: Callable[[Labels], None], tmp_path: Path
 ) -> None:
     mask = scene("cityscapes", tmp_path)

@@ -92,7 +92,7 @@ def pixels(path: Path) -> np.ndarray:
         return next(film.decode(video=0)).to_ndarray(format="rgb24").astype(int)
 
 
-def test_frames_keep_their_times_and_the_sound_its_bytes(tmp_path: Path) -> None:
+def test_frames_keep_their_time_stamps_and_the_sound_its_bytes(tmp_path: Path) -> None:
     source = clip(tmp_path / "in.mp4")
     out = tmp_path / "out.mp4"
     assert video.write(source, out, segment, LABELS, {"Model": "toy"}) == len(TIMES)
@@ -102,7 +102,7 @@ def test_frames_keep_their_times_and_the_sound_its_bytes(tmp_path: Path) -> None
         assert film.metadata["comment"] == "Model: toy"
 
 
-def test_the_classes_lie_over_the_picture_and_the_legend_below_it(tmp_path: Path) -> None:
+def test_the_classes_are_over_the_picture_and_the_legend_is_below(tmp_path: Path) -> None:
     source = clip(tmp_path / "in.mp4", size=(48, 192), sound=None)
     video.write(source, tmp_path / "out.mp4", segment, LABELS)
     before, after = pixels(source), pixels(tmp_path / "out.mp4")
@@ -151,7 +151,7 @@ def test_a_rotated_telephone_video_is_upright(turned: int, bright: str, tmp_path
     assert halves[bright].mean() > 190  # display rotations are counter-clockwise
 
 
-def test_grey_networks_see_grey(tmp_path: Path) -> None:
+def test_grey_networks_get_grey_images(tmp_path: Path) -> None:
     grey = Labels("toy", LABELS.classes, LABELS.colours, 1)
     seen: list[tuple[int, ...]] = []
 
