@@ -39,25 +39,27 @@ def tracked() -> list[str]:
     ]
 
 
-def layers() -> list[list[str]]:
-    """Return the rooms of fcn/ from top to bottom; those of one level together."""
+def layers(package: str) -> list[list[str]]:
+    """Return the rooms of fcn or flows from top to bottom; those of one level together."""
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
     contracts = settings["tool"]["importlinter"]["contracts"]
-    (rooms,) = (contract["layers"] for contract in contracts if contract.get("exhaustive"))
+    (rooms,) = (one["layers"] for one in contracts if one.get("containers") == [package])
     return [level.split(" | ") for level in rooms]
 
 
 def diagram() -> str:
     """Return the rooms and their order of imports as a Mermaid flowchart."""
-    levels = [["flows", "stages"], *([f"fcn/{room}" for room in level] for level in layers())]
-    lines = ["```mermaid", "flowchart TD"]
-    for upper, lower in pairwise(levels):
-        heads, tails = (
-            " & ".join(f'{room.replace("/", "_")}["{room}"]' for room in level)
-            for level in (upper, lower)
-        )
-        lines.append(f"  {heads} --> {tails}")
-    return "\n".join([*lines, "```"])
+    flows, fcn = (
+        [[f"{package}/{room}" for room in level] for level in layers(package)]
+        for package in ("flows", "fcn")
+    )
+    edges = [*pairwise(flows), ([*flows[-1], "stages"], fcn[0]), *pairwise(fcn)]
+    lines = [f"  {_nodes(upper)} --> {_nodes(lower)}" for upper, lower in edges]
+    return "\n".join(["```mermaid", "flowchart TD", *lines, "```"])
+
+
+def _nodes(rooms: list[str]) -> str:
+    return " & ".join(f'{room.replace("/", "_")}["{room}"]' for room in rooms)
 
 
 def between(name: str) -> str:
@@ -131,7 +133,7 @@ def test_links_lead_somewhere() -> None:
 def tree() -> Iterator[str]:
     """Yield the lines of the tree; texts that no docstring has are kept."""
     texts, files = described(), tracked()
-    rooms = [room for level in layers() for room in level]
+    rooms = [room for level in layers("fcn") for room in level]
 
     def lines(folder: str, depth: int) -> Iterator[str]:
         inside = [path.removeprefix(folder) for path in files if path.startswith(folder)]
