@@ -1,6 +1,6 @@
-# Every target sets up what it needs, from nothing but Python 3.11 or newer, make and git.
-#   EXTRA=cpu|gpu|jax   which backend to install; without it, what .venv was last set up with, else cpu
-#   PYTHON=python3.12   which interpreter to make .venv with; without it, python3 or what uv finds
+# Every target installs what it needs. Required: Python 3.11 or newer, make and git.
+#   EXTRA=cpu|gpu|jax   the backend to install; default: that of the last setup of .venv, else cpu
+#   PYTHON=python3.12   the interpreter of .venv; default: python3, or what uv finds
 
 ifndef EXTRA
 EXTRA := $(or $(patsubst .venv/.setup-%,%,$(firstword $(wildcard .venv/.setup-*))),cpu)
@@ -9,31 +9,31 @@ ifdef PYTHON
 export UV_PYTHON := $(PYTHON)
 endif
 
-# A uv on PATH is used as it is; otherwise this version goes into a folder of its own, the version in
-# its name so that a new pin installs a new one.
+# A uv on PATH is used. Otherwise this version is installed into a folder with the version in its name,
+# so that a new pin installs a new one.
 UV_VERSION := 0.13.8
 UV_HOME := .tools/uv-$(UV_VERSION)
 UV := $(if $(shell uv --version 2>/dev/null),uv,$(UV_HOME)/bin/uv)
 RUN := $(UV) run --no-sync
 
-# The stamp lies inside .venv so that removing .venv removes it, and carries the extra's name so that
-# another extra does not find it.
+# The stamp is inside .venv, so that removing .venv removes it. Its name contains the extra, so that
+# another extra installs again.
 SETUP := .venv/.setup-$(EXTRA)
 
-# The same and PyTorch, for comparisons.
+# The same environment with PyTorch, for comparisons.
 BENCH := .venv-bench/.setup-$(EXTRA)
 WHEELS := $(or $(UV_FIND_LINKS),$(PIP_FIND_LINKS))
 BACKEND := $(if $(filter jax,$(EXTRA)),jax,tensorflow)
 TORCH := $(if $(WHEELS),,--torch-backend $(if $(filter gpu,$(EXTRA)),auto,cpu))
 
-# Bytecode of everything, once: half a minute here saves each stage four seconds of importing Keras.
+# Compiling bytecode once takes half a minute and saves each stage four seconds of importing Keras.
 export UV_COMPILE_BYTECODE := 1
 
-# Only .venv counts here, whatever environment the calling shell has active.
+# Use .venv, whatever environment is active in the calling shell.
 unexport VIRTUAL_ENV
 export UV_PROJECT_ENVIRONMENT := .venv
 
-# Nothing reports home unless the person who calls make says so.
+# Telemetry is off unless the caller enables it.
 DVC_NO_ANALYTICS ?= 1
 DO_NOT_TRACK ?= 1
 PREFECT_SERVER_ANALYTICS_ENABLED ?= false
@@ -43,31 +43,31 @@ export DVC_NO_ANALYTICS DO_NOT_TRACK PREFECT_SERVER_ANALYTICS_ENABLED MLFLOW_DIS
 .DEFAULT_GOAL := help
 .PHONY: help setup reproduce test test-services check serve deploy stop soak bench
 
-help: ## this list
+help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(SETUP) ## install exactly what uv.lock says into .venv (EXTRA=cpu, gpu or jax)
 
-reproduce: $(SETUP) ## run every step that has changed, from download to table
+reproduce: $(SETUP) ## run every stage that changed, from download to table
 	$(RUN) python -m flows.reproduce
 
-serve: $(SETUP) ## Prefect, MLflow and a worker on this machine until Ctrl-C or make stop
+serve: $(SETUP) ## start Prefect, MLflow and a worker on this machine, until Ctrl-C or make stop
 	$(RUN) python -m flows.serve
 
-deploy: $(SETUP) ## put what prefect.yaml says on the server that make serve started
+deploy: $(SETUP) ## deploy prefect.yaml to the server that make serve started
 	$(RUN) python -m flows.serve --deploy
 
-stop: $(SETUP) ## end what make serve started, and nothing else
+stop: $(SETUP) ## stop what make serve started, and nothing else
 	$(RUN) python -m flows.serve --stop
 
-check: $(SETUP) ## style, types and the direction of imports
+check: $(SETUP) ## check style, types and the order of imports
 	$(RUN) ruff check
 	$(RUN) ruff format --check
 	$(RUN) mypy
 	$(RUN) lint-imports --no-logo
 
-# Side by side: much of the line is waiting for processes to import Keras, one core each.
-test: $(SETUP) ## all tests but those that need a browser or a database server
+# In parallel: much of the pipeline's tests is one core waiting for a process to import Keras.
+test: $(SETUP) ## run all tests except those that need a browser or a database server
 	@$(MAKE) --no-print-directory -j2 test-rooms test-line
 
 .PHONY: test-rooms test-line
@@ -77,14 +77,14 @@ test-rooms: $(SETUP)
 test-line: $(SETUP)
 	$(RUN) pytest tests/pipeline tests/contracts
 
-test-services: $(SETUP) ## the tests that need a browser or a database server; root on Debian gets both installed
+test-services: $(SETUP) ## run the tests that need a browser or a database server; as root on Debian it installs both
 	@missing=; \
 	command -v chromium >/dev/null || missing=chromium; \
 	PATH="$$PATH:$$(echo /usr/lib/postgresql/*/bin | tr ' ' :)" command -v initdb >/dev/null || missing="$${missing:+$$missing }postgresql"; \
 	if [ -n "$$missing" ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing || exit 1; \
 	elif [ -n "$$missing" ]; then \
-	  echo "make test-services: programs are missing that these tests start." >&2; \
+	  echo "make test-services: these tests need programs that are missing." >&2; \
 	  echo "  got        no $$missing" >&2; \
 	  echo "  allowed    chromium on PATH; initdb on PATH or under /usr/lib/postgresql" >&2; \
 	  echo "  next step  as root: apt-get install $$missing (on Debian root gets them from this target)" >&2; \
@@ -92,10 +92,10 @@ test-services: $(SETUP) ## the tests that need a browser or a database server; r
 	fi; \
 	$(RUN) pytest -m "services and not soak"
 
-soak: $(SETUP) ## the tests that take many minutes: many kills, long runs
+soak: $(SETUP) ## run the tests that take many minutes: many kills, long runs
 	$(RUN) pytest -m soak
 
-bench: $(BENCH) ## what a user would pick instead, both sides in one run, a ratio each
+bench: $(BENCH) ## compare speed with PyTorch and tf.data, both sides in one run
 	.venv-bench/bin/python -m bench.train_step --backend $(BACKEND)
 	.venv-bench/bin/python -m bench.train_step --backend $(BACKEND) --precision mixed_bfloat16
 	.venv-bench/bin/python -m bench.train_step --backend $(BACKEND) --precision mixed_bfloat16 --device gpu --batch 16 --height 360 --width 480
@@ -103,22 +103,22 @@ bench: $(BENCH) ## what a user would pick instead, both sides in one run, a rati
 	.venv-bench/bin/python -m bench.predict --batches 1
 	.venv-bench/bin/python -m bench.around
 
-# PyTorch is not locked: its own index has the build without CUDA, the package index the one with.
-# A folder of wheels (UV_FIND_LINKS, PIP_FIND_LINKS) stands in for PyTorch's index.
+# PyTorch is not locked: its own index has the build without CUDA, the package index the build with it.
+# A folder of wheels (UV_FIND_LINKS, PIP_FIND_LINKS) replaces PyTorch's index.
 $(BENCH): $(SETUP) bench/requirements.txt
 	rm -f .venv-bench/.setup-*
 	UV_PROJECT_ENVIRONMENT=.venv-bench $(UV) sync --locked --extra $(EXTRA)
 	UV_FIND_LINKS="$(WHEELS)" $(UV) pip install --python .venv-bench/bin/python $(TORCH) -r bench/requirements.txt
 	@touch $@
 
-# The old stamps go first: a setup that is interrupted leaves none.
+# The old stamps are removed first: an interrupted setup leaves none.
 $(SETUP): pyproject.toml uv.lock | $(filter $(UV_HOME)/%,$(UV))
 	rm -f .venv/.setup-*
 	$(UV) sync --locked --extra $(EXTRA)
 	@touch $@
 
-# Made under another name and renamed: half an installation is never taken for a whole one.
-# Some systems ship venv without pip, others pip without venv; either is enough.
+# Installed under another name and renamed, so that a partial installation is never used.
+# Some systems have venv without pip, others pip without venv; either is sufficient.
 $(UV_HOME)/bin/uv:
 	@python=$(or $(PYTHON),python3); got=$$($$python --version 2>&1) || got="no $$python that runs ($$got)"; \
 	minor=$${got#Python 3.}; minor=$${minor%%.*}; \
@@ -137,7 +137,7 @@ $(UV_HOME)/bin/uv:
 	elif $$python -m pip --version >/dev/null 2>&1; then \
 	  $$python -m pip install --quiet --target $(UV_HOME).partial uv==$(UV_VERSION); \
 	else \
-	  echo "make: $$python can install nothing." >&2; \
+	  echo "make: $$python cannot install packages." >&2; \
 	  echo "  got        neither the module ensurepip nor pip" >&2; \
 	  echo "  next step  install one of them (Debian: apt-get install python3-venv), or uv itself" >&2; \
 	  exit 1; \

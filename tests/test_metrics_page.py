@@ -12,6 +12,7 @@ from fcn.scores.averaging import CONVENTIONS, THRESHOLD
 from fcn.scores.metrics import SCORES
 from fcn.scores.per_image import ARRAYS, PerImageCounts, stack
 from fcn.scores.summary import summarise
+from tests.index_rows import index_row
 
 PAGE = (Path(__file__).parents[1] / "docs/metrics.md").read_text("utf-8")
 CLASSES = 5
@@ -31,8 +32,7 @@ def images() -> PerImageCounts:
         sure = np.ones(mask.shape, np.float32)
         thresholded = mask[..., None] == np.arange(1, CLASSES)
         counted.append(counting.count_image(truth, mask, sure, thresholded, CLASSES))
-    rows = [{"id": str(number), "group": [str(number)]} for number in range(len(counted))]
-    return stack(rows, counted)
+    return stack([index_row("val", str(number)) for number in range(len(counted))], counted)
 
 
 def between(name: str) -> list[str]:
