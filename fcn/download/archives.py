@@ -1,7 +1,7 @@
-"""The publisher's zip and tar files as one plain folder, unpacked so that nothing can go wrong.
+"""A publisher's zip and tar files, unpacked safely into one plain folder.
 
-Only regular files are ever written, each below the folder, and no more of them than the limits
-allow. Single compressed files (`.gz`) are no archives: the data set opens them itself.
+Only regular files are written, each inside the folder, within limits of number and size. Single
+compressed files (`.gz`) are not unpacked: the data set opens them itself.
 """
 
 import gzip
@@ -22,13 +22,13 @@ from fcn.common import files
 from fcn.datasets.shared.archive import Archive
 
 MEMBERS = 1_000_000
-"""Files and folders in one archive."""
+"""Most files and folders in one archive."""
 UNPACKED_BYTES = 200_000_000_000
-"""All files of one archive together."""
+"""Most bytes of all files of one archive together."""
 RATIO = 200
-"""Bytes unpacked per byte of the archive; pictures are compressed already."""
+"""Most bytes unpacked per byte of the archive; pictures are already compressed."""
 ALLOWANCE = 100_000_000
-"""Bytes that any archive may unpack to, whatever its ratio."""
+"""Bytes that every archive may unpack to, whatever its ratio."""
 CHUNK = 2**20
 TARS = (".tar", ".tar.gz", ".tgz")
 BROKEN = (
@@ -47,34 +47,34 @@ class Member:
 
     name: str
     link: str | None
-    """Where a link points, seen from the archive's top; None for everything else."""
+    """Target of a link, relative to the archive's root; None for everything else."""
     folder: bool
     open: Callable[[], IO[bytes]] | None
-    """For regular files only."""
+    """Opens the content; for regular files only."""
     bytes: int
-    """As the archive declares it, and never more can be read."""
+    """As the archive declares it; no more can be read."""
 
 
 @contextmanager
-def laid_out(raw: Path, wanted: Sequence[Archive], beside: Path) -> Iterator[Path]:
-    """Give a folder in which all files of `wanted` are plain files.
+def laid_out(raw: Path, required: Sequence[Archive], beside: Path) -> Iterator[Path]:
+    """Yield a folder in which all files of the archives are plain files.
 
-    This is `raw` itself when nothing has to be unpacked, else a folder beside `beside` for the time
-    of the block: unpacked archives as files, everything else of `raw` as links.
+    This is `raw` itself if nothing has to be unpacked. Otherwise it is a temporary folder beside
+    `beside`, with the unpacked files and links to everything else in `raw`.
 
     Raises:
         ValueError: an archive is missing, damaged, unsafe, or holds something else.
     """
-    packed = [one for one in wanted if missing(one.unpacked, raw)]
+    packed = [one for one in required if missing(one.unpacked, raw)]
     if not packed:
         yield raw
         return
     with files.scratch(beside) as root:
         for archive in packed:
             unpack(raw / archive.filename, root, archive.unpacked)
-        by_hand = {path for one in wanted if one not in packed for path in one.unpacked}
-        tops = {path.partition("/")[0] for one in wanted for path in one.unpacked}
-        archived = {one.filename for one in wanted if one.unpacked}
+        by_hand = {path for one in required if one not in packed for path in one.unpacked}
+        tops = {path.partition("/")[0] for one in required for path in one.unpacked}
+        archived = {one.filename for one in required if one.unpacked}
         others = {path.name for path in raw.iterdir()} - tops - archived
         for name in sorted(by_hand | others):
             (root / name).parent.mkdir(parents=True, exist_ok=True)
@@ -83,16 +83,16 @@ def laid_out(raw: Path, wanted: Sequence[Archive], beside: Path) -> Iterator[Pat
 
 
 def missing(paths: Sequence[str], folder: Path) -> list[str]:
-    """Return those of `paths` that do not stand in `folder`."""
+    """Return those of `paths` that are not in `folder`."""
     return [path for path in paths if not (folder / path).exists()]
 
 
 def unpack(path: Path, folder: Path, prefixes: Sequence[str]) -> None:
-    """Write the files of the zip or tar `path` that lie under `prefixes` to `folder`.
+    """Unpack the files under `prefixes` of the zip or tar `path` into `folder`.
 
     Raises:
         ValueError: it is no whole archive, a path or link leaves the folder, a limit is passed, or
-            nothing lies under one of the prefixes.
+            has no file under one of the prefixes.
     """
     if not path.is_file():
         raise ValueError(f"{path} is missing, and beside it {', '.join(prefixes)}")
@@ -102,7 +102,7 @@ def unpack(path: Path, folder: Path, prefixes: Sequence[str]) -> None:
             continue
         if member.open is None:
             raise ValueError(
-                f"{path}: {member.name} is a link or a device, which pictures need not; if you "
+                f"{path}: {member.name} is a link or a device, which is not unpacked; if you "
                 f"trust it, unpack it yourself in {path.parent}"
             )
         target = folder / name
@@ -114,7 +114,7 @@ def unpack(path: Path, folder: Path, prefixes: Sequence[str]) -> None:
 
 
 def prove(path: Path, name: str) -> None:
-    """Read all of the file `path`, an archive or compressed file that will be called `name`.
+    """Read the whole file `path`, an archive or compressed file with the final name `name`.
 
     Raises:
         ValueError: it was cut short, is damaged, is no archive of that kind, or is unsafe.
@@ -147,7 +147,7 @@ def _whole(shown: str) -> Iterator[None]:
 
 
 def _members(path: Path, shown: str) -> Iterator[Member]:
-    """Yield what is in a zip or tar, each entry checked before anybody opens it."""
+    """Yield the entries of a zip or tar, each checked before it is opened."""
     size = path.stat().st_size
     most = min(UNPACKED_BYTES, ALLOWANCE + RATIO * size)
     total = 0
@@ -203,7 +203,7 @@ def _tar_members(path: Path, shown: str) -> Iterator[Member]:
                 folder=info.isdir(),
                 open=partial(_extract, archive, info) if info.isreg() else None,
             )
-        # tarfile takes a header that was cut short for the end; the real end is a block of zeros.
+        # tarfile mistakes a truncated header for the end; the real end is a block of zeros.
         file = archive.fileobj
         assert file is not None
         if file.tell() < archive.offset + tarfile.BLOCKSIZE:
@@ -218,5 +218,5 @@ def _extract(archive: tarfile.TarFile, info: tarfile.TarInfo) -> IO[bytes]:
 
 
 def _link(name: str, target: str) -> str:
-    """Return where the symbolic link `name` points, seen from the archive's top."""
+    """Return the target of the symbolic link `name`, relative to the archive's root."""
     return posixpath.join(posixpath.dirname(name), target)
