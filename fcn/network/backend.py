@@ -20,8 +20,8 @@ EXTRAS = {"tensorflow": "cpu", "jax": "jax"}
 GPU_MEMORY = {"TF_FORCE_GPU_ALLOW_GROWTH": "true", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
 """GPU memory is allocated as needed: an evaluation then fits beside the next training."""
 UNUSED = {"tensorflow": ("jax", "matplotlib", "sklearn"), "jax": ("matplotlib", "sklearn")}
-"""What Keras, TensorFlow and Grain import where it is installed, for wrappers, galleries, converters
-and profilers that nothing here uses: two fifths of the time of `import keras`."""
+"""What Keras, TensorFlow and Grain import where it is installed, for wrappers, galleries, profilers
+and converters that nothing here uses: two fifths of the time of `import keras`."""
 DETERMINISTIC = "--xla_gpu_deterministic_ops=true"
 """XLA's flag for JAX; TensorFlow has a function instead."""
 
