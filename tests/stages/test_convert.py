@@ -112,7 +112,7 @@ def test_another_number_of_samples_than_promised_is_refused_before_writing(
 ) -> None:
     say("val: 2", f"val: {promise}")
     with pytest.raises(
-        ValueError, match=rf"camvid val: 2 samples, .* promise {promise}; .*splits\.val"
+        ValueError, match=rf"camvid val: got 2 samples, .* expect {promise}; .*splits\.val"
     ):
         convert("camvid", Path("raw"), Path("records"))
     assert left() == set()

@@ -180,7 +180,7 @@ def test_one_message_names_all_archives_to_fetch_by_hand(tmp_path: Path) -> None
         (folder / name).mkdir(parents=True)
     done = download(tmp_path, "by hand")
     assert done.returncode == 0
-    assert "what a.zip holds stands in" in done.stderr
+    assert "has the files of a.zip, unpacked" in done.stderr
     assert files.read_json(tmp_path / "hashes/digits.json") == {}
 
 

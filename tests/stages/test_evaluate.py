@@ -78,7 +78,7 @@ def test_every_number_follows_from_what_is_kept_of_each_image(
     assert said == summarise(images, split.labels.classes)
     assert said["mean_iou"] == metrics.mean_iou(matrices.sum(axis=0))
     assert len(list((tmp_path / "details").glob("*.png"))) == 6
-    assert images.confidence[:, 0].sum() == matrices.sum()
+    assert images.calibration[:, 0].sum() == matrices.sum()
 
 
 def test_the_same_model_gives_the_same_bytes(
