@@ -60,17 +60,23 @@ deploy: $(SETUP) ## deploy prefect.yaml to the server that make serve started
 stop: $(SETUP) ## stop what make serve started, and nothing else
 	$(RUN) python -m flows.serve --stop
 
-check: $(SETUP) ## check style, types and the order of imports
+check: $(SETUP) ## check style, types, the order of imports, and the deps of dvc.yaml
 	$(RUN) ruff check
 	$(RUN) ruff format --check
 	$(RUN) mypy
 	$(RUN) lint-imports --no-logo
+	$(RUN) python -m fcn.code.deps --check
 
 # In parallel: much of the pipeline's tests is one core waiting for a process to import Keras.
 test: $(SETUP) ## run all tests except those that need a browser or a database server
 	@$(MAKE) --no-print-directory -j2 test-rooms test-line
 
-.PHONY: test-rooms test-line
+# What runs neither Keras nor a server.
+FAST := common conversion datasets download labels pictures records report scores settings uncertainty
+test-fast: $(SETUP) ## run the tests that take under 90 s together, for daily work
+	$(RUN) pytest $(addprefix tests/fcn/,$(FAST)) tests/test_architecture.py tests/test_readme.py
+
+.PHONY: test-rooms test-line test-fast
 test-rooms: $(SETUP)
 	$(RUN) pytest --ignore=tests/pipeline --ignore=tests/contracts
 

@@ -1,6 +1,6 @@
 """Tiny raw files in the exact layout of each publisher, for tests: noise with valid masks.
 
-`CASES[name]` writes them and says which lists then hold how many samples. A new file in fcn/datasets/
+`CASES[name]` writes them and gives the number of samples in each list. A new file in fcn/datasets/
 needs a case here; the contract tests ask for it.
 """
 

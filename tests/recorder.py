@@ -13,7 +13,7 @@ PARAMS = "params.yaml"
 
 
 class Recorder:
-    """While it is installed, notes each field of a setting that is read outside result-free rooms."""
+    """Notes each setting that is read outside result-free rooms, once it is installed."""
 
     def __init__(self) -> None:
         self.read: set[tuple[str, str]] = set()

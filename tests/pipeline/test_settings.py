@@ -1,4 +1,4 @@
-"""What stages read of the settings, recorded while they run; and what DVC says after each change."""
+"""Settings that stages read, recorded while they run; and what DVC says after each change."""
 
 import json
 import shlex
@@ -93,7 +93,7 @@ def others(value: Any) -> Iterator[Any]:
         case int():
             yield from (value + 1, value * 2, max(1, value // 2))
         case float():
-            yield from (value / 2, value + 1)
+            yield from (value / 2 or 0.5, value + 1)
         case str():
             yield from (f"{value}x", "fcn4s", "area", "val", "scratch")
         case list():
@@ -107,7 +107,7 @@ def test_a_change_of_any_setting_makes_dvc_name_every_stage_that_reads_it(
     monkeypatch.chdir(project.root)
     yaml, path = YAML(typ="safe"), project.root / TABLE
     text = path.read_text("utf-8")
-    seen = set()
+    changes = set()
     for leaf in leaves(yaml.load(text)):
         key = ".".join(leaf)
         readers = {name for name, settings in read.items() if concerns(settings, key)}
@@ -123,12 +123,12 @@ def test_a_change_of_any_setting_makes_dvc_name_every_stage_that_reads_it(
             with Repo() as repo:
                 changed = set(repo.status())
             assert readers <= changed, (key, value)
-            seen.add(key)
+            changes.add(key)
             break
     path.write_text(text, "utf-8")
-    assert "models.digits-fcn8s.training.translate" in seen
-    assert "backbones.digits-vgg16.network.dropout" in seen
-    assert len(seen) > 30
+    assert "models.digits-fcn8s.training.translate" in changes
+    assert "backbones.digits-vgg16.network.dropout" in changes
+    assert len(changes) > 30
 
 
 def concerns(settings: set[tuple[str, str]], key: str) -> bool:

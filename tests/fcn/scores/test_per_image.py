@@ -72,8 +72,12 @@ def test_missing_and_damaged_files_are_named(images: PerImageCounts, tmp_path: P
     path.write_bytes(whole[:-20])
     with pytest.raises(ValueError, match=r"t\.parquet is damaged"):
         per_image.read(path)
-    middle = len(whole) // 2
-    path.write_bytes(whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :])
+    path.write_bytes(whole)
+    group = pq.ParquetFile(path).metadata.row_group(0)
+    pages = [group.column(number) for number in range(group.num_columns)]
+    largest = max(pages, key=lambda page: page.total_compressed_size)
+    inside = largest.data_page_offset + largest.total_compressed_size // 2
+    path.write_bytes(whole[:inside] + bytes([whole[inside] ^ 1]) + whole[inside + 1 :])
     with pytest.raises(ValueError, match=r"t\.parquet is damaged"):
         per_image.read(path)
 

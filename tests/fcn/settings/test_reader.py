@@ -160,7 +160,7 @@ SENSELESS = {
     "momentum: 0.9": "`momentum:` is required with, and only allowed with, `optimizer: sgd`",
     "optimizer: sgd": "`momentum:` is required with, and only allowed with, `optimizer: sgd`",
     "nesterov: true": "`nesterov: true` requires a `momentum:` above 0",
-    "optimizer: sgd, momentum: 0, nesterov: true": "`nesterov: true` requires a `momentum:` above 0",
+    "optimizer: sgd, momentum: 0, nesterov: true": "`nesterov: true` requires a `momentum:` above",
     "schedule: poly": "`power:` is required with, and only allowed with, `schedule: poly`",
     "power: 0.9": "`power:` is required with, and only allowed with, `schedule: poly`",
     "schedule: steps": "`milestones:` is required with, and only allowed with, `schedule: steps`",
@@ -171,7 +171,7 @@ SENSELESS = {
     "class_weights: often": "class_weights: got 'often', allowed: `median-frequency`, a list",
     "class_weights: [1, -1]": "class_weights: got [1, -1], allowed: `median-frequency`, a list",
     "class_weights: {a: .nan}": "class_weights: got {'a': nan}, allowed: `median-frequency`, a",
-    "class_weights: [0, 0]": "class_weights: got [0, 0], allowed: weights of which at least one is above",
+    "class_weights: [0, 0]": "class_weights: got [0, 0], allowed: weights of which at least one is",
     "crop: [64]": "crop.1: missing",
 }
 
