@@ -80,8 +80,7 @@ def of(name: str, model: keras.Model) -> Engine:
 
 
 def _keras(model: keras.Model) -> Forward:
-    network = formats.of_any_size(model)
-    return lambda images: np.asarray(network.predict_on_batch(images), np.float32)
+    return lambda images: np.asarray(model.predict_on_batch(images), np.float32)
 
 
 def _tensorflow(model: keras.Model) -> Forward:
@@ -90,12 +89,11 @@ def _tensorflow(model: keras.Model) -> Forward:
         convert_variables_to_constants_v2 as with_constants,
     )
 
-    network = formats.of_any_size(model)
     images = tf.TensorSpec((None, None, None, model.inputs[0].shape[-1]), tf.float32)
 
     @functools.partial(tf.function, input_signature=[images])
     def variable(images: tf.Tensor) -> tf.Tensor:
-        return tf.cast(network(images, training=False), tf.float32)
+        return tf.cast(model(images, training=False), tf.float32)
 
     @functools.cache
     def constant() -> Callable[[tf.Tensor], list[tf.Tensor]]:

@@ -8,15 +8,12 @@ import importlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import keras
 import numpy as np
-
-from fcn.network.layers import AreaResize, ResizeLike
 
 Forward = Callable[[np.ndarray], np.ndarray]
 """Images B H W C -> logits B H W K."""
@@ -44,47 +41,14 @@ def in_float32(model: keras.Model) -> keras.Model:
 
 
 def in_precision(model: keras.Model, policy: Callable[[keras.Layer], str]) -> keras.Model:
-    """Return the network with the same weights and, for each layer, the precision of `policy`.
-
-    It can be traced while the pictures' sizes are unknown; Keras' own resizing cannot.
-    """
+    """Return the network with the same weights and, for each layer, the precision of `policy`."""
 
     def clone(layer: keras.Layer) -> keras.Layer:
-        kind = OPEN.get(type(layer), type(layer))
-        return kind.from_config(layer.get_config() | {"dtype": policy(layer)})
+        return type(layer).from_config(layer.get_config() | {"dtype": policy(layer)})
 
     cloned = keras.models.clone_model(model, clone_function=clone)
     cloned.set_weights(model.get_weights())
     return cloned
-
-
-def of_any_size(model: keras.Model) -> keras.Model:
-    """Return the network, or an equal one, that can be traced while sizes are unknown.
-
-    On TensorFlow, Keras traces with unknown sizes when it meets the second size.
-    """
-    resized = any(isinstance(layer, ResizeLike) for layer in model.layers)
-    if keras.backend.backend() != "tensorflow" or not resized:
-        return model
-    return in_precision(model, lambda layer: layer.dtype_policy.name)
-
-
-class _ResizeLike(ResizeLike):
-    def call(self, maps: tuple[Any, Any]) -> Any:
-        tf = require_module("tensorflow")
-        x, like = maps
-        return tf.cast(tf.image.resize(x, tf.shape(like)[1:3], "bilinear"), x.dtype)
-
-
-class _Shrink(AreaResize):
-    def _resized(self, size: int) -> int:
-        share = Fraction(self.factor).limit_denominator(1000)
-        # Positive operands: ONNX rounds negative quotients up, Python and TensorFlow down.
-        return (size * share.numerator + share.denominator - 1) // share.denominator
-
-
-OPEN: dict[Any, Any] = {ResizeLike: _ResizeLike, AreaResize: _Shrink}
-"""The class that replaces a layer's class where sizes are unknown."""
 
 
 def _write_saved_model(model: keras.Model, path: Path) -> None:

@@ -54,10 +54,9 @@ class Segmenter(PythonModel):
         _refuse_deep_json()
         from fcn.datasets.shared import voc
         from fcn.network import model_file
-        from fcn.serving import formats
 
         path = Path(context.artifacts["model"])
-        self.model = formats.of_any_size(model_file.load(path))
+        self.model = model_file.load(path)
         with zipfile.ZipFile(path) as archive:
             named = model_file.LABELS in archive.namelist()
             labels = json.loads(archive.read(model_file.LABELS)) if named else {}
