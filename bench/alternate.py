@@ -1,4 +1,4 @@
-"""Two sides in turns, each a process of its own: both meet the same moods of the machine.
+"""Run two sides alternately, each in its own process, so that load affects both alike.
 
 A side is a module with a function that returns a `Work`; `python -m bench.alternate MODULE OPTIONS`
 is its process. It answers each line that it reads with the seconds that one run took.

@@ -57,7 +57,7 @@ def _crop(scores: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
 
 
 def network(name: str, classes: int, fc: int) -> nn.Module:
-    """Return our FCN-8s in PyTorch, or what somebody would take instead."""
+    """Return our FCN-8s in PyTorch, or a common alternative."""
     if name == "smp":
         import segmentation_models_pytorch as smp
 

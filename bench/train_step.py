@@ -5,7 +5,7 @@ Run (`make bench` makes the environment that also has PyTorch):
 
 The rivals: `torch`, the same network in plain PyTorch, channels last, fused Adam, on a GPU
 compiled; where they are installed `smp`, segmentation_models_pytorch's FPN on VGG-16, and
-`torchvision`'s FCN on ResNet-50: other networks, what somebody would take instead. A step is
+`torchvision`'s FCN on ResNet-50: other networks, common alternatives. A step is
 whole: pixels to the device, forward, backward, Adam, the loss read back. The peak is the fastest
 product of two 2048x2048 matrices (on a GPU 8192) by either library in the same precision.
 """

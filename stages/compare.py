@@ -1,12 +1,12 @@
-r"""Measure two models on the same validation images: by how much is the new one better?
+r"""Evaluate two models on the same validation images; how much better is the new one?
 
 Run:
     python -m stages.compare digits --records data/records/digits \
         --valid data/reports/digits/valid.json --champion in-use.keras --candidate new.keras \
         --out evidence.json
 
-Not in dvc.yaml: `flows.promote` asks, when a model is about to be put in use. The test split is
-for tables only; whoever chose models by it could no longer report it.
+Not in dvc.yaml: `flows.promote` runs it before a model is put in use. The test split is
+for tables only: a model that was chosen by it could not be reported on it.
 """
 
 from pathlib import Path

@@ -35,7 +35,7 @@ def run(command: Command, outlives_parent: bool = False) -> NoReturn:
 
     Args:
         command: its module's docstring is the help text.
-        outlives_parent: whether it goes on when the process that started it has ended.
+        outlives_parent: whether it continues after the process that started it has ended.
     """
     app = _app()
     _add(app, command, outlives_parent)

@@ -21,7 +21,7 @@ from typing import Annotated
 from typer import Argument, Option
 
 
-class Format(StrEnum):
+class FormatName(StrEnum):
     """The keys of `fcn.serving.formats.FORMATS`, known without Keras."""
 
     SAVED_MODEL = "saved_model"
@@ -35,7 +35,7 @@ def export(
     ],
     out: Annotated[Path, Option(help="Folder to write, replaced if it is an earlier export.")],
     formats: Annotated[
-        list[Format] | None, Option(help="Repeat the option for several. Default: all.")
+        list[FormatName] | None, Option(help="Repeat the option for several. Default: all.")
     ] = None,
     records: Annotated[
         Path | None,
@@ -49,4 +49,4 @@ def export(
     """Export and compare."""
     from fcn.serving import export as room
 
-    room.export_named(model, out, formats or list(Format), records, split)
+    room.export_named(model, out, formats or list(FormatName), records, split)

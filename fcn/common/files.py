@@ -137,7 +137,7 @@ def read_json(path: Path) -> Any:
     """Read a JSON file of ours.
 
     Raises:
-        ValueError: it is missing, or somebody edited it into something else.
+        ValueError: it is missing, or not JSON.
     """
     try:
         return json.loads(path.read_text("utf-8"))

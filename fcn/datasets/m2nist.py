@@ -1,4 +1,4 @@
-"""M2NIST: handwritten digits of MNIST on 64x84 canvases.
+"""M2NIST: handwritten digits of MNIST on canvases of 84x64 (width x height).
 
 Farhan Ahmad, "Rediscovering Semantic Segmentation" (2018), composed again from MNIST's four files
 by `fcn.datasets.shared.canvases`. Digits for train and val come from the 60,000 training digits,

@@ -1,4 +1,4 @@
-"""The pictures of a label report: examples, the worst offenders, and the classes' shares.
+"""The pictures of a label report: examples, the worst findings, and the classes' shares.
 
 They help to find a wrong label: image and mask side by side and blended, wrong pixels in magenta
 boxes, the findings written below.

@@ -1,4 +1,4 @@
-"""What each stage may read of the settings: this, and nothing else.
+"""The settings that each stage may read.
 
 Each function returns the settings of one stage. dvc.yaml declares them under that stage's `params`,
 and a test compares the two for every shipped table. Settings that change no result (`Common`

@@ -57,7 +57,7 @@ class Run:
             return
         try:
             self.log(lambda run: run.terminate(status))
-            # After an error or Ctrl-C nobody wants to wait for a store.
+            # After an error or Ctrl-C the run ends at once.
             self._backlog.end(backlog.PATIENCE_SECONDS if status == "FINISHED" else 0.0)
         finally:
             self._writer.close(status)

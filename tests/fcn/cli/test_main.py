@@ -9,7 +9,7 @@ import pytest
 
 from fcn.__main__ import COMMANDS
 from fcn.cli.command_line import Command, parameters
-from fcn.cli.export import Format
+from fcn.cli.export import FormatName
 from fcn.cli.submit import BenchmarkName
 from fcn.prediction.submission import BENCHMARKS
 
@@ -75,7 +75,7 @@ def test_wrong_usage_is_code_2(arguments: list[str]) -> None:
 def test_choices_are_what_the_rooms_offer(keras_ready: None) -> None:
     from fcn.serving.formats import FORMATS
 
-    assert [each.value for each in Format] == list(FORMATS)
+    assert [each.value for each in FormatName] == list(FORMATS)
     assert get_args(BenchmarkName) == tuple(BENCHMARKS)
 
 
