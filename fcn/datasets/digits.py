@@ -2,7 +2,8 @@
 
 1,797 digits by 43 people, 8x8 grey values 0..16, shipped inside scikit-learn
 (`load_digits`): the test part of "Optical Recognition of Handwritten Digits", UCI Machine Learning
-Repository. They are scaled to 28x28 and drawn on canvases of 84x64 (width x height) by `fcn.datasets.shared.canvases`.
+Repository. They are scaled to 28x28 and drawn on canvases of 84x64 (width x height) by
+`fcn.datasets.shared.canvases`.
 """
 
 from collections.abc import Iterator, Sequence

@@ -10,7 +10,6 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from fcn.common import messages
 from fcn.runtime import locks
 from fcn.tracking import connection, registry
+from fcn.tracking.decision import Decision
 from fcn.uncertainty import intervals
 
 if TYPE_CHECKING:
@@ -34,30 +34,6 @@ LOCKS = Path(tempfile.gettempdir()) / f"fcn-registry-{os.getuid()}"
 Compare = Callable[[Path, Path], Mapping[str, Any]]
 """Takes the files of champion and candidate, returns what `stages.compare` writes; ValueError where
 one of them cannot be evaluated."""
-
-
-@dataclass(frozen=True)
-class Decision:
-    """The decision about a candidate."""
-
-    model: str
-    """The registered model, `fcn-TABLE`."""
-    version: str
-    """The candidate."""
-    champion: str
-    """The version in use from now on."""
-    before: str | None
-    """The version that was in use until now."""
-    reason: str
-    evidence: Mapping[str, Any] = field(default_factory=dict)
-    """What `stages.compare` measured; empty where nothing was compared."""
-    problem: bool = False
-    """The two could not be compared; a person has to look."""
-
-    @property
-    def moved(self) -> bool:
-        """Whether another version is in use than before."""
-        return self.champion != self.before
 
 
 def decide(

@@ -117,8 +117,8 @@ def image(path: Path) -> bytes:
 def index(path: Path, ignore: int | None = IGNORE_INDEX) -> Mask:
     """Read a mask of class indices: 8-bit grey, or a palette's numbers, not its colours.
 
-    `ignore` is the file's index of unlabelled pixels; None: it has none. RGB with three equal channels
-    is read as grey and noted (`rgb_mask`).
+    `ignore` is the file's index of unlabelled pixels; None: it has none. RGB with three equal
+    channels is read as grey and noted (`rgb_mask`).
 
     Raises:
         ValueError: it is no 8-bit PNG, has colours where indices are meant, or holds 255, which
