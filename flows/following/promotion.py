@@ -7,6 +7,7 @@ from prefect.states import Completed, Failed
 
 from fcn.settings import reader
 from fcn.tracking import champion
+from fcn.tracking.decision import Decision
 from flows.following import notify
 from flows.following.comparison import CompareFailed, compare
 
@@ -36,7 +37,7 @@ def promote(
     try:
         reader.entry(reader.load(table).table.tables, table, "tables")
         if rollback:
-            decision: champion.Decision | None = champion.rollback(table)
+            decision: Decision | None = champion.rollback(table)
         else:
             decision = champion.decide(
                 table,
@@ -59,7 +60,7 @@ def promote(
     return Completed(name="Promoted" if decision.moved else "Completed", message=text)
 
 
-def sentence(decision: champion.Decision) -> str:
+def sentence(decision: Decision) -> str:
     """Return the decision in one line."""
     if decision.version == decision.before:
         return f"{decision.model}: version {decision.version} stays champion: {decision.reason}"
@@ -74,7 +75,7 @@ def sentence(decision: champion.Decision) -> str:
     )
 
 
-def markdown(decision: champion.Decision) -> str:
+def markdown(decision: Decision) -> str:
     """Return the decision and its evidence, as Markdown."""
     lines = [f"# {sentence(decision)}", ""]
     if evidence := decision.evidence:

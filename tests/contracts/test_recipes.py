@@ -142,7 +142,7 @@ def shortened(recipe: Training, examples: int) -> Training:
             "accumulate": min(recipe.accumulate, EPOCH),
             "epochs": STEPS // EPOCH,
             "crop": recipe.crop and (SIDE, SIDE),
-            "translate": min(recipe.shift, 2),
+            "translate": min(recipe.translate, 2),
         }
     )
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from fcn.tracking import champion, connection
+from fcn.tracking.decision import Decision
 from fcn.uncertainty import intervals
 
 MODEL = "fcn-toy"
@@ -49,7 +50,7 @@ def compare(one: Path, other: Path, spread: float = 0.05, units: int = 50) -> di
     }
 
 
-def decide(version: str, compare: champion.Compare = compare, **more: Any) -> champion.Decision:
+def decide(version: str, compare: champion.Compare = compare, **more: Any) -> Decision:
     made = champion.decide("toy", compare, version, **more)
     assert made is not None
     return made
