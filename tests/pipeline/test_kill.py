@@ -25,7 +25,7 @@ def longer(by_flow: Project, server: str, tmp_path_factory: pytest.TempPathFacto
     project = Project(tmp_path_factory.mktemp("longer") / "project", server)
     shutil.copytree(by_flow.root, project.root)
     (project.root / "mlflow.db").unlink()  # it names the folder it was made in
-    short = "init_from: digits-fcn16s\n    training: {epochs: 2,"
+    short = "init_from: digits-fcn16s\n    network: digits-vgg16\n    training: {epochs: 2,"
     project.edit("tables/digits.yaml", short, short.replace("2,", f"{LONG},"))
     project.edit("params.yaml", "{minutes: 0.1}", "{steps: 5}")
     return project

@@ -88,7 +88,8 @@ print("same masks", bool((served.predict(image) == masks).all()))
 
 
 def test_a_setting_reruns_what_it_changes_and_nothing_before(by_dvc: Project) -> None:
-    trained = "init_from: digits-fcn32s\n    training: {epochs: 2, batch: 8, learning_rate: "
+    head = "init_from: digits-fcn32s\n    network: digits-vgg16\n    training: "
+    trained = f"{head}{{epochs: 2, batch: 8, learning_rate: "
     by_dvc.edit("tables/digits.yaml", f"{trained}3.0e-3", f"{trained}2.0e-3")
     ran = {
         line.split("'")[1]
@@ -105,7 +106,8 @@ def test_a_setting_reruns_what_it_changes_and_nothing_before(by_dvc: Project) ->
 
 
 RATE = (
-    "head: fcn8s\n    init_from: digits-fcn16s\n    training: {epochs: 2, batch: 8, learning_rate: "
+    "head: fcn8s\n    init_from: digits-fcn16s\n    network: digits-vgg16\n"
+    "    training: {epochs: 2, batch: 8, learning_rate: "
 )
 WRONG = {
     "a mistyped key": ("head: fcn16s", "haed: fcn16s", "did you mean 'head'", "'item.head'"),
