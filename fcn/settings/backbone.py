@@ -24,6 +24,7 @@ class Classifier(Settings):
     side: PositiveInt
     """Height and width of the input in pixels."""
     training: Training
+    """Of the classifier, over its own samples: single objects."""
 
 
 class Preprocessing(NamedTuple):
@@ -93,6 +94,7 @@ class Backbone(Settings):
     """The initial weights of the first FCN."""
 
     table: str
+    """The name of this table file."""
     dataset: str
     """The key in `datasets` that it will be trained on; the classifier needs its valid labels."""
     raw: str
@@ -104,11 +106,14 @@ class Backbone(Settings):
     module: str
     """The network: `fcn/backbones/<module>.py`."""
     network: Network
+    """Its shape, and what it does with the images' values."""
     weights: Literal["classifier", "file", "scratch"]
     """`classifier`: train a classifier on single objects; `file`: read a file; `scratch`: random
     weights."""
     classifier: Classifier | None = None
+    """With `weights: classifier`: how that classifier is trained."""
     file: WeightsFile | None = None
+    """With `weights: file`: which file, and how its layers are named."""
 
     @pydantic.model_validator(mode="after")
     def _weights_are_described(self) -> Self:

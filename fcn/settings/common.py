@@ -12,6 +12,7 @@ class Intervals(Settings):
     """Confidence intervals: a bootstrap over images."""
 
     resamples: Annotated[int, Field(ge=100)]
+    """Bootstrap samples for each interval."""
     level: Annotated[float, Field(gt=0, lt=1)]
     """Share of the resamples inside the interval."""
 

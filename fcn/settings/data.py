@@ -28,6 +28,7 @@ class Folder(Settings):
     """
 
     title: str
+    """The data set's name, as tables and pages print it."""
     classes: Annotated[dict[str, Colour], Field(min_length=2, max_length=254)]
     """RGB colour by class name, in the order of the class indices."""
     masks: Literal["index", "colour"]
@@ -43,6 +44,7 @@ class Folder(Settings):
     stay in one split (`"^(seq\\d+)_"`). Default: one group per folder under `images/`, and one per
     image in `images/` itself."""
     licence: str
+    """Its licence, in words."""
     citation: str
     """Author and year."""
 
@@ -157,13 +159,18 @@ class Data(Settings):
     """One data set: its records, label report and ceiling."""
 
     table: str
+    """The name of this table file."""
     module: str
+    """The data set: `fcn/datasets/<module>.py`."""
     raw: str
     """The key in `downloads` whose files are read; for `module: folder`, the folder in `data/raw`
     that `dvc add` tracks."""
     convert: Convert
+    """What `stages.convert` does."""
     validate_: Annotated[Validate, Field(alias="validate")]
+    """What `stages.validate` does."""
     ceiling: Ceiling
+    """What `stages.ceiling` does."""
 
     @pydantic.model_validator(mode="after")
     def _folder_is_described(self) -> Self:

@@ -35,6 +35,7 @@ class Published(Settings):
     """The numbers of one network in one source, and the row that they are compared with."""
 
     table: str
+    """The name of this table file."""
     row: str | None = None
     """The key in `models` to compare with; without one, `not_run` gives the reason."""
     name: Text

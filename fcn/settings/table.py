@@ -19,6 +19,7 @@ class Model(Settings):
     """One network to train: a row of the table, or a step towards one."""
 
     table: str
+    """The name of this table file."""
     dataset: str
     """The key in `datasets` that it is trained on."""
     backbone: str
@@ -35,6 +36,7 @@ class Model(Settings):
     freeze: Annotated[tuple[str, ...], Field(strict=False)] = ()
     """Layers that are not trained, by name or pattern: `upscore2`, `conv1*`."""
     training: Training
+    """How it is trained."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] | None = None
     """Replaces params.yaml's seed, for a replica of a row (`tables.*.replicas`)."""
 
@@ -43,7 +45,9 @@ class Evaluation(Settings):
     """How the table's rows are evaluated."""
 
     split: str
+    """The split that the table reports."""
     batch: PositiveInt
+    """Images per forward pass."""
     pictures: NonNegativeInt
     """Pictures (input, truth, prediction, errors) per row: of the best, the median and the worst
     images, a third each."""
@@ -61,11 +65,13 @@ class Table(Settings):
     """The contents of one table."""
 
     title: str
+    """The table's heading."""
     dataset: str
     """The key in `datasets` that the rows are evaluated on."""
     source: str
     """Its `module`; the table prints its citation."""
     evaluation: Evaluation
+    """How its rows are evaluated."""
     rows: Annotated[dict[str, str], Field(min_length=1)]
     """Printed name by model key, from top to bottom."""
     replicas: dict[str, Annotated[tuple[str, ...], Field(strict=False, min_length=1)]] = Field(
@@ -81,11 +87,17 @@ class TableFile(Settings):
     """tables/NAME.yaml."""
 
     tables: dict[str, Table]
+    """The table itself; its key is the file's name."""
     downloads: dict[str, Download]
+    """What is downloaded."""
     datasets: dict[str, Data]
+    """The data sets, converted and validated."""
     backbones: dict[str, Backbone]
+    """The initial weights."""
     models: dict[str, Model]
+    """The networks to train."""
     published: dict[str, Published]
+    """The numbers of papers and posts."""
 
     def network(self, model: str) -> Network:
         """Return the shape of the backbone under `model`."""

@@ -23,6 +23,7 @@ class Training(Settings):
     """One training. Default: Adam, cosine schedule."""
 
     epochs: PositiveInt
+    """Passes over the training split."""
     batch: PositiveInt
     """Samples per step."""
     accumulate: PositiveInt = 1
@@ -30,6 +31,7 @@ class Training(Settings):
     `batch: 1, accumulate: 20` needs the memory of one image and updates as a batch of 20."""
 
     optimizer: Literal["adam", "sgd"] = "adam"
+    """Keras' optimizer."""
     momentum: Fraction | None = None
     """Required with, and only allowed with, `sgd`; 0.9 in CVPR 2015, 0.99 in PAMI 2016."""
     nesterov: bool = False

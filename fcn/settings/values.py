@@ -14,6 +14,4 @@ Colour = Annotated[tuple[Byte, Byte, Byte], Field(strict=False)]
 class Settings(BaseModel):
     """A group of settings: frozen, strictly typed, unknown keys refused."""
 
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True
-    )
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
