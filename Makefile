@@ -113,14 +113,14 @@ bench: $(BENCH) ## compare speed with PyTorch and tf.data, both sides in one run
 # A folder of wheels (UV_FIND_LINKS, PIP_FIND_LINKS) replaces PyTorch's index.
 $(BENCH): $(SETUP) bench/requirements.txt
 	rm -f .venv-bench/.setup-*
-	UV_PROJECT_ENVIRONMENT=.venv-bench $(UV) sync --locked --extra $(EXTRA)
+	UV_PROJECT_ENVIRONMENT=.venv-bench $(UV) sync --locked --extra $(EXTRA) --extra pipeline
 	UV_FIND_LINKS="$(WHEELS)" $(UV) pip install --python .venv-bench/bin/python $(TORCH) -r bench/requirements.txt
 	@touch $@
 
 # The old stamps are removed first: an interrupted setup leaves none.
 $(SETUP): pyproject.toml uv.lock | $(filter $(UV_HOME)/%,$(UV))
 	rm -f .venv/.setup-*
-	$(UV) sync --locked --extra $(EXTRA)
+	$(UV) sync --locked --extra $(EXTRA) --extra pipeline
 	@touch $@
 
 # Installed under another name and renamed, so that a partial installation is never used.

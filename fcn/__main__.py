@@ -1,15 +1,15 @@
 """Use a trained network, and inspect the tables.
 
-    python -m fcn predict photo.jpg                   # mask, overlay, shares of the classes
-    python -m fcn predict photos/ --model camvid-fcn8s --out results
-    python -m fcn sticker person photo.jpg            # one class, cut out
-    python -m fcn video drive.mp4 --model camvid-fcn8s --out classes.mp4
-    python -m fcn submit voc2012 test/ --model voc2012-fcn8s
-    python -m fcn export digits-fcn8s --out exported  # for other programs
-    python -m fcn explain digits digits-fcn8s mean_iou
-    python -m fcn tables                              # which tables are stale
+    fcn predict photo.jpg                   # mask, overlay, shares of the classes
+    fcn predict photos/ --model camvid-fcn8s --out results
+    fcn sticker person photo.jpg            # one class, cut out
+    fcn video drive.mp4 --model camvid-fcn8s --out classes.mp4
+    fcn submit voc2012 test/ --model voc2012-fcn8s
+    fcn export digits-fcn8s --out exported  # for other programs
+    fcn explain digits digits-fcn8s mean_iou
+    fcn tables                              # which tables are stale
 
-`python -m fcn COMMAND --help` describes a command. Exit codes: 0 all done, 1 nothing done, with a
+`fcn COMMAND --help` describes a command. Exit codes: 0 all done, 1 nothing done, with a
 message, 2 wrong usage, 3 some pictures were skipped, and named.
 """
 

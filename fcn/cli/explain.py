@@ -1,6 +1,6 @@
 """Trace a number of a table back to the publisher's files.
 
-    python -m fcn explain digits digits-fcn8s mean_iou
+    fcn explain digits digits-fcn8s mean_iou
 
 Every link is checked now: table cell <- metrics file <- per-image counts <- model <- the models it
 started from, its settings, its code <- records, validated <- raw files and their source; and the

@@ -1,7 +1,7 @@
 """Export a network to other programs' formats, with a model card.
 
-    python -m fcn export digits-fcn8s --out exported/digits-fcn8s
-    python -m fcn export my.keras --records data/records/mine --split val --formats onnx --out mine
+    fcn export digits-fcn8s --out exported/digits-fcn8s
+    fcn export my.keras --records data/records/mine --split val --formats onnx --out mine
 
 Writes into the folder, all of it or nothing:
 

@@ -1,9 +1,9 @@
 """Segment pictures: masks, overlays and the share of each class.
 
-    python -m fcn predict photo.jpg
-    python -m fcn predict photos/ 'more/**/*.png' --model camvid-fcn8s --out results
-    python -m fcn predict scan.tif --model models:/fcn-digits@champion --probabilities
-    curl -s https://example.org/a.jpg | python -m fcn predict - --model digits.keras
+    fcn predict photo.jpg
+    fcn predict photos/ 'more/**/*.png' --model camvid-fcn8s --out results
+    fcn predict scan.tif --model models:/fcn-digits@champion --probabilities
+    curl -s https://example.org/a.jpg | fcn predict - --model digits.keras
 
 Writes for `photo.jpg`, at its own size:
 

@@ -1,7 +1,7 @@
 """Cut one class out of pictures, as stickers for messengers.
 
-    python -m fcn sticker person photo.jpg
-    python -m fcn sticker cat pets/ --model voc2012-fcn8s --out stickers
+    fcn sticker person photo.jpg
+    fcn sticker cat pets/ --model voc2012-fcn8s --out stickers
 
 Writes `photo-person.png` and `photo-person.webp`: 512x512 pixels, the object's longer side fills
 them; the contour is white, the background transparent. Telegram and WhatsApp accept both. The exit

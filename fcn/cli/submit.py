@@ -1,8 +1,8 @@
 """Write the files that a benchmark's evaluation server accepts.
 
-    python -m fcn submit voc2012 VOC2012/JPEGImages --model voc2012-fcn8s
-    python -m fcn submit cityscapes 'leftImg8bit/test/*/*.png' --model cityscapes-fcn8s
-    python -m fcn submit kitti_road data_road/testing/image_2 --model kitti_road-fcn8s
+    fcn submit voc2012 VOC2012/JPEGImages --model voc2012-fcn8s
+    fcn submit cityscapes 'leftImg8bit/test/*/*.png' --model cityscapes-fcn8s
+    fcn submit kitti_road data_road/testing/image_2 --model kitti_road-fcn8s
 
 Writes the files under the benchmark's names, and an archive of them to upload. An unreadable
 picture, or one whose name is not the benchmark's, ends the command; no part of a submission is

@@ -1,7 +1,7 @@
 """List the tables, and why one is stale.
 
-    python -m fcn tables            # exit code 1 if one is stale
-    python -m fcn tables --write    # also writes data/tables/README.md
+    fcn tables            # exit code 1 if one is stale
+    fcn tables --write    # also writes data/tables/README.md
 
 A table is stale if a stage behind it would run again: its code or a setting has changed, a stage
 read other files than the stage before it wrote, or a file of the table was edited. Tables that are

@@ -1,6 +1,6 @@
 """Segment a video: the classes in colour, a legend below.
 
-    python -m fcn video drive.mp4 --model camvid-fcn8s --out drive-classes.mp4
+    fcn video drive.mp4 --model camvid-fcn8s --out drive-classes.mp4
 
 Memory does not grow with the video's length. Each frame keeps its time stamp, so frame rate and
 length are unchanged; the sound is copied without re-encoding. Frames have the orientation in which
