@@ -13,19 +13,20 @@ SHOWN = 5
 """Reasons that are printed for one table."""
 
 
-def show(write: bool) -> int:
+def show(write: bool, root: Path = Path()) -> int:
     """Print the index and, on request, write it; return 1 if a table is stale.
 
     Raises:
         ValueError: there is no table.
     """
-    reasons = {path.stem: list(stale(path.stem)) for path in sorted(TABLES.glob("*.csv"))}
+    written = sorted((root / TABLES).glob("*.csv"))
+    reasons = {path.stem: list(stale(path.stem, root)) for path in written}
     if not reasons:
         raise ValueError(f"no table in {TABLES}; `dvc repro` makes the active ones")
-    text = markdown(reasons)
+    text = markdown(reasons, root)
     messages.say(text)
     if write:
-        with files.writing(INDEX) as aside:
+        with files.writing(root / INDEX) as aside:
             aside.write_text(text, "utf-8")
     return int(any(reasons.values()))
 
@@ -52,12 +53,12 @@ def _changed_inputs(stage: Ran, stages: Mapping[str, Ran]) -> Iterator[str]:
             yield f"{maker.name} has made another {path} since"
 
 
-def markdown(tables: Mapping[str, Sequence[str]]) -> str:
+def markdown(tables: Mapping[str, Sequence[str]], root: Path = Path()) -> str:
     """Return the index of the tables: a line each, and the reasons why some are stale."""
-    active = reader.active()
+    active = reader.active(root)
     lines = ["# Tables", "", "| table | rows | active | state |", "| --- | ---: | --- | --- |"]
     for table, reasons in tables.items():
-        rows = len((TABLES / f"{table}.csv").read_text("utf-8").splitlines()) - 1
+        rows = len((root / TABLES / f"{table}.csv").read_text("utf-8").splitlines()) - 1
         state = f"stale, {len(reasons)} change(s)" if reasons else "up to date"
         is_active = "yes" if table in active else "no"
         lines.append(f"| [{table}]({table}.md) | {rows} | {is_active} | {state} |")

@@ -16,7 +16,7 @@ import functools
 import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import fields, is_dataclass
-from typing import Any, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -43,24 +43,40 @@ def run(command: Command, outlives_parent: bool = False) -> NoReturn:
     raise AssertionError("Typer exits")
 
 
-def run_group(doc: str, *commands: Command) -> NoReturn:
+def run_group(name: str, doc: str, version: Callable[[], str], *commands: Command) -> NoReturn:
     """Run one of several commands, chosen by its function's name, and exit.
 
     Args:
+        name: of the program, in its help and for shell completion.
         doc: the help text of the group.
+        version: returns what `--version` prints.
         commands: each one's module's docstring begins with the line that the group's help shows.
     """
-    app = _app()
-    app.callback(cls=_Group, help=doc)(lambda: None)
+
+    def show(asked: bool) -> None:
+        if asked:
+            typer.echo(version())
+            raise typer.Exit
+
+    def options(
+        version: Annotated[
+            bool,
+            typer.Option("--version", callback=show, is_eager=True, help="Print versions."),
+        ] = False,
+    ) -> None:
+        pass
+
+    app = _app(completion=True)
+    app.callback(cls=_Group, help=doc)(options)
     for command in commands:
         _add(app, command)
-    app()
+    app(prog_name=name)
     raise AssertionError("Typer exits")
 
 
-def _app() -> typer.Typer:
+def _app(completion: bool = False) -> typer.Typer:
     return typer.Typer(
-        add_completion=False,
+        add_completion=completion,
         rich_markup_mode=None,  # It takes 0.2 s to import and rewraps examples.
         pretty_exceptions_enable=False,
         context_settings=CONTEXT,

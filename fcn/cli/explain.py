@@ -13,6 +13,7 @@ from typing import Annotated
 from typer import Argument
 
 from fcn.common import messages
+from fcn.settings import project
 
 
 def explain(
@@ -23,7 +24,7 @@ def explain(
     """Return 1 if a link is broken."""
     from fcn.audit.explain import trace
 
-    links = list(trace(table, row, metric))
+    links = list(trace(table, row, metric, project.require("explain")))
     width = max(len(link.name) for link in links)
     for link in links:
         messages.say(

@@ -20,6 +20,8 @@ from typing import Annotated
 
 from typer import Argument, Option
 
+from fcn.common import messages
+
 
 class FormatName(StrEnum):
     """The keys of `fcn.serving.formats.FORMATS`, known without Keras."""
@@ -47,6 +49,9 @@ def export(
     ] = None,
 ) -> None:
     """Export and compare."""
+    from fcn.prediction import named_model
     from fcn.serving import export as room
 
-    room.export_named(model, out, formats or list(FormatName), records, split)
+    with named_model.find(model, tracking=False) as named:
+        messages.say(f"model {named}")
+        room.export_file(named.path, out, formats or list(FormatName), records, split)

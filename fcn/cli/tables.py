@@ -12,6 +12,8 @@ from typing import Annotated
 
 from typer import Option
 
+from fcn.settings import project
+
 
 def tables(
     write: Annotated[bool, Option("--write", help="Also write data/tables/README.md.")] = False,
@@ -19,4 +21,4 @@ def tables(
     """Return 1 if a table is stale."""
     from fcn.audit import index
 
-    return index.show(write)
+    return index.show(write, project.require("tables"))

@@ -1,5 +1,6 @@
 """The file of a trained model, by its path, its row in a table, or its name in MLflow's registry.
 
+A row needs a project, except the one whose model ships with the package (`fcn.samples.shipped`).
 Works without Keras, so that a wrong name fails at once.
 """
 
@@ -18,7 +19,8 @@ from fcn.common import files, messages
 from fcn.datasets.shared import catalogue
 from fcn.datasets.shared.voc import colour
 from fcn.records.labels import LABELS, Labels
-from fcn.settings import reader
+from fcn.samples import shipped
+from fcn.settings import project, reader
 from fcn.tracking import connection, git
 
 MODELS = Path("data/models")
@@ -36,6 +38,13 @@ class NamedModel:
     """None: the file has none, and its name is no row of a table."""
     provenance: dict[str, str]
     """Model, MLflow run and Git commit, as they are written into results."""
+    origin: str
+    """Where the file comes from, for a message."""
+
+    def __str__(self) -> str:
+        """Return the name, where the file comes from, and the start of its SHA-256."""
+        sha256 = f"SHA-256 {self.provenance['Model SHA-256'][:12]}"
+        return ", ".join(dict.fromkeys([self.name, self.origin, sha256]))
 
     def labels_of(self, channels: int, classes: int) -> Labels:
         """Return the labels of a network with so many channels and classes.
@@ -65,35 +74,51 @@ def find(name: str | None, tracking: bool = True) -> Iterator[NamedModel]:
     """Find a model; a file from MLflow's registry is deleted when the block ends.
 
     Args:
-        name: a file, a row's key or a name in the registry; None: the last row of the first table.
+        name: a file, a row's key or a name in the registry; None: the last row of the first
+            table, outside a project the model that ships.
         tracking: look up the run that made the file in MLflow's store, if there is one.
 
     Raises:
         ValueError: there is no such model, or its labels cannot be read.
     """
+    root = project.find()
     if name is None:
-        name = list(reader.load(table := reader.active()[0]).table.tables[table].rows)[-1]
+        name = shipped.MODEL if root is None else _default(root)
     if name.startswith(REGISTRY):
         with tempfile.TemporaryDirectory() as folder:
             path, run = _registered(name, Path(folder))
-            yield _described(name, path, run)
-    else:
-        path = Path(name) if name.endswith(".keras") else _of_row(name)
-        if not path.is_file():
-            hint = "; `dvc repro` makes it" if path.parent == MODELS else ""
-            raise ValueError(f"the model {path} is missing{hint}; allowed: {NAMES}")
-        yield _described(name, path, _run_of(path) if tracking else None)
+            yield _described(name, path, run, root, "from MLflow's registry")
+        return
+    path = Path(name) if name.endswith(".keras") else _of_row(name, root)
+    if not path.is_file():
+        hint = "" if name.endswith(".keras") else "; `dvc repro` makes it"
+        raise ValueError(f"the model {path} is missing{hint}; allowed: {NAMES}")
+    origin = "shipped with fcn" if path.parent == shipped.FOLDER else str(path)
+    yield _described(name, path, _run_of(path) if tracking else None, root, origin)
 
 
-def _of_row(key: str) -> Path:
+def _default(root: Path) -> str:
+    """Return the last row of the first active table."""
+    table = reader.active(root)[0]
+    return list(reader.load(table, root).table.tables[table].rows)[-1]
+
+
+def _of_row(key: str, root: Path | None) -> Path:
+    """Return the path of a row's model in the project, or of the model that ships."""
+    path = (root or Path()) / MODELS / f"{key}.keras"
+    if key == shipped.MODEL and (root is None or not path.is_file()):
+        return shipped.model()
     try:
-        reader.entry(reader.load(key).table.models, key, "models")
+        table = reader.load(key, root or project.require("a row of a table")).table
+        reader.entry(table.models, key, "models")
     except ValueError as error:
         raise ValueError(f"no model {key!r} ({error}); allowed: {NAMES}") from None
-    return MODELS / f"{key}.keras"
+    return path
 
 
-def _described(name: str, path: Path, run: str | None) -> NamedModel:
+def _described(
+    name: str, path: Path, run: str | None, root: Path | None, origin: str
+) -> NamedModel:
     commit = git.commit()
     provenance = {
         "Software": "fcn-line",
@@ -103,10 +128,10 @@ def _described(name: str, path: Path, run: str | None) -> NamedModel:
         "Git commit": str(commit) if commit else None,
     }
     known = {key: text for key, text in provenance.items() if text}
-    return NamedModel(name, path, _labels(path), known)
+    return NamedModel(name, path, _labels(path, root), known, origin)
 
 
-def _labels(path: Path) -> Labels | None:
+def _labels(path: Path, root: Path | None) -> Labels | None:
     """Return the labels in a model's file, else those of the row that the file is named after."""
     try:
         with zipfile.ZipFile(path) as archive:
@@ -116,7 +141,7 @@ def _labels(path: Path) -> Labels | None:
     except (zipfile.BadZipFile, ValueError, KeyError, TypeError, OverflowError) as error:
         raise ValueError(f"{path} is no model, or damaged ({error})") from None
     try:
-        table = reader.load(path.stem).table
+        table = reader.load(path.stem, root or Path()).table
         data = table.datasets[table.models[path.stem].dataset]
     except (ValueError, KeyError):
         return None  # The name is no row.
@@ -137,6 +162,11 @@ def _registered(uri: str, folder: Path) -> tuple[Path, str | None]:
     """Download a model of MLflow's registry; return its file and the run that made it."""
     if not connection.installed():
         raise ValueError(f"{uri} needs MLflow, which is not installed; name a file instead")
+    if not connection.exists():
+        raise ValueError(
+            f"{uri} needs MLflow's store, but there is none; run in a project that has one, or "
+            f"set {connection.URI} to its address"
+        )
     store = connection.open_store()
     try:
         return store.download_model(uri, folder), store.registered_run(uri)

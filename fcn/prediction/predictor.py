@@ -11,13 +11,14 @@ from functools import partial
 
 import numpy as np
 
+from fcn.common import messages
 from fcn.inference.tiles import Tiling
 from fcn.network import backend
 from fcn.pictures import photos
 from fcn.prediction import named_model, refine
 from fcn.prediction.options import PredictorOptions
 from fcn.records.labels import Labels
-from fcn.settings import reader
+from fcn.settings import execution
 
 Network = Callable[[np.ndarray], np.ndarray]
 """Images B H W C -> logits B H W K of the same height and width."""
@@ -126,11 +127,12 @@ def load(options: PredictorOptions) -> Iterator[Predictor]:
         ValueError: the model or its engine cannot be used.
     """
     with named_model.find(options.model, not options.no_tracking) as model:
-        common = reader.load(reader.active()[0]).common
-        backend.use(common)
+        messages.say(f"model {model}")
+        settings = execution.compute()
+        backend.use(settings)
         from fcn.serving import engines
 
-        engine = engines.load(options.engine or engines.FASTEST[common.backend], model.path)
+        engine = engines.load(options.engine or engines.FASTEST[settings.backend], model.path)
         labels = model.labels_of(engine.channels, engine.classes)
         provenance = model.provenance | ({"Refined": "guided filter"} if options.refine else {})
         yield Predictor(engine, labels, provenance, options, engine.scale)

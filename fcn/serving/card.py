@@ -95,10 +95,18 @@ def markdown(
     exported: Sequence[ExportedFile],
     row: RowFacts | None,
 ) -> str:
-    """Return the card of the model `name`; `row` is None for a model of no table."""
+    """Return the card of the model `name`.
+
+    Args:
+        name: the title.
+        provenance: hashes and where the model comes from, by their titles.
+        split: the records that it was measured or compared on.
+        exported: files in other formats, compared with it; without any the section is left out.
+        row: None for a model of no table.
+    """
     sections = [
         ("", _head(name, split, row)),
-        ("Files", _files(exported)),
+        *([("Files", _files(exported))] if exported else []),
         ("Classes", _classes(split)),
         ("Scores", _scores(row)),
         ("Data", _data(split, row)),

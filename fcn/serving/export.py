@@ -15,7 +15,7 @@ from fcn.common import files, messages
 from fcn.network import backend
 from fcn.records.split import Records
 from fcn.serving import card
-from fcn.settings import reader
+from fcn.settings import execution, project, reader
 from fcn.settings.keys import table_of
 from fcn.settings.table import Model
 from fcn.tracking import git
@@ -140,13 +140,13 @@ def sha256(path: Path) -> str:
     return hashlib.sha256(lines.encode()).hexdigest()
 
 
-def export_named(
-    name: str, out: Path, formats: Sequence[str], records: Path | None, split: str | None
+def export_file(
+    path: Path, out: Path, formats: Sequence[str], records: Path | None, split: str | None
 ) -> None:
-    """Export a model by its row or its file.
+    """Export a model's file.
 
     Args:
-        name: a row of a table (digits-fcn8s) or a file (model.keras).
+        path: the `.keras` file; one that is named as a row of a table is the row's model.
         out: the folder, replaced if it is an earlier export.
         formats: of `fcn.serving.formats.FORMATS`.
         records: folder of records to compare on; None: those of the row.
@@ -155,26 +155,24 @@ def export_named(
     Raises:
         ValueError: as `export`; the model is no row and records or split are missing.
     """
-    path = Path(name)
-    if path.suffix != ".keras":
-        path = Path("data/models") / f"{name}.keras"
-    rows = _rows(path.stem)
+    root = project.find()
+    rows = {} if root is None else _rows(path.stem, root)
     row = rows.get(path.stem)
     if row is None and not (records and split):
         raise ValueError(
             f"{path.stem} is no row of a table; name pictures to compare on with "
             "--records FOLDER --split SPLIT"
         )
-    known = card.read_row(path.stem) if row else None
-    folder = records or Path("data/records") / rows[path.stem].dataset
+    known = card.read_row(path.stem, root) if row and root else None
+    folder = records or (root or Path()) / "data/records" / rows[path.stem].dataset
     compared = Records(folder, split or (known.split if known else ""))
-    common = reader.load(reader.active()[0]).common
     # The converters read TensorFlow's graphs; models trained on JAX open on TensorFlow too.
-    backend.use(common.model_copy(update={"backend": "tensorflow", "precision": "float32"}))
+    settings = {"backend": "tensorflow", "precision": "float32"}
+    backend.use(execution.compute().model_copy(update=settings))
     export(path, out, compared, formats, known)
 
 
-def _rows(key: str) -> dict[str, Model]:
+def _rows(key: str, root: Path) -> dict[str, Model]:
     """Return the models of the table that a key would belong to, if there is such a table."""
-    tables = {path.stem for path in reader.TABLES.glob("*.yaml")}
-    return reader.load(key).table.models if table_of(key) in tables else {}
+    tables = {path.stem for path in (root / reader.TABLES).glob("*.yaml")}
+    return reader.load(key, root).table.models if table_of(key) in tables else {}

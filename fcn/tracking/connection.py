@@ -1,6 +1,8 @@
 """Where MLflow's store is, how it is opened and how it fails; imports MLflow only when opening.
 
-The store is `mlflow.db` in the project's folder unless `MLFLOW_TRACKING_URI` names another.
+The store is `mlflow.db` in the project's folder unless `MLFLOW_TRACKING_URI` names another. That
+folder is the one of this code; an installed package reads the store of the project around the
+current folder.
 """
 
 import importlib.util
@@ -12,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fcn.common import messages
+from fcn.settings import project
 
 if TYPE_CHECKING:
     from fcn.tracking.store import Store
@@ -74,12 +77,18 @@ def default_uri() -> str:
 
     It is absolute: MLflow's own default makes a new store in every folder.
     """
-    return f"sqlite:///{ROOT / 'mlflow.db'}"
+    return f"sqlite:///{_database()}"
 
 
 def exists() -> bool:
     """Return whether there is a store to read; opening the default one would create it."""
-    return installed() and (URI in os.environ or (ROOT / "mlflow.db").is_file())
+    return installed() and (URI in os.environ or _database().is_file())
+
+
+def _database() -> Path:
+    roots = (ROOT, project.find())
+    files = [root.absolute() / "mlflow.db" for root in roots if root is not None]
+    return next((file for file in files if file.is_file()), files[0])
 
 
 def open_store() -> "Store":

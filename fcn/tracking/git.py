@@ -5,6 +5,9 @@ from dataclasses import dataclass
 
 from fcn.tracking import connection
 
+CHECKOUT = (".git", "dvc.yaml")
+"""A checkout of this code has the first, within a larger repository the second; an installed
+package has neither, and a Git repository around it says nothing about it."""
 PATHS = (".", ":!data", ":!dvc.lock")
 """Compared with the commit. A run writes data/ and dvc.lock; they do not change the code."""
 
@@ -28,6 +31,8 @@ class Commit:
 
 def commit() -> Commit | None:
     """Return the commit of the project's folder; None outside a Git checkout."""
+    if not any((connection.ROOT / mark).exists() for mark in CHECKOUT):
+        return None
     done = subprocess.run(
         ["git", "status", "--porcelain=v2", "--branch", "--no-ahead-behind", "--", *PATHS],
         cwd=connection.ROOT,

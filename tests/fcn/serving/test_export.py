@@ -161,7 +161,7 @@ def test_a_model_that_is_no_row_needs_records(
 ) -> None:
     monkeypatch.chdir(ROOT)
     with pytest.raises(ValueError, match=r"toy-fcn16s is no row of a table.*--records"):
-        export.export_named(str(model), tmp_path / "out", ["onnx"], None, None)
+        export.export_file(model, tmp_path / "out", ["onnx"], None, None)
 
 
 def test_a_row_is_exported_with_its_own_records_and_table(
@@ -181,7 +181,8 @@ def test_a_row_is_exported_with_its_own_records_and_table(
         {"cells": [cell | {"value": None, "verdict": "not comparable"}]},
     )
     monkeypatch.chdir(tmp_path)
-    export.export_named("digits-fcn16s", Path("out"), ["saved_model"], None, None)
+    file = Path("data/models/digits-fcn16s.keras")
+    export.export_file(file, Path("out"), ["saved_model"], None, None)
     text = Path("out/README.md").read_text("utf-8")
     assert "### Digits\n\n| FCN-16s | 71.1 |" in text
     assert "| FCN-16s | digits-fcn16s | mean_iou | 65.0 | – | not comparable |" in text

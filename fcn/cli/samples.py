@@ -1,0 +1,20 @@
+"""Print the paths of the sample pictures, and of the model that ships with fcn.
+
+    fcn predict $(fcn samples)    # predicts them with that model; in a project with that
+                                  # project's own, once it is trained
+
+The pictures are handwritten digits: a test image of the default table, and ten digits in a row.
+Their paths are printed to stdout; those of the model and of its card to stderr.
+"""
+
+import typer
+
+from fcn.common import messages
+from fcn.samples import shipped
+
+
+def samples() -> None:
+    """Print one path per line, after checking the model's bytes."""
+    messages.say(f"model {shipped.model()}, described in {shipped.CARD.name} beside it")
+    for path in shipped.PICTURES:
+        typer.echo(path)

@@ -1,0 +1,31 @@
+"""The model and the pictures that ship with the package; `fcn.samples.update` writes them."""
+
+import re
+from pathlib import Path
+
+from fcn.common import files
+
+FOLDER = Path(__file__).parent
+MODEL = "digits-fcn8s"
+"""The row of the default table whose model ships."""
+CARD = FOLDER / f"{MODEL}.md"
+PICTURES = (FOLDER / "digits-strip.png", FOLDER / "digits-canvas.png")
+SHA256 = f"SHA-256 of {MODEL}.keras"
+"""The title of the file's hash in the model card."""
+
+
+def model() -> Path:
+    """Return the shipped model's file; its bytes are those that its card names.
+
+    Raises:
+        ValueError: they are not.
+    """
+    path = FOLDER / f"{MODEL}.keras"
+    named = re.search(rf"^- {SHA256}: `(\w+)`$", CARD.read_text("utf-8"), re.MULTILINE)
+    sha256 = files.sha256(path)
+    if named is None or named[1] != sha256:
+        raise ValueError(
+            f"{path} is damaged: its SHA-256 is {sha256}, its card {CARD.name} names "
+            f"{named[1] if named else 'none'}; install fcn-line again"
+        )
+    return path
