@@ -1,7 +1,7 @@
 """Print the paths of the sample pictures, and of the model that ships with fcn.
 
-    fcn predict $(fcn samples)    # predicts them with that model; in a project with that
-                                  # project's own, once it is trained
+    fcn samples                   # one path per line
+    fcn predict $(fcn samples)    # masks and overlays of them, in predictions/
 
 The pictures are handwritten digits: a test image of the default table, and ten digits in a row.
 Their paths are printed to stdout; those of the model and of its card to stderr.

@@ -2,10 +2,14 @@
 
 import base64
 import importlib.util
+import shutil
+import tempfile
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1]
+NOT_LOGGED = ("__pycache__", "samples")
+"""Folders of the package that a logged model does not need; the second holds another model."""
 REQUIREMENTS = ("keras", "numpy", "opencv-python-headless", "pillow", "pydantic", "ruamel.yaml")
 BACKENDS = {"tensorflow": ("tensorflow-cpu", "tensorflow"), "jax": ("jax",)}
 
@@ -21,18 +25,21 @@ def log(path: Path, channels: int, backend: str) -> None:
 
     # MLflow accepts encoded pictures with this signature, and arrays B H W C too.
     pictures, black = TensorSpec(np.dtype("O"), (-1,)), np.zeros((32, 32), np.uint8)
-    mlflow.pyfunc.log_model(
-        name="model",
-        python_model=str(PACKAGE / "serving/served.py"),
-        artifacts={"model": str(path)},
-        model_config={"backend": backend},
-        code_paths=[str(PACKAGE)],
-        input_example=np.array([base64.b64encode(encode_png(black)).decode()], object),
-        metadata={"channels": channels},
-        signature=ModelSignature(inputs=Schema([pictures]), outputs=Schema([pictures])),
-        # MLflow takes ten seconds to infer them.
-        pip_requirements=requirements(backend),
-    )
+    with tempfile.TemporaryDirectory() as folder:
+        code = Path(folder) / PACKAGE.name
+        shutil.copytree(PACKAGE, code, ignore=shutil.ignore_patterns(*NOT_LOGGED))
+        mlflow.pyfunc.log_model(
+            name="model",
+            python_model=str(PACKAGE / "serving/served.py"),
+            artifacts={"model": str(path)},
+            model_config={"backend": backend},
+            code_paths=[str(code)],
+            input_example=np.array([base64.b64encode(encode_png(black)).decode()], object),
+            metadata={"channels": channels},
+            signature=ModelSignature(inputs=Schema([pictures]), outputs=Schema([pictures])),
+            # MLflow takes ten seconds to infer them.
+            pip_requirements=requirements(backend),
+        )
 
 
 def requirements(backend: str) -> list[str]:

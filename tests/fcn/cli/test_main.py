@@ -1,7 +1,12 @@
 """`python -m fcn` as a user sees it."""
 
+import os
+import platform
 import subprocess
 import sys
+import tomllib
+from collections.abc import Mapping
+from importlib import metadata
 from pathlib import Path
 from typing import get_args
 
@@ -17,10 +22,13 @@ ROOT = Path(__file__).parents[3]
 NAMES = [command.__name__ for command in COMMANDS]
 
 
-def run(*arguments: str, options: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
+def run(
+    *arguments: str, options: tuple[str, ...] = (), env: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, *options, "-m", "fcn", *arguments],
         cwd=ROOT,
+        env={**os.environ, **(env or {})},
         capture_output=True,
         text=True,
         check=False,
@@ -50,6 +58,32 @@ def test_help_imports_neither_keras_nor_what_reads_data(arguments: list[str]) ->
     done = run(*arguments, options=("-X", "importtime"))
     modules = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
     assert modules & {"keras", "pandas", "pyarrow", "cv2", "av", "mlflow", "rich"} == set()
+
+
+def test_version_names_the_project_python_and_the_engines_without_importing_them() -> None:
+    done = run("--version", options=("-X", "importtime"))
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    lines = done.stdout.splitlines()
+    assert lines[0] == f"fcn-line {project['version']}, in {ROOT}"
+    assert lines[1].startswith(f"Python {platform.python_version()}")
+    assert f"keras {metadata.version('keras')}" in lines
+    assert [line for line in done.stderr.splitlines() if line.endswith((" keras", " mlflow"))] == []
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_the_completion_script_completes_the_command(shell: str) -> None:
+    script = run(
+        "--show-completion", shell, env={"_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
+    )
+    assert script.returncode == 0
+    assert f"_FCN_COMPLETE=complete_{shell}" in script.stdout
+
+
+def test_completion_offers_commands_and_options() -> None:
+    words = {"_FCN_COMPLETE": "complete_bash", "COMP_WORDS": "fcn pre", "COMP_CWORD": "1"}
+    assert run(env=words).stdout.split() == ["predict"]
+    words |= {"COMP_WORDS": "fcn predict --prob", "COMP_CWORD": "2"}
+    assert run(env=words).stdout.split() == ["--probabilities"]
 
 
 def test_an_unknown_command_is_answered_with_the_nearest() -> None:

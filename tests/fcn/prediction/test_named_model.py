@@ -13,8 +13,10 @@ from fcn.datasets.shared import catalogue
 from fcn.network import build, model_file
 from fcn.prediction import named_model
 from fcn.records.labels import Labels
+from fcn.samples import shipped
 from fcn.settings.network import Network
 from fcn.tracking import connection, runs
+from tests.conftest import ROOT
 
 pytestmark = pytest.mark.usefixtures("seeded")
 LABELS = Labels("toy", ("sky", "sea"), ((1, 2, 3), (4, 5, 6)), 1)
@@ -111,7 +113,7 @@ def test_invalid_labels_are_refused(
         ("nowhere.keras", r"nowhere\.keras is missing"),
         ("digits-fcn9s", r"did you mean 'digits-fcn8s'"),
         ("paintings-fcn8s", r"no table file"),
-        ("digits-fcn8s", r"data/models/digits-fcn8s\.keras is missing; `dvc repro` makes it"),
+        ("digits-fcn16s", r"data/models/digits-fcn16s\.keras is missing; `dvc repro` makes it"),
     ],
 )
 def test_an_unknown_name_is_refused_with_what_is_allowed(
@@ -121,6 +123,59 @@ def test_an_unknown_name_is_refused_with_what_is_allowed(
     with pytest.raises(ValueError, match=message) as caught, named_model.find(name):
         pass
     assert "models:/NAME@ALIAS" in str(caught.value)
+
+
+@pytest.mark.parametrize("name", [None, shipped.MODEL])
+def test_before_the_default_model_is_trained_the_one_that_ships_is_used(
+    name: str | None, no_store: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(named_model, "MODELS", tmp_path)
+    with named_model.find(name) as named:
+        assert named.path == shipped.model()
+        assert named.labels is not None
+        assert named.labels.classes == catalogue.load("digits").classes
+        sha256 = files.sha256(named.path)[:12]
+        assert str(named) == f"digits-fcn8s, shipped with fcn, SHA-256 {sha256}"
+
+
+def test_outside_a_project_a_file_needs_none_and_the_default_is_the_model_that_ships(
+    model: Path, no_store: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with named_model.find(None) as named:
+        assert named.path == shipped.model()
+    with named_model.find(str(model)) as named:
+        assert named.labels == LABELS
+        assert str(named) == f"{model}, SHA-256 {files.sha256(model)[:12]}"
+    with (
+        pytest.raises(ValueError, match=r"a row of a table needs a project, but neither"),
+        named_model.find("digits-fcn16s"),
+    ):
+        pass
+
+
+def test_in_a_folder_of_a_project_a_row_is_the_projects(
+    model: Path, no_store: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in ("params.yaml", "dvc.yaml", "tables"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    for name in ("photos", "data/models"):
+        (tmp_path / name).mkdir(parents=True)
+    path = tmp_path / "data/models/digits-fcn8s.keras"
+    shutil.copy(model, path)
+    monkeypatch.chdir(tmp_path / "photos")
+    with named_model.find(None) as named:
+        assert named.path == path
+        assert str(named) == f"digits-fcn8s, {path}, SHA-256 {files.sha256(model)[:12]}"
+
+
+def test_a_registered_model_needs_a_store_and_makes_none(no_store: None) -> None:
+    with (
+        pytest.raises(ValueError, match=r"models:/a@champion needs MLflow's store, but there is"),
+        named_model.find("models:/a@champion"),
+    ):
+        pass
+    assert not list(connection.ROOT.glob("mlflow.db"))
 
 
 def test_a_file_that_is_no_model_is_refused(tmp_path: Path, no_store: None) -> None:

@@ -52,7 +52,9 @@ def test_a_logged_model_answers_with_the_networks_masks_without_the_project(
         text=True,
         check=True,
     )
-    assert Path(answered.stdout.strip()).is_relative_to(tmp_path)
+    code = Path(answered.stdout.strip())
+    assert code.is_relative_to(tmp_path)
+    assert not [path for path in code.parents if (path / "fcn/samples").exists()]
     masks = np.load(tmp_path / "masks.npy")
     assert masks.dtype == np.uint8
     assert np.unique(masks[[0, 2]]) == 1

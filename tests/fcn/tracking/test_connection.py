@@ -78,6 +78,21 @@ def test_reading_a_store_needs_one(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert connection.exists()
 
 
+def test_an_installed_package_reads_the_store_of_the_project_around_the_current_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.setattr(connection, "ROOT", tmp_path / "site-packages")
+    for name in ("params.yaml", "dvc.yaml", "tables"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    (tmp_path / "photos").mkdir()
+    monkeypatch.chdir(tmp_path / "photos")
+    assert not connection.exists()
+    (tmp_path / "mlflow.db").touch()
+    assert connection.exists()
+    assert connection.default_uri() == f"sqlite:///{tmp_path / 'mlflow.db'}"
+
+
 def test_without_mlflow_nothing_is_logged_and_nothing_fails() -> None:
     command = [sys.executable, "-c", WITHOUT_MLFLOW]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
