@@ -1,4 +1,4 @@
-"""Print the paths of the sample pictures, and of the model that ships with fcn.
+"""Print the paths of the sample pictures.
 
     fcn samples                   # one path per line
     fcn predict $(fcn samples)    # masks and overlays of them, in predictions/

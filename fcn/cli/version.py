@@ -17,7 +17,7 @@ PACKAGES = (
 
 def version() -> str:
     """Return one line for each program and package; nothing is imported for it."""
-    python = f"Python {platform.python_version()}, {platform.platform()}"
+    python = f"Python {platform.python_version()}, {platform.system()} {platform.machine()}"
     found = ((name, _installed(name)) for name in PACKAGES)
     packages = [f"{name} {number}" for name, number in found if number]
     return "\n".join([f"{NAME} {project_version()}, in {ROOT}", python, *packages])

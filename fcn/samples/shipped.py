@@ -14,18 +14,18 @@ SHA256 = f"SHA-256 of {MODEL}.keras"
 """The title of the file's hash in the model card."""
 
 
-def model() -> Path:
+def model(folder: Path = FOLDER) -> Path:
     """Return the shipped model's file; its bytes are those that its card names.
 
     Raises:
         ValueError: they are not.
     """
-    path = FOLDER / f"{MODEL}.keras"
-    named = re.search(rf"^- {SHA256}: `(\w+)`$", CARD.read_text("utf-8"), re.MULTILINE)
+    path, card = folder / f"{MODEL}.keras", folder / CARD.name
+    named = re.search(rf"^- {SHA256}: `(\w+)`$", card.read_text("utf-8"), re.MULTILINE)
     sha256 = files.sha256(path)
     if named is None or named[1] != sha256:
         raise ValueError(
-            f"{path} is damaged: its SHA-256 is {sha256}, its card {CARD.name} names "
+            f"{path} is damaged: its SHA-256 is {sha256}, its card {card.name} names "
             f"{named[1] if named else 'none'}; install fcn-line again"
         )
     return path

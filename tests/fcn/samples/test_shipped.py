@@ -32,16 +32,12 @@ def test_it_is_small_enough_to_ship() -> None:
     assert shipped.model().stat().st_size < LIMIT
 
 
-def test_a_model_that_is_not_the_cards_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    shutil.copytree(shipped.FOLDER, tmp_path / "samples")
-    for name in ("FOLDER", "CARD"):
-        own = tmp_path / "samples" / getattr(shipped, name).relative_to(shipped.FOLDER)
-        monkeypatch.setattr(shipped, name, own)
-    assert shipped.model().parent == tmp_path / "samples"
-    with shipped.model().open("r+b") as file:
+def test_a_model_that_is_not_the_cards_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "samples"
+    shutil.copytree(shipped.FOLDER, folder)
+    assert shipped.model(folder) == folder / "digits-fcn8s.keras"
+    with shipped.model(folder).open("r+b") as file:
         file.seek(1000)
         file.write(b"damage")
     with pytest.raises(ValueError, match=r"digits-fcn8s\.keras is damaged: .* install fcn-line"):
-        shipped.model()
+        shipped.model(folder)
