@@ -16,7 +16,7 @@ from fcn.common import files
 from fcn.samples import shipped
 
 ROOT = Path(__file__).parents[1]
-PIPELINE = ("dvc", "filelock", "grain", "jinja2", "mlflow", "pandas", "pooch", "prefect", "psutil")
+PIPELINE = ("dvc", "filelock", "grain", "jinja2", "mlflow", "pandas", "pooch", "prefect", "sklearn")
 HIDING = f"""
 import sys
 sys.modules.update(dict.fromkeys({PIPELINE!r}))

@@ -16,5 +16,4 @@ from fcn.samples import shipped
 def samples() -> None:
     """Print one path per line, after checking the model's bytes."""
     messages.say(f"model {shipped.model()}, described in {shipped.CARD.name} beside it")
-    for path in shipped.PICTURES:
-        typer.echo(path)
+    typer.echo("\n".join(map(str, shipped.PICTURES)))
