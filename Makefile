@@ -72,7 +72,7 @@ test: $(SETUP) ## run all tests except those that need a browser or a database s
 	@$(MAKE) --no-print-directory -j2 test-rooms test-line
 
 # What runs neither Keras nor a server.
-FAST := common conversion datasets download labels pictures records report scores settings uncertainty
+FAST := common conversion datasets download labels pictures records report samples scores settings uncertainty
 test-fast: $(SETUP) ## run the tests that take under 90 s together, for daily work
 	$(RUN) pytest $(addprefix tests/fcn/,$(FAST)) tests/test_architecture.py tests/test_readme.py
 

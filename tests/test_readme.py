@@ -3,6 +3,9 @@
 import re
 from pathlib import Path
 
+from fcn.common import files
+from fcn.samples import shipped
+
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
 
@@ -13,6 +16,12 @@ def test_the_table_is_the_one_that_was_measured() -> None:
     report = (ROOT / "data/tables/digits.md").read_text("utf-8").splitlines()
     start = next(number for number, line in enumerate(report) if line.startswith("|"))
     assert copy == report[start : report.index("", start)]
+
+
+def test_printed_predictions_name_the_model_that_ships() -> None:
+    pages = README + (ROOT / "docs/use.md").read_text("utf-8")
+    named = set(re.findall(r"shipped with fcn, SHA-256 (\w+)", pages))
+    assert named == {files.sha256(shipped.model())[:12]}
 
 
 def test_links_lead_somewhere() -> None:
