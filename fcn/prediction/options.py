@@ -23,7 +23,8 @@ Model = Annotated[
     str | None,
     Option(
         help="A file (model.keras), a row of a table (digits-fcn8s) or models:/NAME@ALIAS in "
-        "MLflow's registry. Default: the last row of the first active table."
+        "MLflow's registry. Default: the last row of the first active table, outside a project the "
+        "model that ships with fcn."
     ),
 ]
 Engine = Annotated[
