@@ -1,20 +1,21 @@
 """Hold the ceiling's three methods against the paper's figures on PASCAL VOC 2011 val.
 
 Run:
-    python -m bench.ceiling FOLDER
+    python -m bench.ceiling VOCdevkit/VOC2012
 
-FOLDER is `VOCdevkit/VOC2012` with `SegmentationClass/*.png` and
-`ImageSets/Segmentation/seg11valid.txt` (736 images; shelhamer/fcn.berkeleyvision.org,
-data/pascal/seg11valid.txt). Only masks are read.
+The list of images, `seg11valid.txt` (736 images), is the authors'
+(shelhamer/fcn.berkeleyvision.org, data/pascal). Only masks are read.
 """
 
-import sys
 import time
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 from PIL import Image
+from typer import Argument
 
+from fcn.cli import command_line
 from fcn.labels.ceiling import METHODS, measure_mask
 from fcn.runtime import workers
 from fcn.scores import metrics
@@ -35,8 +36,15 @@ def measure(path: Path) -> np.ndarray:
     )
 
 
-def main(folder: Path) -> None:
-    """Print a line per method and say which is nearest."""
+def main(
+    folder: Annotated[
+        Path,
+        Argument(
+            help="Holds SegmentationClass/*.png and ImageSets/Segmentation/seg11valid.txt.",
+        ),
+    ],
+) -> None:
+    """Print a line per method, and which is nearest."""
     names = (folder / "ImageSets/Segmentation/seg11valid.txt").read_text("utf-8").split()
     masks = [folder / "SegmentationClass" / f"{name}.png" for name in names]
     began = time.monotonic()
@@ -57,6 +65,4 @@ def _line(name: str, cells: list[str]) -> str:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        sys.exit(__doc__)
-    main(Path(sys.argv[1]))
+    command_line.run(main)

@@ -28,17 +28,21 @@ def main(
 ) -> None:
     """Train, and print how long that took and how much of it was saving."""
     loaded = reader.load(key)
-    wanted = reader.entry(loaded.table.models, key, "models")
+    model_settings = reader.entry(loaded.table.models, key, "models")
     backend.use(loaded.common)
     from fcn.network import build, model_file
     from fcn.training import inputs, loop, losses, transfer
 
-    split = Records(Path("data/records") / wanted.dataset, "train")
-    learned = wanted.training.model_copy(update={"epochs": epochs})
+    split = Records(Path("data/records") / model_settings.dataset, "train")
+    training = model_settings.training.model_copy(update={"epochs": epochs})
     source = inputs.RecordSource(inputs.cache(split))
     shape, names = loaded.table.network(key), split.labels
-    model = build.network(wanted.head, wanted.backbone, shape, names.channels, len(names.classes))
-    transfer.transplant(model_file.load(Path(f"data/models/{wanted.init_from}.keras")), model)
+    model = build.network(
+        model_settings.head, model_settings.backbone, shape, names.channels, len(names.classes)
+    )
+    transfer.transplant(
+        model_file.load(Path(f"data/models/{model_settings.init_from}.keras")), model
+    )
     saved: list[float] = []
 
     class Timed(checkpoints.CheckpointStore):
@@ -53,8 +57,8 @@ def main(
         loop.fit(
             model,
             losses.pixel_cross_entropy,
-            inputs.batches(source, learned, loaded.common.seed),
-            learned,
+            inputs.batches(source, training, loaded.common.seed),
+            training,
             loop.Callbacks(lambda _, __: {"nothing": 0.0}, lambda _, __: None),
             store,
         )

@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 from sklearn.metrics import confusion_matrix as theirs
 
+from fcn.cli import command_line
 from fcn.datasets.shared.sample import IGNORE_INDEX
 from fcn.scores.metrics import confusion_matrix as ours
 from fcn.uncertainty.intervals import resample_mean_iou
@@ -34,10 +35,10 @@ def maps(rng: np.random.Generator, void: float) -> np.ndarray:
 
 
 def seconds(run: Callable[[], np.ndarray]) -> tuple[float, np.ndarray]:
-    """Return how long it took, and what came out."""
+    """Return how long counting took, and the matrices."""
     began = time.perf_counter()
-    found = run()
-    return time.perf_counter() - began, found
+    matrices = run()
+    return time.perf_counter() - began, matrices
 
 
 def spread(took: list[float]) -> str:
@@ -79,4 +80,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    command_line.run(main)

@@ -41,7 +41,7 @@ def waiting(key: str, records: Path, epochs: int) -> float:
     shape, labels = loaded.table.network(key), examples.labels
     network = build.network(model.head, model.backbone, shape, labels.channels, len(labels.classes))
     source = inputs.RecordSource(inputs.cache(examples))
-    wanted = model.training.model_copy(update={"epochs": epochs})
+    training = model.training.model_copy(update={"epochs": epochs})
     asked: list[float] = []
     got: list[float] = []
     stream = inputs.stream
@@ -60,8 +60,8 @@ def waiting(key: str, records: Path, epochs: int) -> float:
     loop.fit(
         network,
         losses.pixel_cross_entropy,
-        inputs.batches(source, wanted, seed=1),
-        wanted,
+        inputs.batches(source, training, seed=1),
+        training,
         loop.Callbacks(lambda *_: {"nothing": 0.0}, lambda *_: None),
     )
     waited = sum(end - begin for begin, end in zip(asked[1:-1], got[1:-1], strict=True))

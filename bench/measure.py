@@ -8,11 +8,14 @@ Memory is the sum of the processes' proportional set sizes (a page shared by n p
 """
 
 import subprocess
-import sys
 import time
 from contextlib import suppress
+from typing import Annotated
 
 import psutil
+from typer import Argument
+
+from fcn.cli import command_line
 
 SAMPLE_SECONDS = 0.25
 
@@ -27,7 +30,9 @@ def memory(root: psutil.Process) -> int:
     return total
 
 
-def main(command: list[str]) -> int:
+def main(
+    command: Annotated[list[str], Argument(help="The command with its own options.")],
+) -> int:
     """Run the command, print the figures, return its exit code."""
     began, peak = time.monotonic(), 0
     with subprocess.Popen(command) as child:
@@ -42,6 +47,4 @@ def main(command: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) < 2:
-        sys.exit(__doc__)
-    sys.exit(main(sys.argv[1:]))
+    command_line.run(main, options_end=True)

@@ -33,10 +33,10 @@ def main(
 ) -> None:
     """Print both sides by width of the band, then the difference."""
     loaded = reader.load(key)
-    wanted = reader.entry(loaded.table.models, key, "models")
-    split = Records(Path("data/records") / wanted.dataset, "val")
+    model_settings = reader.entry(loaded.table.models, key, "models")
+    split = Records(Path("data/records") / model_settings.dataset, "val")
     classes = len(split.labels.classes)
-    found: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {"as it is": [], "refined": []}
+    counts: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {"as it is": [], "refined": []}
     seconds = 0.0
     with named_model.find(key, tracking=False) as model:
         backend.use(loaded.common)
@@ -51,19 +51,19 @@ def main(
             for name, scores in (("as it is", sure), ("refined", moved)):
                 mask = scores.argmax(-1).astype(np.uint8)
                 n = metrics.confusion_matrix(example.label, mask, classes)
-                found[name].append((n, boundaries.trimap_areas(example.label, mask, classes)))
-    for name, counted in found.items():
+                counts[name].append((n, boundaries.trimap_areas(example.label, mask, classes)))
+    for name, counted in counts.items():
         matrices, bands = (np.stack(part) for part in zip(*counted, strict=True))
         shown = {width: iou for width, iou in boundaries.trimap_iou(bands).items() if iou}
         near = ", ".join(f"{width} px {iou:.3f}" for width, iou in shown.items())
         print(f"{name}: mean IoU {metrics.mean_iou(matrices.sum(axis=0)):.4f}; near edges {near}")
     drawn = [
         intervals.resample_mean_iou(np.stack([n for n, _ in counted]), RESAMPLES, seed=1)
-        for counted in found.values()
+        for counted in counts.values()
     ]
     between = intervals.percentile_interval(100 * (drawn[1] - drawn[0]), level=0.95)
     print(f"refined - as it is: [{between.low:+.2f}, {between.high:+.2f}] points of mean IoU")
-    print(f"{1e3 * seconds / len(found['refined']):.1f} ms per image")
+    print(f"{1e3 * seconds / len(counts['refined']):.1f} ms per image")
 
 
 if __name__ == "__main__":

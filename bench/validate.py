@@ -1,24 +1,26 @@
 """Validate records, and compare the vectorised checks with a loop over pixels.
 
 Run:
-    python -m bench.validate [FOLDER]
+    python -m bench.validate [data/records/camvid]
 
-FOLDER holds records; without it, records of 701 random pictures as large as CamVid's (360x480, 11
-classes) are made first. The loop is that of Lukasz Janyst's label checker ("Image Segmentation with
+Without a folder, records of 701 random pictures of CamVid's size (480x360 pixels, 11 classes) are
+made first. The loop is that of Lukasz Janyst's label checker ("Image Segmentation with
 Fully Convolutional Networks", 2017: github.com/ljanyst/image-segmentation-fcn, test_source.py): for
-each pixel, that its one-hot row holds a single 1 and nothing else. It runs on the rows of a few
-pixels of the same masks and is reckoned up per pixel.
+each pixel, that its one-hot row holds a single 1 and nothing else. It runs on a few pixels of the
+same masks; its time is given per pixel.
 """
 
-import sys
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
+from typer import Argument
 
+from fcn.cli import command_line
 from fcn.conversion import shards
 from fcn.datasets.shared.dataset import Dataset
 from fcn.datasets.shared.sample import LazySamples, Sample
@@ -29,7 +31,7 @@ from fcn.records.index import read_index
 from fcn.records.split import Records
 
 PIXELS = 40_000
-"""Pixels that the loop looks at."""
+"""Pixels that the loop checks."""
 MASKS = 8
 CLASSES = 11
 HEIGHT, WIDTH, PICTURES = 360, 480, 701
@@ -78,46 +80,62 @@ def canvases(folder: Path) -> None:
     shards.write(folder, dataset, splits, shards=2)
 
 
-def per_pixel(function: Callable[[np.ndarray], object], of: list[np.ndarray], pixels: int) -> float:
+def per_pixel(
+    function: Callable[[np.ndarray], object], arrays: list[np.ndarray], pixels: int
+) -> float:
     """Return seconds per pixel, the best of five times."""
     best = float("inf")
     for _ in range(5):
         began = time.perf_counter()
-        for one in of:
-            function(one)
+        for array in arrays:
+            function(array)
         best = min(best, time.perf_counter() - began)
     return best / pixels
 
 
-def main(folder: Path) -> None:
+def main(
+    folder: Annotated[
+        Path | None, Argument(help="Folder of records. Default: random ones.", show_default=False)
+    ] = None,
+) -> None:
     """Print how long validation takes, and the ratios."""
+    if folder is not None:
+        measure(folder)
+        return
+    with tempfile.TemporaryDirectory() as scratch:
+        canvases(Path(scratch))
+        measure(Path(scratch))
+
+
+def measure(folder: Path) -> None:
+    """Print how long the validation of records takes, and how much longer the loop takes."""
     index = read_index(folder)
-    promised = Counter(row.split for row in index)
+    expected = Counter(row.split for row in index)
     began = time.monotonic()
-    checked = check.check(folder, promised, severity={}, near=4, worker_count=0)
+    checked = check.check(folder, expected, severity={}, near=4, worker_count=0)
     seconds = time.monotonic() - began
     print(f"{len(index)} examples, all rules and hashes: {seconds:.1f} s, {checked.verdict}")
     classes = len(checked.labels.classes)
-    source = Records(folder, next(iter(promised)))
+    source = Records(folder, next(iter(expected)))
     masks = [source[number].label for number in range(min(MASKS, len(source)))]
     rows = [onehot.rows(mask, classes) for mask in masks]
     pixels = sum(mask.size for mask in masks)
-    few = np.concatenate([one.reshape(-1, classes) for one in rows])
-    few = few[np.linspace(0, len(few) - 1, min(PIXELS, len(few)), dtype=int)]
-    slow = per_pixel(loop, [few], len(few))
-    hot = per_pixel(no_row, rows, pixels)
-    plain = per_pixel(lambda mask: no_class(mask, classes), masks, pixels)
-    for name, each in (("loop", slow), ("one-hot check", hot), ("index check", plain)):
+    sample = np.concatenate([mask_rows.reshape(-1, classes) for mask_rows in rows])
+    sample = sample[np.linspace(0, len(sample) - 1, min(PIXELS, len(sample)), dtype=int)]
+    loop_seconds = per_pixel(loop, [sample], len(sample))
+    onehot_seconds = per_pixel(no_row, rows, pixels)
+    index_seconds = per_pixel(lambda mask: no_class(mask, classes), masks, pixels)
+    for name, each in (
+        ("loop", loop_seconds),
+        ("one-hot check", onehot_seconds),
+        ("index check", index_seconds),
+    ):
         print(f"{name}: {each * 1e9:.2f} ns per pixel")
-    print(f"ratio: one-hot {slow / hot:.0f} times, index {slow / plain:.0f} times the loop")
+    print(
+        f"ratio: one-hot {loop_seconds / onehot_seconds:.0f} times, "
+        f"index {loop_seconds / index_seconds:.0f} times as fast as the loop"
+    )
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 2:
-        sys.exit(__doc__)
-    if len(sys.argv) == 2:
-        main(Path(sys.argv[1]))
-    else:
-        with tempfile.TemporaryDirectory() as scratch:
-            canvases(Path(scratch))
-            main(Path(scratch))
+    command_line.run(main)

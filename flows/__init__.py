@@ -2,6 +2,9 @@
 
 import os
 
+from fcn.runtime import interrupts
+
+interrupts.explain_unhandled()  # First: importing Prefect takes seconds.
 # Prefect reads these once, when it is imported; every flow imports this package first.
 os.environ.setdefault("DO_NOT_TRACK", "1")
 os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")

@@ -35,9 +35,7 @@ def predict_claimed(number: int, folder: Path, model: str) -> State[Any]:
         Completed with the counts; Failed if the command could not start its work.
     """
     try:
-        counts = prediction.predict(
-            claims.pictures(folder), folder, model, get_run_logger().warning
-        )
+        counts = prediction.predict(claims.pictures(folder), folder, model, get_run_logger())
     except RuntimeError as error:  # a returned state shows the message without our traceback
         return Failed(message=str(error))
     return Completed(message=_describe(counts), data=dict(counts))

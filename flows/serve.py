@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
+from types import FrameType
 from typing import Annotated, NoReturn
 
 from typer import Option
@@ -22,6 +23,9 @@ from typer import Option
 from fcn.cli import command_line
 from flows.serving import ports, servers, state
 from flows.serving.server_process import ServerProcess
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+"""Both end `serve`, which is how it is meant to end: with exit code 0."""
 
 
 def serve(address: servers.Address) -> None:
@@ -97,15 +101,21 @@ def main(
     if stop:
         print(state.stop())
         return 0
-    for number in (signal.SIGINT, signal.SIGTERM):  # a shell's background job ignores SIGINT
-        signal.signal(number, signal.default_int_handler)
+    if deployment:
+        return deploy()
+    for number in SIGNALS:  # a shell's background job ignores SIGINT
+        signal.signal(number, _end)
     try:
-        if deployment:
-            return deploy()
         serve(servers.Address(host, prefect_port, mlflow_port))
     except KeyboardInterrupt:
         print("ended all three")
     return 0
+
+
+def _end(number: int, frame: FrameType | None) -> NoReturn:
+    for each in SIGNALS:  # Ending takes seconds; a second Ctrl-C must not break it off.
+        signal.signal(each, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

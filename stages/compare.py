@@ -34,7 +34,7 @@ def compare(
     with backend.loading(settings.compute):
         from fcn.jobs import compare as job
 
-    job.run(key, settings, job.Paths(records, fingerprint, champion, candidate, out))
+    job.run(key, settings, job.ComparePaths(records, fingerprint, champion, candidate, out))
 
 
 if __name__ == "__main__":

@@ -8,8 +8,9 @@
 The function's annotations describe the arguments, the docstring of its module is the help text. A
 parameter whose type is a dataclass stands for the dataclass's fields.
 Exit codes: 0 done, or what the function returns; 1 `error: …` on stderr for what a person can cause
-(`ValueError`, `OSError`); 2 wrong usage; 75 `error: …` for what may pass (`TryLater`); 130
-interrupted. Every other exception is a fault of this project and shows its traceback.
+(`ValueError`, `OSError`); 2 wrong usage; 75 `error: …` for what may pass (`TryLater`); 130 and
+143 `interrupted; …` after Ctrl-C and SIGTERM. Every other exception is a fault of this project and
+shows its traceback.
 """
 
 import functools
@@ -21,8 +22,11 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from fcn.cli import interruption
 from fcn.common import messages
-from fcn.runtime import processes
+from fcn.runtime import interrupts, processes
+
+interrupts.explain_unhandled()  # Here, because other modules of a command are imported after this.
 
 Command = Callable[..., int | None]
 """A function with annotated parameters that returns its exit code; None is 0."""
@@ -30,15 +34,16 @@ Command = Callable[..., int | None]
 CONTEXT = {"help_option_names": ["--help", "-h"], "max_content_width": 100}
 
 
-def run(command: Command, outlives_parent: bool = False) -> NoReturn:
+def run(command: Command, outlives_parent: bool = False, options_end: bool = False) -> NoReturn:
     """Run one command with the arguments of this process, and exit.
 
     Args:
         command: its module's docstring is the help text.
         outlives_parent: whether it continues after the process that started it has ended.
+        options_end: whether its options end at its first argument, as those of `time` and `env` do.
     """
     app = _app()
-    _add(app, command, outlives_parent)
+    _add(app, command, outlives_parent, options_end)
     app()
     raise AssertionError("Typer exits")
 
@@ -83,10 +88,13 @@ def _app(completion: bool = False) -> typer.Typer:
     )
 
 
-def _add(app: typer.Typer, command: Command, outlives_parent: bool = False) -> None:
+def _add(
+    app: typer.Typer, command: Command, outlives_parent: bool = False, options_end: bool = False
+) -> None:
     doc = command.__globals__["__doc__"] or ""
     first = doc.partition("\n")[0]
-    register = app.command(cls=_Command, help=doc, short_help=first, context_settings=CONTEXT)
+    context = {**CONTEXT, "allow_interspersed_args": not options_end}
+    register = app.command(cls=_Command, help=doc, short_help=first, context_settings=context)
     register(_guarded(command, outlives_parent))
 
 
@@ -97,12 +105,20 @@ def _guarded(command: Command, outlives_parent: bool) -> Command:
     def call(**arguments: object) -> NoReturn:
         if not outlives_parent:
             processes.end_with_parent()
-        with messages.explaining():
-            for name, group in groups.items():
-                arguments[name] = group(
-                    **{each.name: arguments.pop(each.name) for each in fields(group)}
-                )
-            raise typer.Exit(command(**arguments) or 0)
+            interrupts.end_on_sigterm()
+        stamps = interruption.read_stamps(arguments.values())
+        describe = functools.partial(
+            interruption.describe, command.__name__, arguments.get("key"), stamps
+        )
+        try:
+            with messages.explaining(), messages.interruptible(describe):
+                for name, group in groups.items():
+                    arguments[name] = group(
+                        **{each.name: arguments.pop(each.name) for each in fields(group)}
+                    )
+                raise typer.Exit(command(**arguments) or 0)
+        finally:
+            interrupts.end_at_once()
 
     functools.update_wrapper(call, command)
     call.__signature__ = inspect.Signature(list(parameters(command)))  # type: ignore[attr-defined]

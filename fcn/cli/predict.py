@@ -37,7 +37,8 @@ def predict(
         str | None, Option(metavar="CLASS", help="Cut this class out as a sticker too.")
     ] = None,
     report: Annotated[
-        Path | None, Option(help="JSON file to write: pictures done, and skipped with the reason.")
+        Path | None,
+        Option(help="JSON file to write: the model, the files of each picture, why others failed."),
     ] = None,
 ) -> int:
     """Return the exit code."""

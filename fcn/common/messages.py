@@ -3,12 +3,12 @@
 import errno
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NoReturn
 
-INTERRUPTED = 130
-"""The exit code after Ctrl-C, as shells have it."""
+INTERRUPTED, TERMINATED = 130, 143
+"""The exit codes after Ctrl-C and after SIGTERM, as shells have them: 128 + the signal's number."""
 
 NEXT = {
     errno.ENOSPC: "no space is left; free some and run again: incomplete files were removed",
@@ -23,17 +23,20 @@ class TryLater(ValueError):
     """An error that may not occur again: a lost connection, a busy server."""
 
 
+class Terminated(KeyboardInterrupt):
+    """SIGTERM arrived; the command ends as after Ctrl-C."""
+
+
 @contextmanager
 def explaining() -> Iterator[None]:
     """Turn errors that a person can cause into one message and an exit code.
 
-    `ValueError` and `OSError` exit with 1, `TryLater` with 75, Ctrl-C with 130.
+    `ValueError` and `OSError` exit with 1, `TryLater` with 75, Ctrl-C with 130, SIGTERM with 143.
     """
     try:
         yield
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        sys.exit(INTERRUPTED)
+    except KeyboardInterrupt as error:
+        exit_interrupted(error)
     except OSError as error:
         fail(_explain(error))
     except TryLater as error:
@@ -42,9 +45,28 @@ def explaining() -> Iterator[None]:
         fail(str(error))
 
 
+@contextmanager
+def interruptible(describe: Callable[[], str]) -> Iterator[None]:
+    """Let Ctrl-C in the block end the command with `interrupted; ` and what `describe` returns.
+
+    Of nested blocks the innermost describes; an empty text describes nothing.
+    """
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        error.args = error.args or tuple(filter(None, [describe()]))
+        raise
+
+
+def exit_interrupted(error: KeyboardInterrupt) -> NoReturn:
+    """Print one line on stderr and exit with 130, or with 143 after SIGTERM."""
+    say("; ".join(["interrupted", *map(str, error.args)]))
+    sys.exit(TERMINATED if isinstance(error, Terminated) else INTERRUPTED)
+
+
 def fail(message: str, code: int = 1) -> NoReturn:
     """Print `error: …` on stderr and exit with `code`."""
-    print(f"error: {message}", file=sys.stderr)
+    say(f"error: {message}")
     sys.exit(code)
 
 

@@ -15,7 +15,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f"known: {', '.join(known) or 'none'}"
 
 
-def file_name(name: str) -> str:
+def file_name(name: str, *, ascii_only: bool = True) -> str:
     """Return a short file name for an id; different ids give different names."""
-    plain = re.sub(r"[^\w.-]", "_", name, flags=re.ASCII)[:80]
+    plain = re.sub(r"[^\w.-]", "_", name, flags=re.ASCII if ascii_only else re.NOFLAG)[:80]
     return plain if plain == name else f"{plain}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"

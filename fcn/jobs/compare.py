@@ -21,7 +21,7 @@ SPLIT = "val"
 
 
 @dataclass(frozen=True)
-class Paths:
+class ComparePaths:
     """Inputs and output of one comparison."""
 
     records: Path
@@ -33,7 +33,7 @@ class Paths:
     """JSON file to write."""
 
 
-def run(key: str, settings: CompareSettings, paths: Paths) -> None:
+def run(key: str, settings: CompareSettings, paths: ComparePaths) -> None:
     """Write both mean IoU and the paired bootstrap interval of their difference.
 
     Raises:

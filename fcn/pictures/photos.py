@@ -6,13 +6,18 @@ EXIF orientation, because masks are drawn on the pixels as stored.
 
 import glob
 import io
+import os
 import sys
 import warnings
 from collections.abc import Iterable
+from itertools import takewhile
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
+
+from fcn.common import messages
+from fcn.pictures import provenance
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM")
 """Formats that may be opened. Without this list Pillow passes an EPS to an external program."""
@@ -34,30 +39,52 @@ MULTI_FRAME_FORMATS = ("GIF", "PNG", "WEBP", "TIFF")
 Image.MAX_IMAGE_PIXELS = 2**30
 
 
-def find(names: Iterable[str]) -> list[str]:
+def find(names: Iterable[str]) -> dict[str, Path]:
     """Return the pictures named by files, folders, patterns and `-`, each once, in order.
 
-    A name without a picture stays in the list and `read_bytes` raises its reason, so that the
-    others are processed.
+    A folder's sub folders are not read, which a message says. What the commands wrote beside the
+    pictures of a folder or pattern is left out. A name without a picture stays, and `read_bytes`
+    raises its reason, so that the others are processed.
+
+    Returns:
+        Each picture with its path below the folder, or below the fixed part of the pattern.
 
     Raises:
         ValueError: no name has a picture.
     """
-    pictures: dict[str, None] = {}
+    pictures: dict[str, Path] = {}
     for name in names:
-        path = Path(name)
-        if path.is_dir():
-            paths = sorted(str(file) for file in path.iterdir() if _is_picture(file))
-        elif name == STDIN or path.is_file():
-            paths = [name]
-        else:
-            matches = glob.glob(name, recursive=True)  # noqa: PTH207  Path's takes no /…
-            paths = sorted(match for match in matches if Path(match).is_file())
-        pictures |= dict.fromkeys(paths or [name])
+        for picture, below in _expand(name).items():
+            pictures.setdefault(picture, below)
     problems = {name: _problem(name) for name in pictures}
     if all(problems.values()):
         raise ValueError("; ".join(f"{name}: {problem}" for name, problem in problems.items()))
-    return list(pictures)
+    return pictures
+
+
+def _expand(name: str) -> dict[str, Path]:
+    """Return the pictures of one name; if it has none, the name itself."""
+    path = Path(name)
+    alone = {name: Path("stdin" if name == STDIN else path.name)}
+    if name == STDIN or path.is_file():
+        return alone
+    if path.is_dir():
+        root = path
+        matches = [str(file) for file in path.iterdir() if _is_picture(file)]
+        if count := sum(each.is_dir() and not each.name.startswith(".") for each in path.iterdir()):
+            messages.say(f"{name}: {count} sub folder(s) are not read; for them: '{path}/**/*.jpg'")
+    else:
+        root = Path(*takewhile(lambda part: not glob.has_magic(part), path.parts))
+        found = glob.glob(name, recursive=True)  # noqa: PTH207  Path's takes no /…
+        matches = [match for match in found if Path(match).is_file()]
+    pictures = {
+        match: Path(os.path.relpath(match, root))
+        for match in sorted(matches)
+        if not provenance.is_output(Path(match))
+    }
+    if count := len(matches) - len(pictures):
+        messages.say(f"{name}: {count} picture(s) that this program wrote are left out")
+    return pictures or alone
 
 
 def _problem(name: str) -> str:
@@ -65,7 +92,9 @@ def _problem(name: str) -> str:
     if Path(name).is_dir():
         return f"a folder that holds no pictures ({', '.join(SUFFIXES)})"
     if name != STDIN and not Path(name).is_file():
-        return "there is no such file, and no file matches it"
+        return "there is no such file, and no picture matches it"
+    if provenance.is_output(Path(name)):
+        return "this program wrote it; name the picture that it was made from"
     return ""
 
 
@@ -74,7 +103,7 @@ def _is_picture(path: Path) -> bool:
 
 
 def read_bytes(name: str) -> bytes:
-    """Return the bytes of a picture that `find` returned.
+    """Return the bytes of a picture from `find`.
 
     Raises:
         ValueError: the name has no picture.

@@ -8,6 +8,7 @@ import io
 import struct
 import zlib
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -17,6 +18,20 @@ HEADER_BYTES = 8 + 25
 """A PNG's signature and its first chunk, IHDR."""
 Facts = Mapping[str, str]
 """A Latin-1 keyword of at most 79 characters, and any text."""
+SOFTWARE = {"Software": "fcn-line"}
+"""The first fact in every PNG that the commands write."""
+
+
+def is_output(path: Path) -> bool:
+    """Return whether the commands wrote a picture: a PNG that says so, or the WebP beside one."""
+    if path.suffix not in (".png", ".webp"):
+        return False
+    mark = b"".join(_text_chunk(keyword, text) for keyword, text in SOFTWARE.items())
+    try:
+        with path.with_suffix(".png").open("rb") as file:
+            return file.read(HEADER_BYTES + len(mark)).endswith(mark)
+    except OSError:
+        return False  # There is no PNG, or decoding it will give the reason.
 
 
 def embed_facts(png: bytes, facts: Facts) -> bytes:

@@ -18,6 +18,7 @@ import numpy as np
 from fcn.common import files, messages
 from fcn.datasets.shared import catalogue
 from fcn.datasets.shared.voc import colour
+from fcn.pictures.provenance import SOFTWARE
 from fcn.records.labels import LABELS, Labels
 from fcn.samples import shipped
 from fcn.settings import project, reader
@@ -39,7 +40,7 @@ class NamedModel:
     provenance: dict[str, str]
     """Model, MLflow run and Git commit, as they are written into results."""
     origin: str
-    """Where the file comes from, for a message."""
+    """Where the file comes from, for a message; of the registry `models:/NAME/VERSION`."""
 
     def __str__(self) -> str:
         """Return the name, where the file comes from, and the start of its SHA-256."""
@@ -86,8 +87,8 @@ def find(name: str | None, tracking: bool = True) -> Iterator[NamedModel]:
         name = shipped.MODEL if root is None else _default(root)
     if name.startswith(REGISTRY):
         with tempfile.TemporaryDirectory() as folder:
-            path, run = _registered(name, Path(folder))
-            yield _described(name, path, run, root, "from MLflow's registry")
+            version, path, run = _registered(name, Path(folder))
+            yield _described(name, path, run, root, version)
         return
     path = Path(name) if name.endswith(".keras") else _of_row(name, root)
     if not path.is_file():
@@ -121,7 +122,7 @@ def _described(
 ) -> NamedModel:
     commit = git.commit()
     provenance = {
-        "Software": "fcn-line",
+        **SOFTWARE,
         "Model": name,
         "Model SHA-256": files.sha256(path),
         "MLflow run": run,
@@ -158,8 +159,8 @@ def _parsed(content: Any) -> Labels:
     return Labels(str(content["dataset"]), names, triples, int(content["channels"]))
 
 
-def _registered(uri: str, folder: Path) -> tuple[Path, str | None]:
-    """Download a model of MLflow's registry; return its file and the run that made it."""
+def _registered(uri: str, folder: Path) -> tuple[str, Path, str | None]:
+    """Download a model of MLflow's registry; return its version, file and the run that made it."""
     if not connection.installed():
         raise ValueError(f"{uri} needs MLflow, which is not installed; name a file instead")
     if not connection.exists():
@@ -169,7 +170,8 @@ def _registered(uri: str, folder: Path) -> tuple[Path, str | None]:
         )
     store = connection.open_store()
     try:
-        return store.download_model(uri, folder), store.registered_run(uri)
+        version = store.resolve(uri)
+        return version, store.download_model(version, folder), store.registered_run(version)
     except connection.StoreError as error:
         raise ValueError(
             f"{uri} is not in MLflow's registry at {store.uri} ({error.reason}); "

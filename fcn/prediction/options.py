@@ -17,7 +17,11 @@ VIDEO_TILE = 1536
 """The default for videos: frames of 1920x1080 are predicted whole."""
 
 Pictures = Annotated[
-    list[str], Argument(metavar="PICTURE", help="Files, folders, patterns; - is standard input.")
+    list[str],
+    Argument(
+        metavar="PICTURE",
+        help="Files, folders (without their sub folders), patterns; - is standard input.",
+    ),
 ]
 Model = Annotated[
     str | None,

@@ -1,6 +1,6 @@
 """Masks, overlays and class shares of pictures, written as files."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from fcn.pictures import overlay, photos, provenance
 from fcn.prediction import outputs, predictor, sticker
 from fcn.prediction.options import PredictorOptions
 from fcn.prediction.predictor import Failure, Predictor, Segmentation
+from fcn.runtime import interrupts
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Results:
     sticker: str | None = None
     """A class to cut out as well (`fcn.prediction.sticker`)."""
     report: Path | None = None
-    """A JSON file that lists the pictures done, and the failures with their reasons."""
+    """A JSON file to write: the model, the files of each picture done, why the others failed."""
 
 
 def predict(pictures: Sequence[str], options: PredictorOptions, results: Results) -> int:
@@ -38,45 +39,46 @@ def predict(pictures: Sequence[str], options: PredictorOptions, results: Results
     if results.folder is not None:
         files.require_writable(results.folder)
     stems = outputs.stems(names, beside=results.folder is None)
-    done: list[str] = []
+    done: dict[str, list[Path]] = {}
     failures: list[Failure] = []
-    with predictor.load(options) as model:
+    with outputs.interruptible(done, len(names)), predictor.load(options) as model:
         index = sticker.number(results.sticker, model.labels) if results.sticker else None
         predictions = model.predict(names, results.probabilities)
         for result in outputs.with_progress(predictions, len(names)):
             if isinstance(result, Failure):
                 failures.append(result)
                 continue
-            folder = Path(result.name).parent if results.folder is None else results.folder
-            stem = folder / stems[result.name]
-            write(result, model, stem)
-            if index is not None and results.sticker:
-                _write_sticker(result, model, index, results.sticker, stem)
-            done.append(result.name)
+            stem = (results.folder or Path()) / stems[result.name]
+            with interrupts.delayed():
+                written = write(result, model, stem)
+                if index is not None and results.sticker:
+                    written += _write_sticker(result, model, index, results.sticker, stem)
+                done[result.name] = written
     if results.report:
-        reasons = {failure.name: failure.reason for failure in failures}
-        files.write_json(results.report, {"done": done, "skipped": reasons})
+        _write_report(results.report, model.title, done, failures)
     where = f"in {results.folder}" if results.folder else "beside the pictures"
     return outputs.summarise(len(done), failures, where)
 
 
-def write(segmentation: Segmentation, model: Predictor, stem: Path) -> None:
-    """Write mask, overlay, class shares and, on request, probabilities."""
+def write(segmentation: Segmentation, model: Predictor, stem: Path) -> list[Path]:
+    """Write mask, overlay, class shares and, on request, probabilities; return the files."""
     labels, mask = model.labels, segmentation.mask
     present = np.flatnonzero(np.bincount(mask.ravel(), minlength=len(labels.classes)))
     blended = overlay.blend(segmentation.image, mask, labels)
     picture = overlay.draw_row([(Path(segmentation.name).name, blended)], present, labels)
     facts = model.provenance
-    files.write_bytes(_path(stem, "-mask.png"), provenance.encode_mask(mask, labels.colours, facts))
-    files.write_bytes(
-        _path(stem, "-overlay.png"), provenance.encode_rgb(np.asarray(picture), facts)
-    )
+    written = [stem.with_name(stem.name + end) for end in ("-mask.png", "-overlay.png")]
+    files.write_bytes(written[0], provenance.encode_mask(mask, labels.colours, facts))
+    files.write_bytes(written[1], provenance.encode_rgb(np.asarray(picture), facts))
     if segmentation.probabilities is not None:
-        with files.writing(_path(stem, "-probabilities.npz")) as aside, aside.open("wb") as file:
+        written.append(stem.with_name(f"{stem.name}-probabilities.npz"))
+        with files.writing(written[-1]) as aside, aside.open("wb") as file:
             classes = np.array(labels.classes)
             np.savez(file, probabilities=segmentation.probabilities, classes=classes)
     # Last: a picture that has this file has the others too.
-    files.write_json(_path(stem, ".json"), shares(segmentation, model), flush=False)
+    written.append(stem.with_name(f"{stem.name}.json"))
+    files.write_json(written[-1], shares(segmentation, model), flush=False)
+    return written
 
 
 def shares(segmentation: Segmentation, model: Predictor) -> dict[str, Any]:
@@ -97,10 +99,19 @@ def shares(segmentation: Segmentation, model: Predictor) -> dict[str, Any]:
 
 def _write_sticker(
     segmentation: Segmentation, model: Predictor, index: int, name: str, stem: Path
-) -> None:
-    if not sticker.write(segmentation, model.provenance, index, name, stem):
+) -> list[Path]:
+    written = sticker.write(segmentation, model.provenance, index, name, stem)
+    if not written:
         messages.say(f"{segmentation.name}: no {name} in it, so no sticker")
+    return written
 
 
-def _path(stem: Path, end: str) -> Path:
-    return stem.with_name(stem.name + end)
+def _write_report(
+    path: Path, title: str, done: Mapping[str, list[Path]], failures: Sequence[Failure]
+) -> None:
+    content = {
+        "model": title,
+        "done": {name: [str(file) for file in written] for name, written in done.items()},
+        "skipped": {failure.name: failure.reason for failure in failures},
+    }
+    files.write_json(path, content)

@@ -57,6 +57,8 @@ class Predictor:
     options: PredictorOptions
     scale: float = 1.0
     """The factor by which the network resizes its input."""
+    title: str = ""
+    """The model's name, its file or version, and the first digits of its SHA-256."""
 
     def predict(
         self, pictures: Iterable[str], probabilities: bool = False
@@ -121,7 +123,7 @@ class Predictor:
 
 @contextmanager
 def load(options: PredictorOptions) -> Iterator[Predictor]:
-    """Open the model of the options.
+    """Open the model of the options, and print which one it is.
 
     Raises:
         ValueError: the model or its engine cannot be used.
@@ -135,7 +137,7 @@ def load(options: PredictorOptions) -> Iterator[Predictor]:
         engine = engines.load(options.engine or engines.FASTEST[settings.backend], model.path)
         labels = model.labels_of(engine.channels, engine.classes)
         provenance = model.provenance | ({"Refined": "guided filter"} if options.refine else {})
-        yield Predictor(engine, labels, provenance, options, engine.scale)
+        yield Predictor(engine, labels, provenance, options, engine.scale, str(model))
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:

@@ -24,6 +24,7 @@ from fcn.prediction import outputs, predictor
 from fcn.prediction.options import PredictorOptions
 from fcn.prediction.predictor import Failure, Segmentation
 from fcn.records.labels import Labels
+from fcn.runtime import interrupts
 
 SIDE = 512
 """Of a sticker in pixels."""
@@ -74,18 +75,19 @@ def cut(image: np.ndarray, inside: np.ndarray) -> np.ndarray:
 
 def write(
     segmentation: Segmentation, facts: dict[str, str], index: int, name: str, stem: Path
-) -> bool:
-    """Write the sticker of the class `index` as PNG and WebP; return whether the class occurs."""
+) -> list[Path]:
+    """Write the sticker of the class `index` as PNG and WebP; return none if it does not occur."""
     inside = segmentation.mask == index
     if not inside.any():
-        return False
+        return []
     picture = Image.fromarray(cut(segmentation.image, inside))
     encoded = io.BytesIO()
     picture.save(encoded, "PNG")
-    stem = stem.with_name(f"{stem.name}-{file_name(name)}")
-    files.write_bytes(stem.with_name(f"{stem.name}.png"), embed_facts(encoded.getvalue(), facts))
-    files.write_bytes(stem.with_name(f"{stem.name}.webp"), webp(picture))
-    return True
+    stem = stem.with_name(f"{stem.name}-{file_name(name, ascii_only=False)}")
+    written = [stem.with_name(stem.name + end) for end in (".png", ".webp")]
+    files.write_bytes(written[0], embed_facts(encoded.getvalue(), facts))
+    files.write_bytes(written[1], webp(picture))
+    return written
 
 
 def webp(picture: Image.Image) -> bytes:
@@ -107,14 +109,16 @@ def stickers(name: str, pictures: Sequence[str], options: PredictorOptions, out:
     names = photos.find(pictures)
     files.require_writable(out)
     stems = outputs.stems(names)
-    count, failures = 0, list[Failure]()
-    with predictor.load(options) as model:
+    done, failures = list[str](), list[Failure]()
+    with outputs.interruptible(done, len(names)), predictor.load(options) as model:
         index = number(name, model.labels)
         for result in outputs.with_progress(model.predict(names), len(names)):
             if isinstance(result, Failure):
                 failures.append(result)
-            elif write(result, model.provenance, index, name, out / stems[result.name]):
-                count += 1
-            else:
-                failures.append(Failure(result.name, f"no {name} in it"))
-    return outputs.summarise(count, failures, f"in {out}")
+                continue
+            with interrupts.delayed():
+                if write(result, model.provenance, index, name, out / stems[result.name]):
+                    done.append(result.name)
+                else:
+                    failures.append(Failure(result.name, f"no {name} in it"))
+    return outputs.summarise(len(done), failures, f"in {out}")

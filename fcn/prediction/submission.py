@@ -135,11 +135,16 @@ def submission(
             `out` holds other files.
     """
     benchmark = BENCHMARKS[name]
-    names = photos.find(pictures)
+    names = list(photos.find(pictures))
     written = paths(name, names, competition)
+    done: list[str] = []
     files.require_writable(out.parent)
     files.require_replaceable(out, ("files", *(f"{each}.*" for each in BENCHMARKS)))
-    with predictor.load(options) as model, files.writing_folder(out) as folder:
+    with (
+        messages.interruptible(lambda: f"{len(done)} of {len(names)} done, nothing was written"),
+        predictor.load(options) as model,
+        files.writing_folder(out) as folder,
+    ):
         require_classes(name, model.labels)
         results = model.predict(names, probabilities=benchmark.encode is _road)
         for result in outputs.with_progress(results, len(names)):
@@ -148,5 +153,6 @@ def submission(
             path = folder / "files" / written[result.name]
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(benchmark.encode(result))
+            done.append(result.name)
         shutil.make_archive(str(folder / name), benchmark.packed, folder / "files")
     messages.say(f"{len(names)} picture(s) done; send the archive in {out}")

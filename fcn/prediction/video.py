@@ -53,13 +53,21 @@ def write(
         raise ValueError(f"{out}: videos are written as MP4; name it {out.with_suffix('.mp4')}")
     if out.resolve() == source.resolve():
         raise ValueError(f"{out} is the video to read; write to another file")
-    painted = 0
+    painted, frames = 0, "?"
     try:
         with _opened(source) as film:
-            first = next(film.decode(_picture(film, source)), None)
+            picture = _picture(film, source)
+            first, frames = next(film.decode(picture), None), str(picture.frames or "?")
         if first is None:
             raise ValueError(f"{source} cannot be read: it has no frames")
-        with _opened(source) as film, files.writing(out) as aside, av.open(aside, "w") as made:
+        with (
+            messages.interruptible(
+                lambda: f"{painted} of {frames} frames done, nothing was written"
+            ),
+            _opened(source) as film,
+            files.writing(out) as aside,
+            av.open(aside, "w") as made,
+        ):
             comment = (f"{name}: {fact}" for name, fact in (facts or {}).items())
             made.metadata["comment"] = ", ".join(comment)
             picture = _picture(film, source)
@@ -75,7 +83,7 @@ def write(
                     continue
                 for frame in packet.decode():
                     painted += painter.take(frame)
-                    messages.say(f"{painted} of {picture.frames or '?'} frames", last=False)
+                    messages.say(f"{painted} of {frames} frames", last=False)
             painted += painter.finish()
     except av.error.InvalidDataError as error:
         where = f"is damaged after {painted} frames" if painted else "cannot be read as a video"

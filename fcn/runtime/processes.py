@@ -35,6 +35,8 @@ GRACE = 4.0  # seconds between SIGTERM and SIGKILL
 SHELLS = {"sh", "ash", "bash", "busybox", "dash", "fish", "ksh", "zsh"}
 """DVC runs a stage with the user's shell ($SHELL), or with sh."""
 
+_ending = threading.Event()
+
 
 def start(command: list[str], **options: Any) -> subprocess.Popen[bytes]:
     """Start `command` under a supervisor; `options` are those of `Popen`.
@@ -63,6 +65,14 @@ def end_with_parent(seconds: float = 0.5) -> None:
     _kill_this_after(wait)
 
 
+def end_without_parent() -> None:
+    """Let this process end by itself, within GRACE seconds, when its parent is gone.
+
+    Called when SIGTERM arrives, which a supervisor sends to the parent as well.
+    """
+    _ending.set()
+
+
 class Readable(Protocol):
     """The reading end of a pipe, such as `multiprocessing.connection.Connection`."""
 
@@ -82,6 +92,8 @@ def _kill_this_after(wait: Callable[[], object]) -> None:
         import psutil  # here, because the supervisor has only the standard library
 
         wait()
+        if _ending.is_set():
+            time.sleep(GRACE)
         for child in psutil.Process().children(recursive=True):
             with suppress(psutil.Error):  # the child has ended meanwhile
                 child.kill()

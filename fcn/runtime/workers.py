@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from importlib import import_module
-from multiprocessing import get_context
+from multiprocessing import forkserver, get_context
 from multiprocessing.connection import Connection
 from typing import Any, TypeVar
 
@@ -59,6 +59,7 @@ def _in_processes(function: Callable[[J], R], jobs: list[J], count: int) -> Iter
     # Not `fork`: this process may have threads. Not `spawn`: the fork server imports only once.
     context = get_context("forkserver")
     context.set_forkserver_preload([function.__module__])
+    _start_fork_server()
     workers_end, own_end = context.Pipe(duplex=False)
     pool = ProcessPoolExecutor(count, context, initializer=_initialize, initargs=(workers_end,))
     try:
@@ -72,10 +73,22 @@ def _in_processes(function: Callable[[J], R], jobs: list[J], count: int) -> Iter
         workers_end.close()
 
 
+def _start_fork_server() -> None:
+    """Start the fork server, if it does not run yet, with Ctrl-C blocked in it and its workers.
+
+    The terminal sends Ctrl-C to all of them; only this process handles it. It also waits here, so
+    it is not lost.
+    """
+    earlier = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, earlier)
+
+
 def _initialize(end: Connection) -> None:
     """Prepare a worker process."""
     processes.end_with_pipe(end)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
     cv2.setNumThreads(1)  # the other workers use the other cores
 
 

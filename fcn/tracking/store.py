@@ -178,6 +178,14 @@ class Store:
         return RegisteredModel(self._client, name)
 
     @store_errors()
+    def resolve(self, uri: str) -> str:
+        """Return the `models:/NAME/VERSION` that `models:/NAME@ALIAS` stands for now."""
+        name, _, alias = uri.removeprefix("models:/").partition("@")
+        if not alias:
+            return uri
+        return f"models:/{name}/{self._client.get_model_version_by_alias(name, alias).version}"
+
+    @store_errors()
     def registered_run(self, uri: str) -> str | None:
         """Return the run that made the model `models:/NAME@ALIAS` or `models:/NAME/VERSION`."""
         run = mlflow.models.get_model_info(uri).run_id

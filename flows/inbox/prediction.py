@@ -2,11 +2,13 @@
 
 import itertools
 import json
+import logging
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from fcn.runtime import processes
 
@@ -14,11 +16,10 @@ ROOT = Path(__file__).parents[2]
 REPORT, REASON = ".report.json", "reason.txt"
 Counts = Counter[str]
 """How many pictures are `done` and how many `failed`."""
+Log = logging.Logger | logging.LoggerAdapter[Any]
 
 
-def predict(
-    pictures: Sequence[Path], claims: Path, model: str, warn: Callable[[str], None]
-) -> Counts:
+def predict(pictures: Sequence[Path], claims: Path, model: str, log: Log) -> Counts:
     """Predict the pictures, move each to `done` or `failed`, and return the counts.
 
     A child that ends without a report may have crashed on one picture: then each is tried alone.
@@ -27,7 +28,7 @@ def predict(
         pictures: claimed ones, in `claims`.
         claims: this run's folder.
         model: as for `python -m fcn predict --model`.
-        warn: called with a message when the child ended without a report.
+        log: gets the name of the model, and a warning if the child ended without a report.
 
     Raises:
         RuntimeError: the command could not start its work, for instance without a model. The
@@ -38,13 +39,15 @@ def predict(
     outbox = claims.parent.parent
     code, lines = _run(pictures, model, report)
     if report.is_file():
-        skipped = json.loads(report.read_text("utf-8"))["skipped"]
-        return Counts(_move_on(picture, skipped.get(str(picture)), outbox) for picture in pictures)
+        content = json.loads(report.read_text("utf-8"))
+        log.info("model %s", content["model"])
+        reasons = content["skipped"]
+        return Counts(_move_on(picture, reasons.get(str(picture)), outbox) for picture in pictures)
     if code in (1, 2):
         raise RuntimeError("\n".join(lines[-3:]))
     if len(pictures) > 1:
-        warn(f"predict ended with exit code {code}; trying the pictures one by one")
-        return sum((predict([picture], claims, model, warn) for picture in pictures), Counts())
+        log.warning("predict ended with exit code %s; trying the pictures one by one", code)
+        return sum((predict([picture], claims, model, log) for picture in pictures), Counts())
     reason = "\n".join([f"the command ended with exit code {code}", *lines[-5:]])
     return Counts([_move_on(pictures[0], reason, outbox)])
 

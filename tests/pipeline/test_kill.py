@@ -1,8 +1,10 @@
 """Trainings killed at random moments and started again, on the real stages, DVC and flow."""
 
 import json
+import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -162,6 +164,44 @@ def test_a_training_killed_under_the_flow_is_tried_again_and_ends_with_the_same_
     shutil.copy(fresh.root / f"data/models/{KEY}.keras", tmp_path / "model.keras")
     shutil.copy(fresh.root / f"data/plots/digits/{KEY}/loss.csv", tmp_path / "loss.csv")
     assert same(tmp_path, whole)
+
+
+@pytest.mark.parametrize(
+    ("command", "last", "code"),
+    [
+        (["dvc", "repro", "--single-item"], "", 255),
+        (
+            [sys.executable, "-m", "flows.reproduce"],
+            "cancelled; all stages have been ended",
+            130,
+        ),
+    ],
+    ids=["dvc", "flow"],
+)
+def test_a_training_interrupted_under_dvc_or_the_flow_says_where_it_continues(
+    command: list[str], last: str, code: int, fresh: Project, tmp_path: Path
+) -> None:
+    with (
+        (tmp_path / "log").open("w+") as log,
+        subprocess.Popen(
+            [*command, f"train@{KEY}"],
+            cwd=fresh.root,
+            env=fresh.env(),
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            process_group=0,
+            # A shell's background job would ignore Ctrl-C.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        ) as running,
+    ):
+        wait_for(lambda: newest(fresh, KEY) or running.poll() is not None)
+        os.killpg(running.pid, signal.SIGINT)  # as a terminal does
+        assert running.wait(timeout=600) == code
+        log.seek(0)
+        shown = log.read()
+    assert f"interrupted; run again: continues at step {newest(fresh, KEY)}\n" in shown
+    assert "Traceback" not in shown
+    assert shown.splitlines()[-1].endswith(last)
 
 
 TRAININGS = {

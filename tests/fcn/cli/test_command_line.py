@@ -2,6 +2,7 @@
 
 import os
 import resource
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -144,10 +145,98 @@ def test_a_fault_of_the_project_shows_its_traceback(body: str) -> None:
     assert "in run" in done.stderr
 
 
-def test_ctrl_c_ends_with_one_line_and_130() -> None:
-    # Raised, not sent: a job in the background may ignore the signal.
-    done = run("raise KeyboardInterrupt", "digits", "--out-dir", "x")
-    assert (done.returncode, done.stdout, done.stderr) == (130, "", "interrupted\n")
+INTERRUPTED = """
+    with files.writing_folder(out_dir) as folder:
+        (folder / "half").touch()
+        print("in the middle", flush=True)
+        time.sleep(300)
+"""
+
+
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_command_ends_with_one_line_and_leaves_no_half_of_a_file(
+    sent: signal.Signals, code: int, tmp_path: Path
+) -> None:
+    with interruptible(INTERRUPTED, "digits", "--out-dir", str(tmp_path / "out")) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "in the middle\n"
+        process.send_signal(sent)
+        _, shown = process.communicate(timeout=300)
+    assert (process.returncode, shown) == (code, "interrupted; nothing was written\n")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_interrupted_command_names_the_outputs_that_are_complete(tmp_path: Path) -> None:
+    body = """
+    with files.writing_folder(out_dir) as folder:
+        (folder / "whole").touch()
+    print("in the middle", flush=True)
+    time.sleep(300)
+"""
+    out = tmp_path / "out"
+    out.mkdir()
+    with interruptible(body, "digits", "--out-dir", str(out)) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        _, shown = process.communicate(timeout=300)
+    assert shown == f"interrupted; written: {out}; run again for the rest\n"
+
+
+def test_ctrl_c_while_modules_are_imported_is_one_line() -> None:
+    slow = COMMAND.replace(
+        "@dataclass", "print('importing', flush=True); time.sleep(300)\n@dataclass"
+    )
+    with interruptible("pass", command=slow) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        _, shown = process.communicate(timeout=300)
+    assert (process.returncode, shown) == (130, "interrupted\n")
+
+
+def interruptible(body: str, *arguments: str, command: str = COMMAND) -> subprocess.Popen[str]:
+    """Start a command as a terminal does: a shell's background job would ignore Ctrl-C."""
+    return subprocess.Popen(
+        [sys.executable, "-c", command.format(body=body.strip()), *arguments],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+
+
+OPTIONS_END = """
+from typing import Annotated
+from typer import Argument, Option
+from fcn.cli import command_line
+
+def run(
+    command: Annotated[list[str], Argument(help="A command.")],
+    seconds: Annotated[int, Option(help="How long.")] = 1,
+):
+    print(seconds, command)
+
+command_line.run(run, options_end={end})
+"""
+
+
+@pytest.mark.parametrize(
+    ("end", "shown"), [(True, "2 ['make', '--seconds', '3']\n"), (False, "3 ['make']\n")]
+)
+def test_options_after_the_first_argument_may_belong_to_it(end: bool, shown: str) -> None:
+    done = subprocess.run(
+        [
+            *(sys.executable, "-c", OPTIONS_END.format(end=end)),
+            *("--seconds", "2", "make", "--seconds", "3"),
+        ],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.stdout, done.stderr) == (shown, "")
 
 
 def test_a_file_beyond_the_limit_is_one_message_with_its_path(tmp_path: Path) -> None:

@@ -17,8 +17,10 @@ from fcn.common import messages
         (OSError(2, "No such file", "zzz"), 1, "error: zzz: No such file\n"),
         (OSError("the connection was lost"), 1, "error: the connection was lost\n"),
         (KeyboardInterrupt(), 130, "interrupted\n"),
+        (KeyboardInterrupt("3 of 21 done"), 130, "interrupted; 3 of 21 done\n"),
+        (messages.Terminated(), 143, "interrupted\n"),
     ],
-    ids=["value", "try later", "file", "no error number", "Ctrl-C"],
+    ids=["value", "try later", "file", "no error number", "Ctrl-C", "Ctrl-C, described", "SIGTERM"],
 )
 def test_errors_that_a_person_can_cause_are_one_message_and_an_exit_code(
     error: BaseException, code: int, said: str, capsys: pytest.CaptureFixture[str]
@@ -27,6 +29,17 @@ def test_errors_that_a_person_can_cause_are_one_message_and_an_exit_code(
         raise error
     assert ended.value.code == code
     assert capsys.readouterr().err == said
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, messages.Terminated])
+def test_the_innermost_block_describes_an_interrupt(error: type[KeyboardInterrupt]) -> None:
+    with (
+        pytest.raises(error, match=r"^inner$"),
+        messages.interruptible(lambda: "outer"),
+        messages.interruptible(lambda: "inner"),
+        messages.interruptible(lambda: ""),
+    ):
+        raise error
 
 
 @pytest.mark.parametrize("number", messages.NEXT, ids=os.strerror)

@@ -1,3 +1,7 @@
+import re
+
+import pytest
+
 from fcn.common import text
 
 
@@ -15,3 +19,15 @@ def test_where_nothing_is_known_it_says_so() -> None:
 
 def test_known_names_may_be_an_iterator() -> None:
     assert text.nearest("zzz", iter(["b", "a"])) == "known: a, b"
+
+
+@pytest.mark.parametrize(
+    ("name", "ascii_name", "whole_name"),
+    [("Füße", r"F__e-\w{8}", "Füße"), ("犬", r"_-\w{8}", "犬")],
+)
+def test_a_file_name_may_keep_letters_of_every_script(
+    name: str, ascii_name: str, whole_name: str
+) -> None:
+    assert re.fullmatch(ascii_name, text.file_name(name))
+    assert text.file_name(name, ascii_only=False) == whole_name
+    assert "/" not in text.file_name(f"{name}/a", ascii_only=False)

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from fcn.pictures import photos
+from fcn.pictures.provenance import SOFTWARE, encode_mask
 
 RGB = np.random.default_rng(3).integers(256, size=(5, 7, 3)).astype(np.uint8)
 
@@ -138,18 +139,53 @@ def test_files_folders_and_patterns_are_found_once_in_order(
     for name in ("a/2.JPG", "a/1.png", "a/notes.txt", "a/.hidden.png", "b/c/3.tif", "4"):
         Path(name).parent.mkdir(parents=True, exist_ok=True)
         Path(name).touch()
-    assert photos.find(["4", "a", "**/*.png", "b/**/*", "-"]) == [
-        *("4", "a/1.png", "a/2.JPG", "b/c/3.tif", "-")
-    ]
+    assert photos.find(["4", "a", "**/*.png", "b/**/*", "-"]) == {
+        "4": Path("4"),
+        "a/1.png": Path("1.png"),
+        "a/2.JPG": Path("2.JPG"),
+        "b/c/3.tif": Path("c/3.tif"),
+        "-": Path("stdin"),
+    }
+
+
+def test_sub_folders_that_are_not_read_are_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("a/1.png", "b/2.png", ".hidden/3.png", "4.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert list(photos.find([f"{tmp_path}/"])) == [str(tmp_path / "4.png")]
+    assert capsys.readouterr().err == (
+        f"{tmp_path}/: 2 sub folder(s) are not read; for them: '{tmp_path}/**/*.jpg'\n"
+    )
+    photos.find([str(tmp_path / "a"), str(tmp_path / "**" / "*.png")])
+    assert capsys.readouterr().err == ""
+
+
+def test_what_the_commands_wrote_is_no_picture(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mask = encode_mask(np.zeros((2, 2), np.uint8), [(0, 0, 0)], {**SOFTWARE, "Model": "toy"})
+    for name, content in (("a.png", encoded(Image.new("L", (2, 2)))), ("a-mask.png", mask)):
+        (tmp_path / name).write_bytes(content)
+    for named in (tmp_path, tmp_path / "*.png"):
+        assert list(photos.find([str(named)])) == [str(tmp_path / "a.png")]
+        assert capsys.readouterr().err == (
+            f"{named}: 1 picture(s) that this program wrote are left out\n"
+        )
+    written = str(tmp_path / "a-mask.png")
+    assert written in photos.find([str(tmp_path), written])
+    for refused in (photos.read_bytes, lambda name: photos.find([name])):
+        with pytest.raises(ValueError, match="this program wrote it; name the picture that"):
+            refused(written)
 
 
 def test_names_without_a_picture_are_an_error_only_if_there_is_no_picture(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "one.png").touch()
     missing = [str(tmp_path / "empty"), str(tmp_path / "*.bmp")]
-    assert photos.find([*missing, str(tmp_path / "one.png")]) == [
-        *(*missing, str(tmp_path / "one.png"))
-    ]
+    names = [*missing, str(tmp_path / "one.png")]
+    assert list(photos.find(names)) == names
     with pytest.raises(ValueError, match=r"empty: a folder that holds no pictures.*no such file"):
         photos.find(missing)
     with pytest.raises(ValueError, match="a folder that holds no pictures"):

@@ -1,4 +1,5 @@
 import io
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -29,6 +30,21 @@ def test_a_picture_keeps_its_pixels_in_pillow_and_opencv(rng: np.random.Generato
         assert picture.text == FACTS
     read = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR_RGB)
     np.testing.assert_array_equal(read, pixels)
+
+
+def test_an_output_is_known_by_its_first_fact_and_a_webp_by_the_png_beside_it(
+    tmp_path: Path,
+) -> None:
+    mask = np.zeros((3, 4), np.uint8)
+    ours = {**provenance.SOFTWARE, **FACTS}
+    for name, facts in (("ours.png", ours), ("theirs.png", FACTS), ("plain.png", {})):
+        (tmp_path / name).write_bytes(provenance.encode_mask(mask, [(0, 0, 0)], facts))
+    (tmp_path / "empty.png").touch()
+    for name in ("ours.webp", "theirs.webp", "alone.webp", "ours.jpg"):
+        (tmp_path / name).touch()
+    outputs = {path.name for path in tmp_path.iterdir() if provenance.is_output(path)}
+    assert outputs == {"ours.png", "ours.webp"}
+    assert not provenance.is_output(tmp_path / "missing.png")
 
 
 def test_all_256_values_of_a_mask_are_kept() -> None:

@@ -53,6 +53,7 @@ def test_a_models_file_carries_its_classes(model: Path, no_store: None) -> None:
         assert named.provenance["Model SHA-256"] == files.sha256(model)
         assert named.provenance["Model"] == str(model)
         assert "MLflow run" not in named.provenance
+        assert str(named) == f"{model}, SHA-256 {files.sha256(model)[:12]}"
     assert not list(connection.ROOT.glob("mlflow.db"))
 
 
@@ -194,6 +195,7 @@ def test_the_default_is_the_last_row_of_the_first_table(
     shutil.copy(model, tmp_path / "digits-fcn8s.keras")
     with named_model.find(None) as named:
         assert named.name == "digits-fcn8s"
+        assert str(named).startswith(f"digits-fcn8s, {tmp_path / 'digits-fcn8s.keras'}, SHA-256 ")
 
 
 def test_a_model_is_opened_by_its_alias_with_its_run(
@@ -214,6 +216,8 @@ def test_a_model_is_opened_by_its_alias_with_its_run(
         path = named.path
         assert named.labels == LABELS
         assert named.provenance["MLflow run"] == made
+        assert named.provenance["Model"] == "models:/fcn-toy@champion"
+        assert str(named).startswith("models:/fcn-toy@champion, models:/fcn-toy/1, SHA-256 ")
         assert path.read_bytes() == model.read_bytes()
     assert not path.exists()
     with named_model.find(str(model)) as named:

@@ -1,7 +1,7 @@
 import json
 import shutil
 import sys
-from dataclasses import asdict
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -9,12 +9,11 @@ import pytest
 from PIL import Image
 
 from fcn.cli import predict as command
-from fcn.network import build, model_file
+from fcn.common import files
 from fcn.prediction.options import PredictorOptions
 from fcn.prediction.predict import Results, predict
 from fcn.prediction.sticker import stickers
 from fcn.records.labels import Labels
-from fcn.settings.network import Network
 from tests.fcn.pictures.test_photos import encoded, png_of_size
 
 pytestmark = pytest.mark.usefixtures("seeded")
@@ -22,16 +21,9 @@ LABELS = Labels("toy", ("dark", "bright", "never"), ((9, 9, 9), (200, 0, 0), (0,
 
 
 @pytest.fixture(scope="session")
-def model(tiny: Network, keras_ready: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def model(bright_model: Callable[[Labels], Path]) -> Path:
     """A network that sees class 1 where there is something, and class 0 elsewhere."""
-    network = build.network("fcn32s", "vgg16", tiny, 1, 3)
-    score = network.get_layer("score_fr")
-    kernel, bias = score.get_weights()
-    kernel[..., 1] = 1
-    score.set_weights([kernel, bias + np.array([1e-6, 0, -1], np.float32)])
-    path = tmp_path_factory.mktemp("model") / "model.keras"
-    model_file.save(network, path, asdict(LABELS))
-    return path
+    return bright_model(LABELS)
 
 
 @pytest.fixture
@@ -91,14 +83,31 @@ def test_unreadable_pictures_are_named_and_the_others_are_done(
     assert predict(names, options(model), Results(tmp_path / "out", report=report)) == 3
     assert {path.name for path in (tmp_path / "out").glob("*.json")} == {"bright.json", "dark.json"}
     content = json.loads(report.read_text())
-    assert content["done"] == [str(inbox / "bright.png"), str(inbox / "dark.jpg")]
+    assert content["model"] == f"{model}, SHA-256 {files.sha256(model)[:12]}"
+    ends = ("-mask.png", "-overlay.png", ".json")
+    assert content["done"] == {
+        str(inbox / name): [str(tmp_path / "out" / f"{Path(name).stem}{end}") for end in ends]
+        for name in ("bright.png", "dark.jpg")
+    }
     reasons = [content["skipped"][name] for name in sorted(content["skipped"])]
     expected = ("not a picture", "0 bytes", "the limit is", "GIF of 2", "no such file")
     assert all(part in why for part, why in zip(expected, reasons, strict=True))
     shown = capsys.readouterr().err
     assert shown.count("skipped ") == 5
     assert "2 picture(s) done" in shown
+    assert shown.count(f"model {content['model']}\n") == 1
     assert "Traceback" not in shown
+
+
+def test_the_report_holds_every_file_that_was_written(
+    model: Path, inbox: Path, tmp_path: Path
+) -> None:
+    out, report = tmp_path / "out", tmp_path / "report.json"
+    results = Results(out, probabilities=True, sticker="bright", report=report)
+    assert predict([str(inbox)], options(model), results) == 0
+    done = json.loads(report.read_text())["done"]
+    listed = [path for paths in done.values() for path in paths]
+    assert sorted(listed) == sorted(str(path) for path in out.iterdir())
 
 
 def test_without_a_readable_picture_the_exit_code_is_1(
@@ -117,6 +126,37 @@ def test_without_a_folder_results_are_written_beside_the_pictures(
     assert predict(names, options(model), Results(None)) == 0
     for folder in (inbox, tmp_path / "in2"):
         assert (folder / "dark-mask.png").is_file()
+
+
+def test_predicting_a_folder_again_beside_its_pictures_leaves_out_the_results(
+    model: Path, inbox: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    results = Results(None, sticker="bright")
+    for _ in range(2):
+        assert predict([str(inbox)], options(model), results) == 0
+    ends = ("-mask.png", "-overlay.png", ".json")
+    assert sorted(path.name for path in inbox.iterdir()) == sorted(
+        [f"{name}{end}" for name in ("bright", "dark") for end in ends]
+        + ["bright.png", "dark.jpg", "bright-bright.png", "bright-bright.webp"]
+    )
+    shown = capsys.readouterr().err
+    assert shown.count("2 picture(s) done") == 2
+    assert f"{inbox}: 6 picture(s) that this program wrote are left out\n" in shown
+
+
+def test_results_mirror_the_folders_of_a_pattern_and_keep_unicode(
+    model: Path, inbox: Path, tmp_path: Path
+) -> None:
+    for name in ("été/plage à midi.png", "été/日本/一.png"):
+        (inbox / name).parent.mkdir(exist_ok=True)
+        shutil.copy(inbox / "bright.png", inbox / name)
+    out = tmp_path / "out"
+    names = [f"{inbox}/**/*.png"]
+    assert predict(names, options(model), Results(out, sticker="bright")) == 0
+    masks = [path.relative_to(out).as_posix() for path in out.rglob("*-mask.png")]
+    stems = ["bright", "été/plage à midi", "été/日本/一"]
+    assert sorted(masks) == [f"{stem}-mask.png" for stem in stems]
+    assert all((out / f"{stem}-bright.webp").is_file() for stem in stems)
 
 
 def test_a_picture_may_come_from_standard_input(
@@ -151,7 +191,9 @@ def test_the_sticker_command_writes_stickers_only(
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
         *("bright-bright.png", "bright-bright.webp"),
     }
-    assert "dark.jpg: no bright in it" in capsys.readouterr().err
+    shown = capsys.readouterr().err
+    assert "dark.jpg: no bright in it" in shown
+    assert shown.startswith(f"model {model}, SHA-256 {files.sha256(model)[:12]}\n")
 
 
 @pytest.mark.parametrize("batch", [0, -1])

@@ -171,6 +171,32 @@ def test_workers_end_with_their_parent(end: signal.Signals, tmp_path: Path) -> N
         parent.kill()
 
 
+def test_ctrl_c_at_the_terminal_shows_one_line_and_no_tracebacks_of_workers(tmp_path: Path) -> None:
+    code = (
+        "import signal, sys; from pathlib import Path; from fcn.common import messages;"
+        "from fcn.runtime import workers;"
+        "signal.signal(signal.SIGINT, signal.default_int_handler);"
+        "from tests.fcn.runtime.test_workers import wait\n"
+        "with messages.explaining():\n"
+        "    list(workers.each(wait, [(Path(sys.argv[1]), number) for number in (0, 2)], 2))"
+    )
+    parent = subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path)],
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        alive = started(tmp_path, 2)
+        os.killpg(parent.pid, signal.SIGINT)
+        _, shown = parent.communicate(timeout=300)
+        assert (parent.returncode, shown) == (130, "interrupted\n")
+        until(lambda: all(map(gone, alive)))
+    finally:
+        parent.kill()
+
+
 def test_an_unreachable_cluster_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workers, "CONNECT_SECONDS", 0.1)
     monkeypatch.setenv(workers.SCHEDULER, "tcp://127.0.0.1:1")

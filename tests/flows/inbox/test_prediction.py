@@ -1,5 +1,6 @@
 """Predicting claimed pictures, with a toy in place of `python -m fcn predict`."""
 
+import logging
 import os
 import time
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 
 from flows.inbox import claims, prediction
 
+LOG = logging.getLogger(__name__)
 COMMAND = """
 import json, sys
 from pathlib import Path
@@ -20,7 +22,8 @@ skipped = {str(picture): "no picture" for picture in pictures if picture.suffix 
 for picture in pictures:
     (picture.parent / f"{picture.stem}-mask.png").touch()
 report = sys.argv[sys.argv.index("--report") + 1]
-Path(report).write_text(json.dumps({"done": [], "skipped": skipped}))
+content = {"model": "toy.keras, SHA-256 0123456789ab", "done": {}, "skipped": skipped}
+Path(report).write_text(json.dumps(content))
 """
 
 
@@ -51,8 +54,17 @@ def predict_all(inbox: Path, outbox: Path) -> dict[str, int]:
     counts = prediction.Counts()
     with claims.folder(outbox) as folder:
         while claims.adopt(folder) + claims.claim(inbox, folder):
-            counts += prediction.predict(claims.pictures(folder), folder, "model", str)
+            counts += prediction.predict(claims.pictures(folder), folder, "model", LOG)
     return counts
+
+
+def test_the_log_names_the_model_that_predicted(
+    boxes: tuple[Path, Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    put(boxes[0], "a.png")
+    with caplog.at_level(logging.INFO, LOG.name):
+        predict_all(*boxes)
+    assert caplog.messages == ["model toy.keras, SHA-256 0123456789ab"]
 
 
 def test_each_picture_ends_with_its_results_or_a_reason(boxes: tuple[Path, Path]) -> None:
@@ -83,7 +95,7 @@ def test_a_command_that_cannot_start_its_work_leaves_the_pictures_claimed(
     with claims.folder(outbox) as folder:
         claims.claim(inbox, folder)
         with pytest.raises(RuntimeError, match="no model 'x'"):
-            prediction.predict(claims.pictures(folder), folder, "model", str)
+            prediction.predict(claims.pictures(folder), folder, "model", LOG)
         assert [path.name for path in claims.pictures(folder)] == ["a.png", "nomodel.png"]
         claims.give_back(folder, inbox)
     assert names(inbox) == ["a.png", "nomodel.png"]
