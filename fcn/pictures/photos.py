@@ -72,7 +72,8 @@ def _expand(name: str) -> dict[str, Path]:
         root = path
         matches = [str(file) for file in path.iterdir() if _is_picture(file)]
         if count := sum(each.is_dir() and not each.name.startswith(".") for each in path.iterdir()):
-            messages.say(f"{name}: {count} sub folder(s) are not read; for them: '{path}/**/*.jpg'")
+            pattern = path / "**" / "*.jpg"
+            messages.say(f"{name}: {count} sub folder(s) are not read; '{pattern}' reads them")
     else:
         root = Path(*takewhile(lambda part: not glob.has_magic(part), path.parts))
         found = glob.glob(name, recursive=True)  # noqa: PTH207  Path's takes no /…

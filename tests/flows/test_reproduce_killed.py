@@ -33,8 +33,11 @@ def test_ending_a_flow_ends_all_its_processes(
     assert child in family
     flow.send_signal(sent)
     assert gone(*family)
-    flow.communicate(timeout=300)
+    shown, _ = flow.communicate(timeout=300)
     assert flow.returncode == (130 if sent == signal.SIGINT else -sent)
+    if sent == signal.SIGINT:
+        assert "Traceback" not in shown
+        assert shown.splitlines()[-1] == "cancelled; all stages have been ended"
 
 
 def test_a_flow_starts_its_own_server_and_ends_it(

@@ -1,5 +1,6 @@
 """`flows.serve` when it is refused; tests/services runs real servers."""
 
+import signal
 import socket
 import subprocess
 import sys
@@ -61,3 +62,48 @@ from flows.serving import state
 state.FOLDER = Path(sys.argv.pop(1))
 command_line.run(serve.main)
 """
+
+
+STANDING_IN = """
+import signal, sys
+from fcn.cli import command_line
+from flows import serve
+
+def work(*address):
+    try:
+        print("working", flush=True)
+        signal.pause()
+    finally:
+        print("ending", flush=True)
+        sys.stdin.readline()
+
+serve.serve = serve.deploy = work
+command_line.run(serve.main)
+"""
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "shown"), [([], 0, "ended all three\n"), (["--deploy"], 130, "")]
+)
+def test_ctrl_c_ends_the_servers_but_interrupts_a_deployment(
+    options: list[str], code: int, shown: str
+) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", STANDING_IN, *options],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A shell's background job would ignore Ctrl-C.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "working\n"
+        process.send_signal(signal.SIGINT)
+        assert process.stdout.readline() == "ending\n"
+        if not options:
+            process.send_signal(signal.SIGINT)  # Does not break off the ending.
+        ended = process.communicate("\n", timeout=300)
+    assert process.returncode == code
+    assert ended == (shown, "interrupted\n" if options else "")

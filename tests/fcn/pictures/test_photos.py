@@ -156,7 +156,7 @@ def test_sub_folders_that_are_not_read_are_named(
         (tmp_path / name).touch()
     assert list(photos.find([f"{tmp_path}/"])) == [str(tmp_path / "4.png")]
     assert capsys.readouterr().err == (
-        f"{tmp_path}/: 2 sub folder(s) are not read; for them: '{tmp_path}/**/*.jpg'\n"
+        f"{tmp_path}/: 2 sub folder(s) are not read; '{tmp_path}/**/*.jpg' reads them\n"
     )
     photos.find([str(tmp_path / "a"), str(tmp_path / "**" / "*.png")])
     assert capsys.readouterr().err == ""
