@@ -107,6 +107,17 @@ def stall(handler: Handler, publisher: Publisher) -> None:
     publisher.ended.wait(20)
 
 
+def halves(handler: Handler, publisher: Publisher) -> None:
+    """Send half of the file, and the rest when the server ends."""
+    content = publisher.files[handler.path.lstrip("/")]
+    handler.send_response(200)
+    for name, value in (("Content-Length", str(len(content))), ("ETag", str(publisher.etag))):
+        handler.send_header(name, value)
+    handler.end_headers()
+    handler.wfile.write(content[: len(content) // 2])
+    publisher.ended.wait(300)
+
+
 @contextmanager
 def publisher() -> Iterator[Publisher]:
     """Run a server on a free port of 127.0.0.1."""

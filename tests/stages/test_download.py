@@ -1,6 +1,7 @@
 """The stage: what it leaves, what it says, and that every failure ends it."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -16,11 +17,13 @@ from tests.publisher import (
     Publisher,
     closed_port,
     cut,
+    halves,
     page,
     plain_page,
     publisher,
     status,
 )
+from tests.waiting import becomes_true
 
 NAME = "digits.csv.gz"
 STAGE = """
@@ -164,6 +167,33 @@ def test_an_interrupted_download_resumes_in_the_next_run(server: Publisher, tmp_
     assert left(tmp_path) == [f"raw/digits/.{NAME}.partial", f"raw/digits/.{NAME}.partial.json"]
     assert "not the expected" in download(tmp_path, server.url).stderr
     assert server.asked[1] == (NAME, f"bytes={had}-", len(content) - had)
+
+
+def test_ctrl_c_keeps_what_a_download_has_and_the_next_run_resumes(
+    server: Publisher, tmp_path: Path
+) -> None:
+    server.next = [halves]
+    options = ["--out", f"{tmp_path}/raw/digits", "--hashes", f"{tmp_path}/hashes/digits.json"]
+    with subprocess.Popen(
+        [sys.executable, "-c", STAGE, server.url, "", "digits", *options],
+        cwd=ROOT,
+        env={name: value for name, value in os.environ.items() if name != "FCN_MIRROR"},
+        stderr=subprocess.PIPE,
+        text=True,
+        # A shell's background job would ignore Ctrl-C.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    ) as process:
+        origin = tmp_path / f"raw/digits/.{NAME}.partial.json"
+        assert becomes_true(lambda: origin.exists() or process.poll() is not None)
+        process.send_signal(signal.SIGINT)
+        _, shown = process.communicate(timeout=300)
+    assert process.returncode == 130
+    assert shown.splitlines() == [
+        f"fetching {server.url}/{NAME}",
+        "interrupted; run again: complete files are kept, the download resumes",
+    ]
+    assert left(tmp_path) == [f"raw/digits/.{NAME}.partial", f"raw/digits/.{NAME}.partial.json"]
+    assert download(tmp_path, server.url).returncode == 0
 
 
 def test_one_message_names_all_archives_to_fetch_by_hand(tmp_path: Path) -> None:
