@@ -65,9 +65,9 @@ def find(names: Iterable[str]) -> dict[str, Path]:
 def _expand(name: str) -> dict[str, Path]:
     """Return the pictures of one name; if it has none, the name itself."""
     path = Path(name)
-    alone = {name: Path("stdin" if name == STDIN else path.name)}
+    unexpanded = {name: Path("stdin" if name == STDIN else path.name)}
     if name == STDIN or path.is_file():
-        return alone
+        return unexpanded
     if path.is_dir():
         root = path
         matches = [str(file) for file in path.iterdir() if _is_picture(file)]
@@ -76,8 +76,8 @@ def _expand(name: str) -> dict[str, Path]:
             messages.say(f"{name}: {count} sub folder(s) are not read; '{pattern}' reads them")
     else:
         root = Path(*takewhile(lambda part: not glob.has_magic(part), path.parts))
-        found = glob.glob(name, recursive=True)  # noqa: PTH207  Path's takes no /…
-        matches = [match for match in found if Path(match).is_file()]
+        paths = glob.glob(name, recursive=True)  # noqa: PTH207  Path's takes no /…
+        matches = [match for match in paths if Path(match).is_file()]
     pictures = {
         match: Path(os.path.relpath(match, root))
         for match in sorted(matches)
@@ -85,7 +85,7 @@ def _expand(name: str) -> dict[str, Path]:
     }
     if count := len(matches) - len(pictures):
         messages.say(f"{name}: {count} picture(s) that this program wrote are left out")
-    return pictures or alone
+    return pictures or unexpanded
 
 
 def _problem(name: str) -> str:

@@ -39,7 +39,7 @@ def test_a_training_without_a_checkpoint_starts_from_step_0(command: str, root: 
     assert interruption.describe(command, KEY, {}) == "run again: starts from step 0"
 
 
-def test_a_training_is_told_from_a_backbone_that_trains_nothing(tmp_path: Path) -> None:
+def test_a_backbone_that_trains_nothing_names_no_step(tmp_path: Path) -> None:
     stamps = interruption.read_stamps([tmp_path / "out"])
     assert interruption.describe("train", KEY, stamps) == "run again: starts from step 0"
     assert interruption.describe("backbone", KEY, stamps) == "nothing was written"
