@@ -43,7 +43,8 @@ class Compute(Settings):
     precision: Literal["float32", "mixed_bfloat16"]
     """Precision of the layers; weights, scores and the loss are float32 in both."""
     deterministic: bool
-    """Use deterministic kernels: the same settings give the same weights, bit for bit."""
+    """Use deterministic kernels: the same settings give the same weights, bit for bit, on the same
+    kind of machine (docs/training.md, "Determinism")."""
     devices: PositiveInt = 1
     """GPUs (or other devices of the backend) over which each batch is split; JAX only. Sums are
     computed in another order: results agree up to rounding."""
