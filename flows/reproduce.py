@@ -122,6 +122,7 @@ def main(
     return flow_command.run(
         reproduce,
         "cancelled; all stages have been ended",
+        meanwhile=graph.import_dvc,
         targets=targets,
         slots=slots,
         push=push,

@@ -48,7 +48,7 @@ def read(root: Path = Path()) -> dict[str, Ran]:
     path = root / LOCK
     if not path.is_file():
         raise ValueError(f"{path} is missing: nothing ran here yet; `dvc repro` makes it")
-    stages = YAML(typ="safe", pure=True).load(path.read_text("utf-8")).get("stages", {})
+    stages = YAML(typ="safe").load(path.read_text("utf-8")).get("stages", {})
     return {name: _ran(name, entry) for name, entry in stages.items()}
 
 
@@ -116,7 +116,7 @@ def changes(ran: Ran, root: Path = Path()) -> Iterator[str]:
             yield f"{path} {'changed' if (root / path).exists() else 'is missing'}"
     for name, values in ran.params.items():
         file = root / name
-        now = YAML(typ="safe", pure=True).load(file.read_text("utf-8")) if file.is_file() else {}
+        now = YAML(typ="safe").load(file.read_text("utf-8")) if file.is_file() else {}
         for key, known in values.items():
             if _value(now, key) != known:
                 yield f"{key} in {name} changed"

@@ -82,7 +82,7 @@ def entry(entries: dict[str, T], key: str, section: str) -> T:
 
 def _read(path: Path, root: Path) -> Any:
     try:
-        return YAML(typ="safe", pure=True).load((root / path).read_text("utf-8"))
+        return YAML(typ="safe").load((root / path).read_text("utf-8"))
     except FileNotFoundError:
         raise ValueError(f"{path} is missing; run from the project's folder") from None
     except (YAMLError, UnicodeDecodeError) as error:

@@ -49,7 +49,7 @@ def tag(store: "Store", parent: str, tags: Mapping[str, str], stages: Collection
     """
     path = connection.ROOT / LOCK
     content = path.read_bytes() if path.is_file() else b""
-    entries = (YAML(typ="safe", pure=True).load(content) or {}).get("stages", {})
+    entries = (YAML(typ="safe").load(content) or {}).get("stages", {})
     pipeline, ran = store.run(parent), set()
     for child in store.children(pipeline):
         stage = child.tags.get("dvc.stage", "")

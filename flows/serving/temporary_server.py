@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 
 from prefect.context import refresh_global_settings_context
 from prefect.settings import (
@@ -30,8 +31,11 @@ def in_use() -> bool:
     return PREFECT_API_URL.value() in _started
 
 
-def start_if_none() -> None:
+def start_if_none(meanwhile: Callable[[], object] = lambda: None) -> None:
     """Start a server and use it, unless PREFECT_API_URL or the profile names another.
+
+    Args:
+        meanwhile: called while the server starts, which takes seconds.
 
     Raises:
         RuntimeError: the server does not start; the message ends with its output.
@@ -48,6 +52,7 @@ def start_if_none() -> None:
             [*prefect, "server", "start", *options], stdout=log, stderr=subprocess.STDOUT
         )
         atexit.register(_stop, server)  # after Prefect's handlers, which send the log
+        meanwhile()
         deadline = time.monotonic() + PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS.value()
         while not _is_listening(host, port):
             if server.poll() is not None or time.monotonic() > deadline:

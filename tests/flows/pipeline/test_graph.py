@@ -1,11 +1,13 @@
 """Reading DVC's graph and status."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from dvc.dvcfile import Lockfile
 
 from flows.pipeline import graph
 
@@ -20,6 +22,7 @@ STAGES = """
   other: {cmd: touch o, deps: [params.yaml], outs: [o]}
 """
 Pipeline = Callable[..., None]
+ROOT = Path(__file__).parents[3]
 
 
 def names(*targets: str) -> set[str]:
@@ -73,6 +76,48 @@ def test_only_stages_downstream_of_a_change_may_run(pipeline: Pipeline) -> None:
     assert stages["train@digits-fcn16s"].changed
     assert not stages["prepare"].changed
     assert graph.may_run([*stages.values()]) == {"train@digits-fcn16s", "table@digits"}
+
+
+def test_a_prepared_process_imports_little_when_it_reads_the_graph(pipeline: Pipeline) -> None:
+    pipeline(STAGES)
+    script = """
+import sys
+from flows.pipeline import graph
+graph.import_dvc()
+before = set(sys.modules)
+graph.read()
+print(*{name.partition(".")[0] for name in set(sys.modules) - before})
+"""
+    command = [sys.executable, "-c", script]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+    assert "networkx" not in done.stdout.split()
+
+
+def test_preparing_outside_of_a_project_says_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    graph.import_dvc()
+
+
+@pytest.mark.parametrize("targets", [(), ("train", "table@digits")])
+def test_dvc_lock_is_read_once(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, targets: tuple[str, ...]
+) -> None:
+    """With many tables it has thousands of lines, and each reading takes a fifth of a second."""
+    pipeline(STAGES)
+    dvc("repro")
+    read_by_dvc: list[Lockfile] = []
+    load = Lockfile.load
+
+    def counting(lock: Lockfile) -> object:
+        read_by_dvc.append(lock)
+        return load(lock)
+
+    monkeypatch.setattr(Lockfile, "load", counting)
+    assert graph.may_run(graph.read(targets)) == frozenset()
+    assert len(read_by_dvc) == 1
 
 
 def test_changes_are_described_in_one_line(pipeline: Pipeline) -> None:
