@@ -14,7 +14,11 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Annotated, Any, Self
+
+from typer import Argument
+
+from fcn.cli import command_line
 
 PAUSE_SECONDS = 0.3
 """Between two runs: the threads of the side that has just run go to sleep."""
@@ -102,8 +106,11 @@ def compare(
         print(f"ratio: {statistics.median(ratios):.3f}")
 
 
-def main(name: str, options: str) -> None:
-    """Be a side: get ready, say so, run at every line."""
+def main(
+    name: Annotated[str, Argument(metavar="MODULE", help="A module of `bench` with `work`.")],
+    options: Annotated[str, Argument(help="The arguments of `work`, as JSON.")],
+) -> None:
+    """Be a side: get ready, print so, run at every line."""
     module = importlib.import_module(name)
     work: Work = module.work(**json.loads(options))
     print(json.dumps({"images": work.images, "facts": work.facts}), flush=True)
@@ -114,4 +121,4 @@ def main(name: str, options: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    command_line.run(main)

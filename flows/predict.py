@@ -86,6 +86,7 @@ def main(
     ] = None,
 ) -> int:
     """Run the flow once; return the exit code."""
+    claims.require_inbox(Path(inbox))  # a typo is refused before a server starts
     return flow_command.run(
         predict,
         "cancelled; the next run takes over the claimed pictures",

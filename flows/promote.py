@@ -15,6 +15,7 @@ from typing import Annotated
 from typer import Argument, Option
 
 from fcn.cli import command_line
+from fcn.settings import reader
 from flows.following.promotion import promote
 from flows.serving import flow_command
 
@@ -34,6 +35,8 @@ def main(
     ] = False,
 ) -> int:
     """Run the flow; return the exit code."""
+    # A typo is refused before a server starts.
+    reader.entry(reader.load(table).table.tables, table, "tables")
     return flow_command.run(
         promote,
         "cancelled",

@@ -24,7 +24,7 @@ from fcn.settings import reader
 from fcn.settings.keys import table_of
 from flows.following import artifacts, notify
 from flows.following.follow_up import follow_up
-from flows.pipeline import graph, summary, tasks, trials, workspace_lock
+from flows.pipeline import graph, overrides, summary, tasks, trials, workspace_lock
 from flows.pipeline.runner import Runner, StageFailed
 from flows.serving import flow_command
 
@@ -62,9 +62,7 @@ def reproduce(
     states: dict[str, State[None]] = {}
     errors = ""
     try:
-        tables = reader.active()
-        for table in tables:
-            reader.load(table)  # our error messages say more than DVC's
+        tables = require_valid()
         with ExitStack() as stack:
             stack.enter_context(workspace_lock.hold(str(flow_run.name), get_run_logger().info))
             if update:
@@ -88,6 +86,22 @@ def reproduce(
         errors = f"{error}\n"
     message = errors + summary.summarize(states, time.monotonic() - start)
     return Failed(message=message) if errors else Completed(message=message)
+
+
+def require_valid(targets: Sequence[str] = (), set: Sequence[str] = ()) -> list[str]:
+    """Check the settings of all active tables, and what a person named; return the tables' names.
+
+    Raises:
+        ValueError: a wrong setting, or an unknown target.
+    """
+    tables = reader.active()
+    for table in tables:
+        reader.load(table)  # our error messages say more than DVC's
+    if set:
+        overrides.require_valid(set)
+    if targets:
+        graph.require_targets(targets)
+    return tables
 
 
 def run_trial(settings: Sequence[str], arguments: Sequence[str]) -> State[None]:
@@ -119,6 +133,7 @@ def main(
     ] = None,
 ) -> int:
     """Run the flow; return the exit code."""
+    require_valid(targets or (), set or ())  # a typo is refused before a server starts
     return flow_command.run(
         reproduce,
         "cancelled; all stages have been ended",

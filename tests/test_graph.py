@@ -173,6 +173,12 @@ def test_a_missing_dep_and_one_too_many_are_mended() -> None:
     assert deps.written(wrong) == text
 
 
+def test_a_mistyped_option_writes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deps, "written", lambda _: pytest.fail("the graph was written"))
+    with pytest.raises(SystemExit, match="2"):
+        deps.main(["--chek"])
+
+
 def test_every_stage_file_is_in_the_graph() -> None:
     text = (ROOT / "dvc.yaml").read_text("utf-8")
     files = {path.stem for path in (ROOT / "stages").glob("[!_]*.py")}

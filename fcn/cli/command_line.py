@@ -15,6 +15,7 @@ shows its traceback.
 
 import functools
 import inspect
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import fields, is_dataclass
 from typing import Annotated, Any, NoReturn
@@ -23,7 +24,9 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from fcn.cli import interruption
+from fcn.cli.help_text import lay_out
 from fcn.common import messages
+from fcn.common.text import similar
 from fcn.runtime import interrupts, processes
 
 interrupts.explain_unhandled()  # Here, because other modules of a command are imported after this.
@@ -31,6 +34,9 @@ interrupts.explain_unhandled()  # Here, because other modules of a command are i
 Command = Callable[..., int | None]
 """A function with annotated parameters that returns its exit code; None is 0."""
 
+WRONG_USAGE: Any = typer.BadParameter.__base__
+"""The base class of Typer's errors for wrong usage, which it does not export."""
+CHOICES = re.compile(r"'(.*)' is not one of (.*)")
 CONTEXT = {"help_option_names": ["--help", "-h"], "max_content_width": 100}
 
 
@@ -144,15 +150,33 @@ def _groups(command: Command) -> dict[str, Any]:
 
 
 class _Command(TyperCommand):
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        except WRONG_USAGE as error:
+            _suggest(error)
+            raise
+
     def format_help_text(self, ctx: object, formatter: Any) -> None:
-        _write_raw(self.help, formatter)
+        _write(self.help, formatter)
 
 
 class _Group(TyperGroup):
     def format_help_text(self, ctx: object, formatter: Any) -> None:
-        _write_raw(self.help, formatter)
+        _write(self.help, formatter)
 
 
-def _write_raw(text: str | None, formatter: Any) -> None:
-    """Write a help text with the line breaks of its docstring."""
-    formatter.write(f"\n{(text or '').rstrip()}\n")
+def _suggest(error: Any) -> None:
+    """Add the nearest option or choice to the message of an error of Typer."""
+    error.message = error.message.removeprefix("Value error, ")
+    if choices := CHOICES.fullmatch(error.message):
+        near = similar(choices[1], re.findall(r"'([^']*)'", choices[2]))
+    else:
+        near = next(iter(getattr(error, "possibilities", None) or ()), None)
+        error.possibilities = None
+    if near:
+        error.message = f"{error.message.removesuffix('.')}; did you mean {near!r}?"
+
+
+def _write(text: str | None, formatter: Any) -> None:
+    formatter.write(f"\n{lay_out((text or '').rstrip(), formatter.width)}\n")

@@ -28,5 +28,6 @@ def video(
     from fcn.prediction import predictor
     from fcn.prediction import video as room
 
+    room.require_paths(film, out)  # before Keras is imported
     with predictor.load(options) as network:
         room.write(film, out, network.masks, network.labels, network.provenance)

@@ -9,6 +9,7 @@ Entries with `${...}` name a module found by the settings; they stay as they are
 modules import counts for all of them.
 """
 
+import argparse
 import difflib
 import re
 import sys
@@ -87,9 +88,17 @@ def _counts(path: Path) -> bool:
 
 def main(arguments: list[str]) -> int:
     """Write dvc.yaml, or with `--check` compare; return the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m fcn.code.deps",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--check", action="store_true", help="Compare, and write nothing.")
+    check = parser.parse_args(arguments).check
     before = (imports.ROOT / GRAPH).read_text("utf-8")
     after = written(before)
-    if arguments == ["--check"]:
+    if check:
         stale = list(
             difflib.unified_diff(before.splitlines(), after.splitlines(), n=1, lineterm="")
         )

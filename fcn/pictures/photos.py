@@ -17,6 +17,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from fcn.common import messages
+from fcn.common.text import nearest_path
 from fcn.pictures import provenance
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM")
@@ -93,7 +94,7 @@ def _problem(name: str) -> str:
     if Path(name).is_dir():
         return f"a folder that holds no pictures ({', '.join(SUFFIXES)})"
     if name != STDIN and not Path(name).is_file():
-        return "there is no such file, and no picture matches it"
+        return f"there is no such file, and no picture matches it{nearest_path(Path(name))}"
     if provenance.is_output(Path(name)):
         return "this program wrote it; name the picture that it was made from"
     return ""

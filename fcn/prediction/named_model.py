@@ -5,17 +5,19 @@ Works without Keras, so that a wrong name fails at once.
 """
 
 import json
+import re
 import tempfile
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fcn.common import files, messages
+from fcn.common.text import nearest, nearest_path
 from fcn.datasets.shared import catalogue
 from fcn.datasets.shared.voc import colour
 from fcn.pictures.provenance import SOFTWARE
@@ -23,6 +25,9 @@ from fcn.records.labels import LABELS, Labels
 from fcn.samples import shipped
 from fcn.settings import project, reader
 from fcn.tracking import connection, git
+
+if TYPE_CHECKING:
+    from fcn.tracking.store import Store
 
 MODELS = Path("data/models")
 REGISTRY = "models:/"
@@ -92,8 +97,8 @@ def find(name: str | None, tracking: bool = True) -> Iterator[NamedModel]:
         return
     path = Path(name) if name.endswith(".keras") else _of_row(name, root)
     if not path.is_file():
-        hint = "" if name.endswith(".keras") else "; `dvc repro` makes it"
-        raise ValueError(f"the model {path} is missing{hint}; allowed: {NAMES}")
+        hint = nearest_path(path) if name.endswith(".keras") else "; `dvc repro` makes it"
+        raise ValueError(f"the model {path} is missing; allowed: {NAMES}{hint}")
     origin = "shipped with fcn" if path.parent == shipped.FOLDER else str(path)
     yield _described(name, path, _run_of(path) if tracking else None, root, origin)
 
@@ -173,10 +178,22 @@ def _registered(uri: str, folder: Path) -> tuple[str, Path, str | None]:
         version = store.resolve(uri)
         return version, store.download_model(version, folder), store.registered_run(version)
     except connection.StoreError as error:
+        hint = "" if error.unavailable else f"; {_nearest_registered(store, uri)}"
         raise ValueError(
             f"{uri} is not in MLflow's registry at {store.uri} ({error.reason}); "
-            "allowed: models:/NAME@ALIAS and models:/NAME/VERSION that `mlflow ui` shows"
+            f"allowed: models:/NAME@ALIAS and models:/NAME/VERSION that `mlflow ui` shows{hint}"
         ) from None
+
+
+def _nearest_registered(store: "Store", uri: str) -> str:
+    """Return a hint for a model that is not in the registry: its nearest name, alias or version."""
+    name = re.split("[@/]", uri.removeprefix(REGISTRY))[0]
+    names = store.registered_names()
+    if name not in names:
+        return nearest(name, names)
+    model = store.registered_model(name)
+    endings = [*(f"@{alias}" for alias in model.aliases()), *(f"/{n}" for n in model.versions())]
+    return nearest(uri, [f"{REGISTRY}{name}{ending}" for ending in endings])
 
 
 def _run_of(path: Path) -> str | None:

@@ -5,7 +5,7 @@ fast.
 """
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 from typer import Argument, Option
 
@@ -31,12 +31,11 @@ Model = Annotated[
         "model that ships with fcn."
     ),
 ]
+EngineName = Literal["keras", "tensorflow", "tensorflow-bfloat16", "onnx"]
+"""The keys of `fcn.serving.engines.ENGINES`, known without Keras; a test compares the two."""
 Engine = Annotated[
-    str | None,
-    Option(
-        help="What runs the network: keras, tensorflow, tensorflow-bfloat16 or onnx. "
-        "Default: the fastest whose results equal those of Keras."
-    ),
+    EngineName | None,
+    Option(help="What runs the network. Default: the fastest whose results equal those of Keras."),
 ]
 Tile = Annotated[
     int,

@@ -12,6 +12,7 @@ from fcn.pictures import overlay, photos, provenance
 from fcn.prediction import outputs, predictor, sticker
 from fcn.prediction.options import PredictorOptions
 from fcn.prediction.predictor import Failure, Predictor, Segmentation
+from fcn.records.labels import Labels
 from fcn.runtime import interrupts
 
 
@@ -41,7 +42,12 @@ def predict(pictures: Sequence[str], options: PredictorOptions, results: Results
     stems = outputs.stems(names, beside=results.folder is None)
     done: dict[str, list[Path]] = {}
     failures: list[Failure] = []
-    with outputs.interruptible(done, len(names)), predictor.load(options) as model:
+
+    def require(labels: Labels) -> None:
+        if results.sticker:
+            sticker.number(results.sticker, labels)
+
+    with outputs.interruptible(done, len(names)), predictor.load(options, require) as model:
         index = sticker.number(results.sticker, model.labels) if results.sticker else None
         predictions = model.predict(names, results.probabilities)
         for result in outputs.with_progress(predictions, len(names)):

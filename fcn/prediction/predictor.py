@@ -122,13 +122,21 @@ class Predictor:
 
 
 @contextmanager
-def load(options: PredictorOptions) -> Iterator[Predictor]:
+def load(
+    options: PredictorOptions, require: Callable[[Labels], object] | None = None
+) -> Iterator[Predictor]:
     """Open the model of the options, and print which one it is.
 
+    Args:
+        options: which model, and how it predicts.
+        require: refuses labels that the caller cannot use, before Keras is imported.
+
     Raises:
-        ValueError: the model or its engine cannot be used.
+        ValueError: the model or its engine cannot be used, or `require` refuses its labels.
     """
     with named_model.find(options.model, not options.no_tracking) as model:
+        if require is not None and model.labels is not None:
+            require(model.labels)
         messages.say(f"model {model}")
         settings = execution.compute()
         backend.use(settings)
@@ -136,6 +144,8 @@ def load(options: PredictorOptions) -> Iterator[Predictor]:
 
         engine = engines.load(options.engine or engines.FASTEST[settings.backend], model.path)
         labels = model.labels_of(engine.channels, engine.classes)
+        if require is not None:
+            require(labels)
         provenance = model.provenance | ({"Refined": "guided filter"} if options.refine else {})
         yield Predictor(engine, labels, provenance, options, engine.scale, str(model))
 

@@ -9,6 +9,7 @@ WhatsApp WebP of 512x512 in at most 100 KB (github.com/WhatsApp/stickers).
 
 import io
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -110,7 +111,8 @@ def stickers(name: str, pictures: Sequence[str], options: PredictorOptions, out:
     files.require_writable(out)
     stems = outputs.stems(names)
     done, failures = list[str](), list[Failure]()
-    with outputs.interruptible(done, len(names)), predictor.load(options) as model:
+    require = partial(number, name)
+    with outputs.interruptible(done, len(names)), predictor.load(options, require) as model:
         index = number(name, model.labels)
         for result in outputs.with_progress(model.predict(names), len(names)):
             if isinstance(result, Failure):

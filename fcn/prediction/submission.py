@@ -18,6 +18,7 @@ import re
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -142,10 +143,9 @@ def submission(
     files.require_replaceable(out, ("files", *(f"{each}.*" for each in BENCHMARKS)))
     with (
         messages.interruptible(lambda: f"{len(done)} of {len(names)} done, nothing was written"),
-        predictor.load(options) as model,
+        predictor.load(options, partial(require_classes, name)) as model,
         files.writing_folder(out) as folder,
     ):
-        require_classes(name, model.labels)
         results = model.predict(names, probabilities=benchmark.encode is _road)
         for result in outputs.with_progress(results, len(names)):
             if isinstance(result, Failure):

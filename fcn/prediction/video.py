@@ -16,6 +16,7 @@ import numpy as np
 from av.stream import Disposition
 
 from fcn.common import files, messages
+from fcn.common.text import nearest_path
 from fcn.pictures import overlay
 from fcn.records.labels import Labels
 
@@ -27,6 +28,20 @@ BT709, LIMITED = 1, 1
 """FFmpeg's numbers for the colour space of HD television and for the range 16..235."""
 Segment = Callable[[np.ndarray], np.ndarray]
 """Images uint8 B H W C -> masks uint8 B H W."""
+
+
+def require_paths(source: Path, out: Path) -> None:
+    """Check that there is a video to read, and that `out` can be the name of another one.
+
+    Raises:
+        ValueError: `source` does not exist; `out` is not `.mp4`, or is `source` itself.
+    """
+    if not source.exists():
+        raise ValueError(f"there is no video {source}{nearest_path(source)}")
+    if out.suffix.lower() != ".mp4":
+        raise ValueError(f"{out}: videos are written as MP4; name it {out.with_suffix('.mp4')}")
+    if out.resolve() == source.resolve():
+        raise ValueError(f"{out} is the video to read; write to another file")
 
 
 def write(
@@ -46,13 +61,10 @@ def write(
         facts: the provenance, written as the video's comment.
 
     Raises:
-        ValueError: `source` is no video or damaged; `out` is not `.mp4`, or is `source` itself.
+        ValueError: as `require_paths`; `source` is no video or damaged.
         OSError: `source` cannot be read or `out` cannot be written.
     """
-    if out.suffix.lower() != ".mp4":
-        raise ValueError(f"{out}: videos are written as MP4; name it {out.with_suffix('.mp4')}")
-    if out.resolve() == source.resolve():
-        raise ValueError(f"{out} is the video to read; write to another file")
+    require_paths(source, out)
     painted, frames = 0, "?"
     try:
         with _opened(source) as film:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from fcn.common.text import nearest
+from fcn.settings import names
 from fcn.settings.table import TableFile
 
 OWN = "pretrained/own"
@@ -47,13 +48,13 @@ def problems(file: TableFile, name: str) -> Iterator[str]:
     ]
     for where, module, raw in reads:
         download = file.downloads.get(raw)
-        if download and download.module != module:
+        if download and module != download.module in names.modules("datasets"):
             yield _differs(where, module, download.module)
     for key in file.backbones.keys() & file.models.keys():
         yield f"models.{key}: a backbone has this key; both would be data/models/{key}.keras"
     for key, table in file.tables.items():
         data = file.datasets.get(table.dataset)
-        if data and data.module != table.source:
+        if data and table.source != data.module in names.modules("datasets"):
             yield _differs(f"tables.{key}.source", table.source, data.module)
         if table.dataset not in file.datasets:
             yield f"tables.{key}.dataset: {_unknown(table.dataset, file.datasets)}"
@@ -127,8 +128,8 @@ def _broken_initialisations(file: TableFile) -> Iterator[str]:
                 f"models.{key}.network: got {model.network!r}, allowed: {root!r}, the backbone "
                 "that it is initialised from"
             )
-        if file.backbones[root].module != model.backbone:
-            module = file.backbones[root].module
+        module = file.backbones[root].module
+        if model.backbone != module in names.modules("backbones"):
             yield f"models.{key}.backbone: got {model.backbone!r}, but {root} is {module!r}"
 
 
@@ -141,7 +142,11 @@ def _unknown_splits(file: TableFile) -> Iterator[str]:
         learned = file.datasets.get(model.dataset)
         for split in ("train", "val"):
             if learned and split not in learned.convert.splits:
-                yield f"models.{key}.dataset: training needs {split!r} of {model.dataset!r}"
+                splits = ", ".join(learned.convert.splits)
+                yield (
+                    f"models.{key}.dataset: training needs the split {split!r} of "
+                    f"{model.dataset!r}, which has {splits}"
+                )
     for key, table in file.tables.items():
         data_of_table = file.datasets.get(table.dataset)
         if data_of_table and table.evaluation.split not in data_of_table.convert.splits:

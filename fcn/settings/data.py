@@ -131,6 +131,15 @@ class Convert(Settings):
         return self
 
 
+RULES = (
+    *("size", "values", "one_hot_rows", "nothing_known", "empty", "void_share"),
+    *("unknown_colours", "rgb_mask", "index_mismatch", "unindexed_record"),
+    *("promised", "duplicate_id", "duplicate_image", "class_never_seen"),
+    *("same_id", "same_image", "near_image", "same_group", "stale_overlap"),
+)
+"""The rules of `fcn.labels.check`; a test compares the two."""
+
+
 class Validate(Settings):
     """How labels are checked and reported."""
 
@@ -142,6 +151,14 @@ class Validate(Settings):
     near: Annotated[int, Field(ge=0, le=16)] = 4
     """Two images are near-identical if their perceptual hashes differ in at most so many of 64
     bits."""
+
+    @pydantic.field_validator("severity")
+    @classmethod
+    def _rules_exist(cls, severity: dict[str, Any]) -> dict[str, Any]:
+        for rule in severity:
+            if rule not in RULES:
+                raise ValueError(f"no rule {rule!r}; {nearest(rule, RULES)}")
+        return severity
 
 
 class Ceiling(Settings):

@@ -6,6 +6,7 @@ merge the files and a key alone names its file. Values are read as DVC reads the
 `1e-3` is a number).
 """
 
+import re
 import reprlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +16,8 @@ import pydantic
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from fcn.common.text import nearest
-from fcn.settings import consistency
+from fcn.common.text import nearest, similar
+from fcn.settings import consistency, lines, names
 from fcn.settings.common import Common
 from fcn.settings.keys import table_of
 from fcn.settings.table import TableFile
@@ -64,8 +65,10 @@ def load(key: str, root: Path = Path()) -> Loaded:
         *consistency.problems(table, name),
         *consistency.uneven_batches(table, common.devices),
     ]
+    settings = {_setting(problem) for problem in problems}
+    problems += [each for each in names.problems(table) if _setting(each) not in settings]
     if problems:
-        raise ValueError("\n  ".join([f"{path}: {len(problems)} wrong setting(s)", *problems]))
+        raise _refusal(path, root, problems)
     return Loaded(common, table)
 
 
@@ -93,8 +96,19 @@ def _parse(kind: type[S], path: Path, root: Path) -> S:
     try:
         return kind.model_validate(_read(path, root))
     except pydantic.ValidationError as error:
-        lines = [_explain(kind, problem) for problem in error.errors()]
-        raise ValueError("\n  ".join([f"{path}: {len(lines)} wrong setting(s)", *lines])) from None
+        problems = [_explain(kind, problem) for problem in error.errors()]
+        raise _refusal(path, root, problems) from None
+
+
+def _refusal(path: Path, root: Path, problems: list[str]) -> ValueError:
+    """Return the error for a file's problems; each begins with the dotted key of a setting."""
+    number = lines.numbers((root / path).read_text("utf-8"))
+    listed = [f"line {number(_setting(each))}: {each}" for each in problems]
+    return ValueError("\n  ".join([f"{path}: {len(problems)} wrong setting(s)", *listed]))
+
+
+def _setting(problem: str) -> str:
+    return problem.partition(": ")[0]
 
 
 def _explain(kind: type[Settings], problem: Any) -> str:
@@ -114,6 +128,10 @@ def _explain(kind: type[Settings], problem: Any) -> str:
             if problem["type"] == "value_error" and not message.startswith("allowed: "):
                 return f"{where}: {message}"
             allowed = message.removeprefix("allowed: ").removeprefix("Input should be ")
+            if problem["type"] == "literal_error":
+                choices = re.findall(r"'([^']*)'", problem["ctx"]["expected"])
+                near = similar(str(problem["input"]), choices)
+                allowed += f"; did you mean {near!r}?" if near else ""
             return f"{where}: got {reprlib.repr(problem['input'])}, allowed: {allowed}"
 
 

@@ -191,6 +191,11 @@ class Store:
         run = mlflow.models.get_model_info(uri).run_id
         return str(run) if run else None
 
+    @store_errors()
+    def registered_names(self) -> list[str]:
+        """Return the names of all registered models."""
+        return [str(model.name) for model in self._client.search_registered_models()]
+
     def download_model(self, uri: str, folder: Path) -> Path:
         """Download a registered model into a folder; return the path of its `.keras` file.
 

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from fcn.common import files
+from fcn.common.text import nearest_path
 from fcn.runtime import locks
 
 LOCK = ".lock"
@@ -21,14 +22,24 @@ SETTLED_SECONDS = 2.0
 """A file that changed less than this ago may still be written."""
 
 
+def require_inbox(inbox: Path) -> None:
+    """Check that the inbox exists.
+
+    Raises:
+        ValueError: it is no folder.
+    """
+    if not inbox.is_dir():
+        hint = "" if inbox.exists() else nearest_path(inbox)
+        raise ValueError(f"the inbox {inbox} is not a folder; make it, or name another{hint}")
+
+
 def prepare(inbox: Path, outbox: Path) -> None:
     """Make the outbox and its folders.
 
     Raises:
         ValueError: the inbox is missing, or the outbox is not writable or is on another disk.
     """
-    if not inbox.is_dir():
-        raise ValueError(f"the inbox {inbox} is not a folder; make it, or name another")
+    require_inbox(inbox)
     files.require_writable(outbox)
     if inbox.stat().st_dev != outbox.stat().st_dev:
         raise ValueError(

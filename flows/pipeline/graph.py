@@ -5,7 +5,6 @@
 prints which stages may have to run, and why.
 """
 
-import difflib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from dvc.repo.graph import build_graph
 from typer import Argument
 
 from fcn.cli import command_line
+from fcn.common.text import similar
 from fcn.runtime import collection
 
 ALWAYS = "always changed"  # DVC's status of a stage that runs every time
@@ -152,6 +152,19 @@ def may_run(stages: Sequence[Stage]) -> frozenset[str]:
     return frozenset(names)
 
 
+def require_targets(targets: Sequence[str]) -> None:
+    """Check that targets exist, without reading their status.
+
+    Raises:
+        GraphError: an unknown target, or a pipeline that DVC refuses.
+    """
+    try:
+        with Repo() as repo:
+            list(_find(repo, targets))
+    except DvcException as error:
+        raise GraphError(f"{error} (run `dvc status` for details)") from error
+
+
 def _find(repo: Repo, targets: Sequence[str]) -> Iterator[Any]:
     """Yield the stages that the targets name.
 
@@ -169,10 +182,9 @@ def _find(repo: Repo, targets: Sequence[str]) -> Iterator[Any]:
         except DvcException as error:
             names = [stage.addressing for stage in repo.index.graph]
             groups = sorted({name.partition("@")[0] for name in names})
-            near = difflib.get_close_matches(target, [*names, *groups], n=3) or groups
-            raise GraphError(
-                f"unknown target {target!r}; nearest names in dvc.yaml: {', '.join(near)}"
-            ) from error
+            near = similar(target, [*names, *groups])
+            hint = f"did you mean {near!r}?" if near else f"groups in dvc.yaml: {', '.join(groups)}"
+            raise GraphError(f"unknown target {target!r}; {hint}") from error
 
 
 def _with_ancestors(graph: Any, stages: Iterable[Any]) -> set[Any]:

@@ -17,11 +17,9 @@ from pathlib import Path
 
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
-from dvc.utils.cli_parse import to_path_overrides
-from dvc.utils.hydra import apply_overrides
 
 from fcn.runtime import processes
-from flows.pipeline import output
+from flows.pipeline import output, overrides
 
 FOLDER = Path("trials")
 AUTHOR = {
@@ -36,8 +34,9 @@ def prepare(settings: Sequence[str]) -> Path:
     """Return the copy of the workspace that has these settings; make it if it is missing.
 
     Raises:
-        ValueError: no Git repository, or a setting that is malformed or does not exist.
+        ValueError: no Git repository, or a wrong setting (`overrides.require_valid`).
     """
+    overrides.require_valid(settings)
     commit = _commit_workspace()
     name = hashlib.sha256("\0".join([commit, *sorted(settings)]).encode()).hexdigest()[:12]
     folder = FOLDER / name
@@ -55,16 +54,11 @@ def prepare(settings: Sequence[str]) -> Path:
         with Repo(str(aside)) as copy, copy.config.edit("local") as config:
             config.update(local)
         with Repo(str(aside)) as copy:
-            for path, changes in to_path_overrides(settings).items():
-                apply_overrides(aside / path, changes)
+            overrides.apply(settings, aside)
             copy.checkout(allow_missing=True)
     except (DvcException, OSError) as error:
         _git("worktree", "remove", "--force", str(aside))
-        reason = error.__cause__ or error
-        raise ValueError(
-            f"settings for this run: {reason}; allowed: FILE:KEY=VALUE, such as "
-            "tables/digits.yaml:models.digits-fcn8s.training.epochs=3"
-        ) from error
+        raise ValueError(f"the copy for this run: {error.__cause__ or error}") from error
     _git("worktree", "move", str(aside), str(folder))
     return folder
 

@@ -36,7 +36,8 @@ def test_help_is_the_docstring(command: str) -> None:
     )
     assert done.returncode == 0
     text = (ROOT / "bench" / f"{command}.py").read_text("utf-8")
-    assert ast.get_docstring(ast.parse(text), clean=False) in done.stdout
+    words = (ast.get_docstring(ast.parse(text)) or "").split()
+    assert " ".join(words) in " ".join(done.stdout.split())
 
 
 def test_measure_gives_a_command_its_options_and_its_exit_code() -> None:

@@ -61,7 +61,7 @@ def test_targets_include_their_upstream() -> None:
     assert last_line(run("second")) == "ran 2 (first, second@digits-fcn16s)"
     state = run("tabel@digits")
     assert state.is_failed()
-    assert "unknown target 'tabel@digits'; nearest" in state.message
+    assert "unknown target 'tabel@digits'; did you mean 'table@digits'?" in state.message
 
 
 @pytest.mark.usefixtures("chain")

@@ -112,6 +112,12 @@ RATE = (
 WRONG = {
     "a mistyped key": ("head: fcn16s", "haed: fcn16s", "did you mean 'head'", "'item.head'"),
     "another mistyped key": ("seed: 1337", "sede: 1337", "did you mean 'seed'", "'seed'"),
+    "a mistyped head": (
+        "head: fcn16s",
+        "head: fcn61s",
+        "did you mean 'fcn16s'",
+        "fcn/heads/fcn61s.py",
+    ),
     "a wrong type": ("seed: 1337", "seed: many", "allowed: a valid integer", None),
     "a negative learning rate": (f"{RATE}3.0", f"{RATE}-3.0", "allowed: greater than 0", None),
 }

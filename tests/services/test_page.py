@@ -1,32 +1,23 @@
-"""The page of a table in a real browser: console errors, requests and pixels."""
+"""The page of a table in a real browser: console errors, requests, pixels, phones and paper."""
 
 import json
-import os
 import subprocess
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from fcn.report.page.render import render_page
-from tests.fcn.report.page.test_render import SECTIONS, content
+from fcn.report.page.render import PageContent, render_page
+from fcn.report.table import grids
+from tests.fcn.report.page.test_render import CELL, SECTIONS, Elements, content
+from tests.services import browser as devtools
+from tests.services import pdf
+from tests.services.browser import A4_WIDTH, CHROMIUM
 
 pytestmark = pytest.mark.services
-CHROMIUM = [
-    "chromium",
-    "--headless",
-    "--disable-gpu",
-    "--disable-quic",
-    "--disable-dev-shm-usage",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--hide-scrollbars",
-    "--enable-logging=stderr",
-]
 
 
 @dataclass(frozen=True)
@@ -42,9 +33,8 @@ class Opened:
 
 
 def browser(path: Path, scratch: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    command = [*CHROMIUM, f"--user-data-dir={scratch / 'profile'}", *options]
-    if os.geteuid() == 0:
-        command.append("--no-sandbox")
+    logging = "--enable-logging=stderr"
+    command = [*CHROMIUM, logging, f"--user-data-dir={scratch / 'profile'}", *options]
     return subprocess.run(
         [*command, path.as_uri()], capture_output=True, text=True, check=True, timeout=300
     )
@@ -93,3 +83,78 @@ def test_the_page_has_no_console_errors_and_requests_nothing(tmp_path: Path) -> 
     bad = opened(path, tmp_path)
     assert any("nothing is not defined" in line for line in bad.console)
     assert "http://127.0.0.1:9/x.png" in bad.requests
+
+
+def crowded() -> PageContent:
+    """A page whose tables are as wide as those of PASCAL VOC, with long names and verdicts."""
+    classes = [f"{name}_{number}" for number in range(7) for name in ("table", "plant", "train")]
+    shares = dict.fromkeys(classes, 1 / len(classes))
+    small = content(cells=(CELL, replace(CELL, verdict="not comparable", reason="other " * 20)))
+    names = ("a small encoder, two-step decoder", "FCN-8s, without transfer from the classifier")
+    report = replace(
+        small.report,
+        rows=[
+            replace(row, name=name, class_iou=shares)
+            for row, name in zip(small.report.rows, names, strict=True)
+        ],
+    )
+    rows = [
+        replace(evidence, row=row, shares=np.full((len(classes),) * 2, 0.25))
+        for evidence, row in zip(small.rows, report.rows, strict=True)
+    ]
+    splits = small.labels.content["splits"]
+    split = splits["train"] | {"class_share": shares}
+    labels = replace(small.labels, content=small.labels.content | {"splits": {"train": split}})
+    return replace(small, report=report, rows=rows, labels=labels)
+
+
+BEYOND = """
+[...document.querySelectorAll("table, img, svg, code, p, .bars")]
+    .filter(element => element.getBoundingClientRect().right > innerWidth + 1)
+    .map(element => element.closest("section").id + " " + element.tagName)
+"""
+CLOSED = """
+[...document.querySelectorAll("details > div")]
+    .filter(element => !element.checkVisibility() || !element.offsetHeight).length
+"""
+HEADS = """
+[...document.querySelectorAll("#table table")[0].querySelectorAll("th:nth-child(2), td")]
+    .filter(element => element.cellIndex == 1)
+    .map(element => [element.innerText, element.getBoundingClientRect().right])
+"""
+
+
+@pytest.mark.parametrize("make", [content, crowded])
+def test_on_paper_nothing_is_cut_and_collapsed_parts_are_open(
+    make: Callable[[], PageContent], tmp_path: Path
+) -> None:
+    path = tmp_path / "page.html"
+    path.write_text(text := render_page(make()), "utf-8")
+    with devtools.opened(path, tmp_path) as page:
+        page.resize(A4_WIDTH)
+        assert page.evaluate(CLOSED) > 0, "a screen shows one part of several"
+        page.resize(A4_WIDTH, media="print")
+        assert page.evaluate(BEYOND) == []
+        assert page.evaluate(CLOSED) == 0
+        printed = pdf.text(page.pdf())
+    table = Elements(text)
+    lines = [line.strip() for line in table.text.splitlines() if line.strip()]
+    links = lines[lines.index("Table") : lines.index("Data", lines.index("Table")) + 1]
+    shown = [line for line in lines if line not in links]
+    assert [line for line in shown if "".join(line.split()) not in printed] == []
+    assert len(shown) > 80
+
+
+@pytest.mark.parametrize("make", [content, crowded])
+def test_a_phone_shows_mean_iou_without_scrolling_sideways(
+    make: Callable[[], PageContent], tmp_path: Path
+) -> None:
+    path = tmp_path / "page.html"
+    path.write_text(render_page(made := make()), "utf-8")
+    with devtools.opened(path, tmp_path) as page:
+        page.resize(360)
+        cells = page.evaluate(HEADS)
+        assert page.evaluate("document.documentElement.scrollWidth") == 360
+    scores = [grids.format_percent(row.scores["mean_iou"]) for row in made.report.rows]
+    assert [cell.partition(" ")[0] for cell, _ in cells] == ["mean", *scores]
+    assert max(right for _, right in cells) <= 360

@@ -63,7 +63,7 @@ def render_page(content: PageContent) -> str:
         labels=content.labels,
         data=content.data,
         classes=list(report.rows[0].class_iou),
-        scores=_add_verdicts(report),
+        scores=_format_scores(report),
         notes=notes.describe_scores(report),
         published=grids.format_published(report),
         verdict_note=notes.describe_verdicts(report),
@@ -74,9 +74,16 @@ def render_page(content: PageContent) -> str:
     )
 
 
-def _add_verdicts(report: Report) -> Grid:
-    """Return the table; if it has published numbers, with each row's verdicts."""
+def _format_scores(report: Report) -> Grid:
+    """Return the table with mean IoU first, which a phone shows without scrolling.
+
+    If it has published numbers, each row has its verdicts.
+    """
     head, lines = grids.format_scores(report)
+    first = head.index(grids.TITLES["mean_iou"])
+    head, *lines = (
+        [line[0], line[first], *line[1:first], *line[first + 1 :]] for line in (head, *lines)
+    )
     if not report.cells:
         return head, lines
     verdicts = [

@@ -1,10 +1,12 @@
 """`python -m fcn` as a user sees it."""
 
+import json
 import os
 import platform
 import subprocess
 import sys
 import tomllib
+import zipfile
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
@@ -16,6 +18,7 @@ from fcn.__main__ import COMMANDS
 from fcn.cli.command_line import Command, parameters
 from fcn.cli.export import FormatName
 from fcn.cli.submit import BenchmarkName
+from fcn.prediction.options import EngineName
 from fcn.prediction.submission import BENCHMARKS
 
 ROOT = Path(__file__).parents[3]
@@ -93,13 +96,29 @@ def test_an_unknown_command_is_answered_with_the_nearest() -> None:
 
 
 @pytest.mark.parametrize(
+    ("arguments", "near"),
+    [
+        (["predict", "a", "--modle", "b"], "'--model'"),
+        (["predict", "a", "--engine", "tensorflw"], "'tensorflow'"),
+        (["export", "a", "--out", "b", "--formats", "onx"], "'onnx'"),
+        (["submit", "voc2013", "a"], "'voc2012'"),
+    ],
+)
+def test_an_unknown_option_or_choice_is_answered_with_the_nearest(
+    arguments: list[str], near: str
+) -> None:
+    done = run(*arguments)
+    assert done.returncode == 2
+    assert f"; did you mean {near}?" in done.stderr
+    assert "Value error" not in done.stderr
+
+
+@pytest.mark.parametrize(
     "arguments",
     [
         [],
         ["predict"],
         ["predict", "a", "--tile", "x"],
-        ["export", "a", "--out", "b", "--formats", "onx"],
-        ["submit", "voc2013", "a"],
     ],
 )
 def test_wrong_usage_is_code_2(arguments: list[str]) -> None:
@@ -107,10 +126,46 @@ def test_wrong_usage_is_code_2(arguments: list[str]) -> None:
 
 
 def test_choices_are_what_the_rooms_offer(keras_ready: None) -> None:
+    from fcn.serving.engines import ENGINES
     from fcn.serving.formats import FORMATS
 
     assert [each.value for each in FormatName] == list(FORMATS)
     assert get_args(BenchmarkName) == tuple(BENCHMARKS)
+    assert get_args(EngineName) == tuple(ENGINES)
+
+
+@pytest.fixture
+def labelled(tmp_path: Path) -> Path:
+    """A file with the labels of a model, and no network."""
+    labels = {"dataset": "toy", "classes": ["sky", "person"], "channels": 3}
+    with zipfile.ZipFile(tmp_path / "toy.keras", "w") as archive:
+        archive.writestr("labels.json", json.dumps(labels | {"colours": [[0, 0, 0], [9, 9, 9]]}))
+    (tmp_path / "drive.mp4").touch()
+    (tmp_path / "2008_000006.jpg").touch()
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["sticker", "persn", "2008_000006.jpg"], "did you mean 'person'?"),
+        (["predict", "2008_000006.jpg", "--sticker", "persn"], "did you mean 'person'?"),
+        (["predict", "2008_000007.jpg"], "did you mean '{}/2008_000006.jpg'?"),
+        (["submit", "voc2012", "2008_000006.jpg"], "voc2012 scores 21"),
+        (["video", "drve.mp4", "--out", "out.mp4"], "did you mean '{}/drive.mp4'?"),
+        (["video", "drive.mp4", "--out", "out.avi"], "name it {}/out.mp4"),
+    ],
+)
+def test_a_typo_is_refused_before_keras_is_imported(
+    arguments: list[str], message: str, labelled: Path
+) -> None:
+    paths = [str(labelled / name) if Path(name).suffix else name for name in arguments]
+    out = [] if "--out" in arguments else ["--out", str(labelled / "out")]
+    model = ["--model", str(labelled / "toy.keras"), "--no-tracking"]
+    done = run(*paths, *out, *model, options=("-X", "importtime"))
+    assert done.returncode == 1
+    assert message.format(labelled) in done.stderr
+    assert not [line for line in done.stderr.splitlines() if line.endswith(" keras")]
 
 
 def test_a_wrong_name_is_answered_in_one_line_before_keras_is_imported(tmp_path: Path) -> None:

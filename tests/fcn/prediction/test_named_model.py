@@ -114,7 +114,7 @@ def test_invalid_labels_are_refused(
         ("nowhere.keras", r"nowhere\.keras is missing"),
         ("digits-fcn9s", r"did you mean 'digits-fcn8s'"),
         ("paintings-fcn8s", r"no table file"),
-        ("digits-fcn16s", r"data/models/digits-fcn16s\.keras is missing; `dvc repro` makes it"),
+        ("digits-fcn16s", r"data/models/digits-fcn16s\.keras is missing; .*`dvc repro` makes it"),
     ],
 )
 def test_an_unknown_name_is_refused_with_what_is_allowed(
@@ -124,6 +124,16 @@ def test_an_unknown_name_is_refused_with_what_is_allowed(
     with pytest.raises(ValueError, match=message) as caught, named_model.find(name):
         pass
     assert "models:/NAME@ALIAS" in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["modle.keras", "Model.keras"])
+def test_a_missing_file_is_answered_with_the_nearest(name: str, tmp_path: Path) -> None:
+    (tmp_path / "model.keras").touch()
+    with (
+        pytest.raises(ValueError, match=rf"{name} is missing; .*did you mean '.*/model\.keras'"),
+        named_model.find(str(tmp_path / name)),
+    ):
+        pass
 
 
 @pytest.mark.parametrize("name", [None, shipped.MODEL])
@@ -211,6 +221,16 @@ def test_a_model_is_opened_by_its_alias_with_its_run(
         named_model.find("models:/fcn-toy@champion"),
     ):
         pass
+    for name, near in (
+        ("models:/fcn-toi@champion", "fcn-toy"),
+        ("models:/fcn-toy/2", "models:/fcn-toy/1"),
+        ("models:/fcn-toy", "models:/fcn-toy/1"),
+    ):
+        with (
+            pytest.raises(ValueError, match=rf"did you mean '{near}'\?"),
+            named_model.find(name),
+        ):
+            pass
     mlflow.MlflowClient().set_registered_model_alias("fcn-toy", "champion", 1)
     with named_model.find("models:/fcn-toy@champion") as named:
         path = named.path

@@ -38,7 +38,10 @@ def predicting(monkeypatch: pytest.MonkeyPatch) -> Callable[[Labels], None]:
             return 8.0 * np.eye(len(names.classes), dtype=np.float32)[images[..., 0]]
 
         @contextmanager
-        def load(options: PredictorOptions) -> Iterator[Predictor]:
+        def load(
+            options: PredictorOptions, require: Callable[[Labels], object]
+        ) -> Iterator[Predictor]:
+            require(names)
             yield Predictor(logits, names, {}, options)
 
         monkeypatch.setattr(predictor, "load", load)

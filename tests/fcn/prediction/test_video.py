@@ -230,11 +230,10 @@ def test_a_damaged_video_is_named_and_no_file_is_left(
 
 
 def test_a_missing_video_and_a_file_in_place_of_the_folder(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError) as missing:
-        video.write(tmp_path / "none.mp4", tmp_path / "out.mp4", segment, LABELS)
-    assert missing.value.filename == str(tmp_path / "none.mp4")
-    (tmp_path / "file").touch()
     source = clip(tmp_path / "in.mp4")
+    with pytest.raises(ValueError, match=r"no video .*/inn\.mp4; did you mean '.*/in\.mp4'\?"):
+        video.write(tmp_path / "inn.mp4", tmp_path / "out.mp4", segment, LABELS)
+    (tmp_path / "file").touch()
     with pytest.raises(OSError, match="file"):
         video.write(source, tmp_path / "file" / "out.mp4", segment, LABELS)
 

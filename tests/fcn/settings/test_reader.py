@@ -32,6 +32,21 @@ def refusal(root: Path, file: Path = TABLE) -> str:
     return str(caught.value)
 
 
+def problems(message: str) -> list[str]:
+    """The problems in a message, without their lines in the file."""
+    return [line.partition(": ")[2] for line in message.splitlines()[1:]]
+
+
+def test_a_problem_names_its_line_in_the_file(tree: Tree) -> None:
+    root = tree("epochs: 10", "epochs: 0")
+    number = 1 + next(
+        number
+        for number, line in enumerate((root / TABLE).read_text("utf-8").splitlines())
+        if "epochs: 0" in line
+    )
+    assert refusal(root).splitlines()[1].startswith(f"  line {number}: {LEARN}.epochs: got 0")
+
+
 def test_the_projects_own_settings_are_accepted(loaded: reader.Loaded) -> None:
     assert set(loaded.table.tables["digits"].rows) == set(loaded.table.models)
 
@@ -121,26 +136,24 @@ def test_a_wrong_value_is_refused_with_its_place_and_what_is_allowed(
     old: str, new: str, where: str, got: str, allowed: str, tree: Tree
 ) -> None:
     file = reader.PARAMS if where in ("seed", "backend") else TABLE
-    (line,) = refusal(tree(old, new), file).splitlines()[1:]
-    place, _, rest = line.strip().partition(": got ")
+    (line,) = problems(refusal(tree(old, new), file))
+    place, _, rest = line.partition(": got ")
     assert place == where
     assert got in rest.partition(", allowed: ")[0]
     assert allowed in rest.partition(", allowed: ")[2]
 
 
 def test_settings_that_contradict_each_other_are_refused_in_a_sentence(tree: Tree) -> None:
-    (line,) = refusal(tree("weights: classifier", "weights: scratch")).splitlines()[1:]
-    assert line.strip() == (
+    (line,) = problems(refusal(tree("weights: classifier", "weights: scratch")))
+    assert line == (
         "backbones.digits-vgg16: `classifier:` is required with, and only allowed with, "
         "`weights: classifier`"
     )
 
 
 def test_a_misspelt_split_is_answered_with_the_nearest(tree: Tree) -> None:
-    (line,) = refusal(tree("shards: 2", "shards: 2\n      lists: {trian: all}")).splitlines()[1:]
-    assert line.strip() == (
-        "datasets.digits.convert: `lists:`: no split 'trian'; did you mean 'train'?"
-    )
+    (line,) = problems(refusal(tree("shards: 2", "shards: 2\n      lists: {trian: all}")))
+    assert line == ("datasets.digits.convert: `lists:`: no split 'trian'; did you mean 'train'?")
 
 
 PUBLISHED = """{epochs: 7, batch: 1, warmup: 0, translate: 0, learning_rate: 1.0e-10,
