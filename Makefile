@@ -41,7 +41,7 @@ MLFLOW_DISABLE_TELEMETRY ?= true
 export DVC_NO_ANALYTICS DO_NOT_TRACK PREFECT_SERVER_ANALYTICS_ENABLED MLFLOW_DISABLE_TELEMETRY
 
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce test test-services check serve deploy stop soak bench
+.PHONY: help setup reproduce test test-services check serve deploy stop soak bench bench-main
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -108,6 +108,9 @@ bench: $(BENCH) ## compare speed with PyTorch and tf.data, both sides in one run
 	.venv-bench/bin/python -m bench.input digits-fcn8s
 	.venv-bench/bin/python -m bench.predict --batches 1
 	.venv-bench/bin/python -m bench.around
+
+bench-main: $(SETUP) ## compare the main job's time and memory with commit 918b8e0, on an idle machine
+	$(RUN) python -m bench.main_job 918b8e0 HEAD --pairs 3
 
 # PyTorch is not locked: its own index has the build without CUDA, the package index the build with it.
 # A folder of wheels (UV_FIND_LINKS, PIP_FIND_LINKS) replaces PyTorch's index.
