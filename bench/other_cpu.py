@@ -11,11 +11,16 @@ mathematical functions) keeps the real CPU.
 """
 
 import os
-import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from subprocess import run
+from typing import Annotated
+
+from typer import Argument
+
+from fcn.cli import command_line
+from fcn.common.text import nearest
 
 SOURCE = Path(__file__).with_name("cpuid.c")
 
@@ -69,16 +74,19 @@ CPUS = {
 """Server CPUs by code name; sizes per core, L3 as one core sees it."""
 
 
-def main(arguments: list[str]) -> int:
-    """Compile the library, run the command with it, return its exit code."""
-    if not arguments:
-        for name, cpu in CPUS.items():
-            print(f"{name:12} L1 {cpu.caches[0]}, L2 {cpu.caches[1]}, L3 {cpu.caches[2]} KiB")
+def main(
+    name: Annotated[str | None, Argument(metavar="[CPU]", help="Its code name.")] = None,
+    command: Annotated[list[str] | None, Argument(help="The command with its own options.")] = None,
+) -> int:
+    """List the CPUs, or compile the library, run the command with it, return its exit code."""
+    if name is None:
+        for each, cpu in CPUS.items():
+            print(f"{each:12} L1 {cpu.caches[0]}, L2 {cpu.caches[1]}, L3 {cpu.caches[2]} KiB")
         return 0
-    name, *command = arguments
-    if name not in CPUS or not command:
-        print(f"error: got {' '.join(arguments)!r}, allowed: one of {', '.join(CPUS)}, a command")
-        return 2
+    if name not in CPUS:
+        raise ValueError(f"no CPU {name!r}; {nearest(name, CPUS)}")
+    if not command:
+        raise ValueError(f"got no command for {name}; allowed: a command and its options")
     with tempfile.TemporaryDirectory() as folder:
         library = Path(folder, "cpuid.so")
         run(["cc", "-O1", "-shared", "-fPIC", "-o", library, SOURCE], check=True)
@@ -87,4 +95,4 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    command_line.run(main, options_end=True)
