@@ -1,6 +1,6 @@
 """Follow "Your own in five minutes" of docs/datasets.md in a copy of the project.
 
-    python -m tests.guide FOLDER      # its files, its table, its commands
+python -m tests.guide FOLDER      # its files, its table, its commands
 """
 
 import re

@@ -11,7 +11,6 @@ import pytest
 
 from fcn.common import files
 from fcn.datasets.shared import catalogue
-from tests.conftest import ROOT
 from tests.publisher import (
     Answer,
     Publisher,
@@ -61,7 +60,6 @@ def download(
     options = ["--out", f"{tmp_path}/raw/digits", "--hashes", f"{tmp_path}/hashes/digits.json"]
     return subprocess.run(
         [sys.executable, "-c", STAGE, url, most, "digits", *options],
-        cwd=ROOT,
         env=os.environ | {"FCN_MIRROR": mirror, "PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,
         text=True,
@@ -224,7 +222,7 @@ def test_the_mirror_in_the_settings_is_overridden_by_the_variable(
         subprocess.run(
             [sys.executable, "-m", "stages.download", "digits", *out],
             cwd=folder,
-            env=os.environ | {"PYTHONPATH": str(ROOT), "FCN_MIRROR": variable},
+            env=os.environ | {"FCN_MIRROR": variable},
             check=True,
         )
     assert [path for path, _, _ in server.asked] == [f"settings/{NAME}", f"variable/{NAME}"]

@@ -21,7 +21,6 @@ from fcn.cli.submit import BenchmarkName
 from fcn.prediction.options import EngineName
 from fcn.prediction.submission import BENCHMARKS
 
-ROOT = Path(__file__).parents[3]
 NAMES = [command.__name__ for command in COMMANDS]
 
 
@@ -30,7 +29,6 @@ def run(
 ) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, *options, "-m", "fcn", *arguments],
-        cwd=ROOT,
         env={**os.environ, **(env or {})},
         capture_output=True,
         text=True,
