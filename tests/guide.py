@@ -1,6 +1,8 @@
 """Follow "Your own in five minutes" of docs/datasets.md in a copy of the project.
 
-python -m tests.guide FOLDER      # its files, its table, its commands
+    python -m tests.guide FOLDER
+
+It writes pictures, the guide's table file and its line in dvc.yaml, and runs the guide's commands.
 """
 
 import re

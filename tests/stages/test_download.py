@@ -22,7 +22,7 @@ from tests.publisher import (
     publisher,
     status,
 )
-from tests.waiting import becomes_true
+from tests.waiting import wait_for
 
 NAME = "digits.csv.gz"
 STAGE = """
@@ -174,7 +174,6 @@ def test_ctrl_c_keeps_what_a_download_has_and_the_next_run_resumes(
     options = ["--out", f"{tmp_path}/raw/digits", "--hashes", f"{tmp_path}/hashes/digits.json"]
     with subprocess.Popen(
         [sys.executable, "-c", STAGE, server.url, "", "digits", *options],
-        cwd=ROOT,
         env={name: value for name, value in os.environ.items() if name != "FCN_MIRROR"},
         stderr=subprocess.PIPE,
         text=True,
@@ -182,7 +181,7 @@ def test_ctrl_c_keeps_what_a_download_has_and_the_next_run_resumes(
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     ) as process:
         origin = tmp_path / f"raw/digits/.{NAME}.partial.json"
-        assert becomes_true(lambda: origin.exists() or process.poll() is not None)
+        wait_for(lambda: origin.exists() or process.poll() is not None)
         process.send_signal(signal.SIGINT)
         _, shown = process.communicate(timeout=300)
     assert process.returncode == 130

@@ -186,7 +186,7 @@ def test_ctrl_c_at_the_terminal_shows_one_line_and_no_tracebacks_of_workers(tmp_
         os.killpg(parent.pid, signal.SIGINT)
         _, shown = parent.communicate(timeout=300)
         assert (parent.returncode, shown) == (130, "interrupted\n")
-        until(lambda: all(map(gone, alive)))
+        wait_for(lambda: all(map(gone, alive)))
     finally:
         parent.kill()
 
