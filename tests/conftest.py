@@ -1,25 +1,26 @@
 """What all tests share: a small data set made by the real stages' code, and Keras once."""
 
+# First: Prefect, Keras and others read the environment when they are imported.
+import tests.environment  # noqa: F401
+
+# isort: split
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import hypothesis
 
-# First: setting up its logging closes the handlers that are there, absl's with pytest's stderr.
+# Next: setting up its logging closes the handlers that are there, absl's with pytest's stderr.
 import prefect.main  # noqa: F401
 import pytest
-
-# Before anything imports them.
-os.environ.setdefault("DVC_NO_ANALYTICS", "1")
-os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from fcn.common import files
 from fcn.conversion import shards
 from fcn.datasets.shared import catalogue
 from fcn.download import fetch
 from fcn.settings import reader
+from fcn.tracking import connection
+from tests.shipped import ROOT, SHIPPED
 
 # Both measure how busy the machine is.
 hypothesis.settings.register_profile(
@@ -27,14 +28,24 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("any machine")
 
-ROOT = Path(__file__).parents[1]
 SPLITS = {"train": 12, "val": 6, "test": 6}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def in_the_shipped_folder() -> Iterator[None]:
+    """Run in the folder with the shipped settings; no MLflow store of a person is near."""
+    before = Path.cwd()
+    os.chdir(SHIPPED)
+    connection.ROOT = SHIPPED
+    yield
+    connection.ROOT = ROOT
+    os.chdir(before)
 
 
 @pytest.fixture(scope="session")
 def loaded() -> reader.Loaded:
     """The project's own settings of the default table."""
-    return reader.load("digits", ROOT)
+    return reader.load("digits", SHIPPED)
 
 
 @pytest.fixture(scope="session")
@@ -92,13 +103,13 @@ def tree(tmp_path: Path) -> Callable[[str, str], Path]:
     def changed(old: str, new: str) -> Path:
         (tmp_path / "tables").mkdir()
         for name in ("params.yaml", "tables/digits.yaml"):
-            (tmp_path / name).write_text((ROOT / name).read_text())
+            (tmp_path / name).write_text((SHIPPED / name).read_text("utf-8"), "utf-8")
         path = next(
             p
             for p in (tmp_path / "tables/digits.yaml", tmp_path / "params.yaml")
-            if old in p.read_text()
+            if old in p.read_text("utf-8")
         )
-        path.write_text(path.read_text().replace(old, new, 1))
+        path.write_text(path.read_text("utf-8").replace(old, new, 1), "utf-8")
         return tmp_path
 
     return changed

@@ -4,14 +4,13 @@
 """
 
 import re
-from pathlib import Path
 
 import pytest
 
 from fcn.settings.network import Network
 from fcn.settings.table import Model
+from tests.shipped import ROOT, names
 
-ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs/networks.md").read_text("utf-8")
 ELSEWHERE = {"m2nist": "mnist_small", "m2nist_wide": "mnist_small", "unet": "unet"}
 SIZES = {
@@ -28,10 +27,6 @@ HIDDEN = {
 """What the drawings leave out: of several convolutions in a row all, or all but the last."""
 PADDED = ("fcn32s", "fcn16s", "fcn8s", "fcn8s_at_once")
 """Published with `padding: pad100`."""
-
-
-def names(folder: str) -> list[str]:
-    return sorted(path.stem for path in (ROOT / "fcn" / folder).glob("[!_]*.py"))
 
 
 def drawing(head: str, padding: str = "same") -> str:
@@ -89,13 +84,13 @@ def _kind(layer) -> str:
     return f" {kernel[0]}×{kernel[1]}{stride}"
 
 
-DRAWINGS = [(head, "same") for head in names("heads")]
+DRAWINGS = [(head, "same") for head in names("fcn/heads")]
 DRAWINGS += [(head, "pad100") for head in PADDED]
 
 
 @pytest.mark.usefixtures("keras_ready")
 @pytest.mark.parametrize(("head", "padding"), DRAWINGS)
-def test_every_head_is_drawn_as_it_is_built(head: str, padding: str) -> None:
+def test_every_shipped_head_is_drawn_as_it_is_built(head: str, padding: str) -> None:
     assert between(f"{head} {padding}") == drawing(head, padding)
 
 
@@ -107,7 +102,7 @@ def between(name: str) -> str:
 
 def test_the_page_explains_every_setting_head_and_backbone() -> None:
     wanted = [*Network.model_fields, *(set(Model.model_fields) & {"upsampling", "freeze"})]
-    wanted += names("heads") + names("backbones")
+    wanted += names("fcn/heads") + names("fcn/backbones")
     assert [name for name in wanted if f"`{name}`" not in PAGE] == []
 
 

@@ -1,25 +1,27 @@
-"""Waiting for what other processes do, with deadlines that a busy machine meets."""
+"""Waiting for what other processes do, on machines of any speed."""
 
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import psutil
 
-SECONDS = 300.0
-"""Longer than anything takes on a busy machine."""
-GONE_SECONDS = 120.0
-"""Shorter than the processes of the tests live when nothing ends them (300 s)."""
+T = TypeVar("T")
+SECONDS = 1800.0
+"""Far longer than anything takes on a busy machine: who waits so long waits for something that
+never comes."""
+FOREVER = 2 * SECONDS
+"""How long the processes of the tests live when nothing ends them."""
 
 
-def becomes_true(condition: Callable[[], object], seconds: float = SECONDS) -> bool:
-    """Whether the condition becomes true in time."""
+def wait_for(condition: Callable[[], T], seconds: float = SECONDS) -> T:
+    """Wait until the condition gives something true; return that."""
     deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
+    while not (result := condition()):
+        assert time.monotonic() < deadline, f"{condition} did not become true"
         time.sleep(0.02)
-    return True
+    return result
 
 
 def alive(process: psutil.Process) -> bool:
@@ -31,15 +33,15 @@ def alive(process: psutil.Process) -> bool:
 
 
 def gone(*processes: psutil.Process) -> bool:
-    """Whether all these processes end in time."""
-    return becomes_true(lambda: not any(map(alive, processes)), GONE_SECONDS)
+    """Wait until all these processes have ended; return that they have."""
+    return wait_for(lambda: not any(map(alive, processes)))
 
 
 def written(path: Path | str) -> str:
     """Wait for a file with a complete line, and return its text."""
 
     def complete() -> bool:
-        return Path(path).exists() and Path(path).read_text().endswith("\n")
+        return Path(path).exists() and Path(path).read_text("utf-8").endswith("\n")
 
-    assert becomes_true(complete), f"{path} was not written"
-    return Path(path).read_text().strip()
+    wait_for(complete)
+    return Path(path).read_text("utf-8").strip()

@@ -8,7 +8,7 @@ import time
 from fcn.runtime import processes
 from flows.serving import servers, state
 
-READY_SECONDS = 180.0
+READY_SECONDS = 600.0
 """How long a server may take until it is ready; the first start prepares its database."""
 MAX_STARTS, STARTS_SECONDS = 5, 600.0
 """A server is started at most so often within so many seconds."""

@@ -186,7 +186,7 @@ def _get(url: str, auth: str = "") -> bytes:
         credentials = base64.b64encode(auth.encode()).decode()
         request.add_header("Authorization", f"Basic {credentials}")
     try:
-        with urllib.request.urlopen(request, timeout=2) as response:  # noqa: S310
+        with urllib.request.urlopen(request, timeout=10) as response:  # noqa: S310
             return bytes(response.read()) or b"ok"
     except OSError:
         return b""

@@ -4,7 +4,6 @@ import os
 import pkgutil
 from collections.abc import Callable
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,9 +13,9 @@ import fcn.backbones
 import fcn.heads
 from fcn.settings import reader
 from fcn.settings.network import Network
+from tests.shipped import SHIPPED
 
-ROOT = Path(__file__).parents[2]
-os.environ["KERAS_BACKEND"] = reader.load("digits", ROOT).common.backend
+os.environ["KERAS_BACKEND"] = reader.load("digits", SHIPPED).common.backend
 
 CLASSES = 4
 ELSEWHERE = {"m2nist": "mnist_small", "m2nist_wide": "mnist_small", "unet": "unet"}

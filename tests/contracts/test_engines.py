@@ -6,8 +6,10 @@ import keras
 import numpy as np
 
 from fcn.serving import engines
+from tests.instruction_set import needs_bfloat16
 
 
+@needs_bfloat16
 def test_in_half_precision_and_as_a_graph_a_head_says_nearly_the_same(
     head: str,
     built: Callable[..., keras.Model],

@@ -14,7 +14,6 @@ import pytest
 from fcn.network import alignment, build, model_file
 from fcn.settings.network import Network
 
-ROOT = Path(__file__).parents[2]
 SIZES = [(1, 1), (7, 5), (33, 31), (64, 84), (1030, 77)]
 Build = Callable[..., keras.Model]
 Answer = Callable[[keras.Model, np.ndarray], np.ndarray]
@@ -120,7 +119,7 @@ def test_tensorflow_and_jax_agree_on_every_head(
         model_file.save(built(head, **changed), tmp_path / f"{number}-{head}.keras")
     subprocess.run(
         [sys.executable, "-c", ON_JAX, tmp_path],
-        env={**os.environ, "KERAS_BACKEND": "jax", "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "KERAS_BACKEND": "jax"},
         check=True,
     )
     answers(tmp_path)

@@ -1,4 +1,4 @@
-"""Every recipe starts: each model of each table file takes ten steps, small, on fabricated data.
+"""Every shipped recipe starts: each model of each table takes ten steps, small, on fabricated data.
 
 A new table file or row needs no new test. What is shrunk: the width of the network, sizes, batches.
 What is not: head, alignment, starts, freezing, optimizer, loss, augmentation.
@@ -25,10 +25,11 @@ from fcn.settings.table import TableFile
 from fcn.settings.training import Training
 from fcn.training import class_weights, inputs, loop, losses, transfer
 from tests import fabricated
+from tests.shipped import ROOT, SHIPPED
 
-ROOT = Path(__file__).parents[2]
 TABLES: Mapping[str, TableFile] = {
-    path.stem: reader.load(path.stem, ROOT).table for path in (ROOT / "tables").glob("*.yaml")
+    path.stem: reader.load(path.stem, SHIPPED).table
+    for path in sorted((SHIPPED / "tables").glob("*.yaml"))
 }
 KEYS = sorted(key for table in TABLES.values() for key in table.models)
 STEPS, EPOCH, BATCH, SIDE = 10, 2, 2, 32

@@ -10,8 +10,8 @@ from typing import Any, get_args
 import pytest
 
 from fcn.settings import reader
+from tests.shipped import ROOT, SHIPPED
 
-ROOT = Path(__file__).parents[2]
 STAGES = sorted(path.stem for path in (ROOT / "stages").glob("[!_]*.py"))
 
 
@@ -21,7 +21,7 @@ def stage(request: pytest.FixtureRequest) -> str:
 
 
 def run(
-    stage: str, *arguments: str, cwd: Path = ROOT, options: tuple[str, ...] = ()
+    stage: str, *arguments: str, cwd: Path = SHIPPED, options: tuple[str, ...] = ()
 ) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, *options, "-m", f"stages.{stage}", *arguments],
@@ -47,7 +47,7 @@ def options(stage: str, folder: Path) -> list[str]:
 
 def a_key(stage: str) -> str:
     """A key of the default table that the stage accepts."""
-    table = reader.load("digits", ROOT).table
+    table = reader.load("digits", SHIPPED).table
     sections = {
         "download": table.downloads,
         "backbone": table.backbones,

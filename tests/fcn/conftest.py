@@ -18,9 +18,9 @@ from fcn.records import verdict
 from fcn.settings import reader
 from fcn.settings.network import Network
 from fcn.tracking import connection
+from tests.shipped import SHIPPED
 
-ROOT = Path(__file__).parents[2]
-os.environ["KERAS_BACKEND"] = reader.load("digits", ROOT).common.backend
+os.environ["KERAS_BACKEND"] = reader.load("digits", SHIPPED).common.backend
 
 
 @pytest.fixture(scope="session")

@@ -27,8 +27,8 @@ from prefect.testing.utilities import prefect_test_harness
 from fcn.tracking import champion, connection
 from flows.following import notify
 from tests.receiver import Receiver, receiving
-
-ROOT = Path(__file__).parents[2]
+from tests.shipped import ROOT, SHIPPED
+from tests.waiting import SECONDS
 
 
 @pytest.fixture(scope="session")
@@ -36,7 +36,7 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a server with an empty database."""
     with (
         temporary_settings({PREFECT_HOME: tmp_path_factory.mktemp("prefect")}),
-        prefect_test_harness(server_startup_timeout=300),
+        prefect_test_harness(server_startup_timeout=int(SECONDS)),
     ):
         yield PREFECT_API_URL.value()
 
@@ -64,7 +64,6 @@ def isolation(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPath
     monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
     monkeypatch.setenv("PYTHONPYCACHEPREFIX", str(tmp_path_factory.getbasetemp() / "pycache"))
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
-    monkeypatch.setenv("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "300")
 
 
 @pytest.fixture
@@ -139,7 +138,7 @@ def project(
     for name in ("tables", "data/tables"):
         (tmp_path / name).mkdir(parents=True)
     for name in ("params.yaml", "tables/digits.yaml"):
-        shutil.copy(ROOT / name, tmp_path / name)
+        shutil.copy(SHIPPED / name, tmp_path / name)
     entry = {"cmd": "x", "outs": [{"path": "m", "md5": "0"}]}
     (tmp_path / "dvc.lock").write_text(json.dumps({"stages": {"train@digits-fcn8s": entry}}))
     monkeypatch.setattr(connection, "ROOT", tmp_path)

@@ -1,7 +1,6 @@
 """The flow `reproduce`, on real DVC and a real Prefect server."""
 
 import hashlib
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,8 @@ from prefect.client.schemas.filters import ArtifactFilter, TaskRunFilter
 from prefect.client.schemas.objects import State
 
 from flows import reproduce
+from flows.pipeline import semaphore
+from tests.waiting import SECONDS, wait_for
 
 Pipeline = Callable[..., None]
 # `sort -u` drops repeated lines: a changed input may give an unchanged output.
@@ -74,16 +75,17 @@ def test_the_server_shows_every_stage_and_the_table() -> None:
         )
         assert (table.key, table.type) == ("table-digits", "markdown")
         assert table.data == "|1|\n|x|\n"
-        names: dict[str, str | None] = {}
-        deadline = time.monotonic() + 300  # the server stores task runs with a delay
-        while "Completed" not in names.values() or "Running" in names.values():
-            assert time.monotonic() < deadline, names
-            time.sleep(0.2)
+
+        def ended() -> dict[str, str | None] | None:
+            """The state of each task run, once all three have ended."""
             runs = client.read_task_runs(
                 task_run_filter=TaskRunFilter.model_validate({"flow_run_id": flow_run})
             )
-            names = {task_run.name: task_run.state_name for task_run in runs}
-    assert names == {
+            final = [run for run in runs if run.state is not None and run.state.is_final()]
+            return {run.name: run.state_name for run in final} if len(final) == 3 else None
+
+        states = wait_for(ended)  # the server stores task runs with a delay
+    assert states == {
         "first": "Cached",
         "second@digits-fcn16s": "Completed",
         "table@digits": "Completed",
@@ -144,7 +146,7 @@ def test_a_stage_ends_at_the_time_out_of_its_meta(pipeline: Pipeline) -> None:
     pipeline(
         """
   slow:
-    cmd: sleep 300
+    cmd: sleep 3600
     params: [x]
     outs: [s]
     meta: {timeout: 1}
@@ -184,7 +186,7 @@ def test_sources_are_updated_first(pipeline: Pipeline, tmp_path: Path) -> None:
 @pytest.mark.usefixtures("prefect_server")
 def test_with_two_slots_branches_run_side_by_side(pipeline: Pipeline) -> None:
     meet = "touch {0}; until test -e {1}; do sleep 0.05; done"
-    branch = "{{cmd: '" + meet + "', params: [x], outs: [{0}], meta: {{timeout: 300}}}}"
+    branch = "{{cmd: '" + meet + "', params: [x], outs: [{0}], meta: {{timeout: 3600}}}}"
     pipeline(f"  b1: {branch.format('b1', 'b2')}\n  b2: {branch.format('b2', 'b1')}\n")
     assert run(slots=2).is_completed()
 
@@ -197,7 +199,8 @@ def test_with_one_slot_branches_run_one_after_the_other(pipeline: Pipeline) -> N
 
 
 @pytest.mark.usefixtures("prefect_server")
-def test_the_longest_path_goes_first(pipeline: Pipeline) -> None:
+def test_the_longest_path_goes_first(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(semaphore, "RESERVE_SECONDS", SECONDS)  # for a slow Prefect
     stage = "  {0}: {{cmd: 'echo {0} >> order; sleep 1; touch {0}', deps: [{1}], outs: [{0}]}}\n"
     short = [stage.format(f"short{number}", "params.yaml") for number in range(4)]
     chain = [stage.format("c1", "params.yaml"), stage.format("c2", "c1"), stage.format("c3", "c2")]

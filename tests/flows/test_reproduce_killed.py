@@ -8,11 +8,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.waiting import gone, written
+from tests.waiting import SECONDS, gone, written
 
 Pipeline = Callable[..., None]
 LONG = """
-  long: {cmd: 'echo begun; sleep 300 & echo $! > child; wait', params: [x], outs: [never]}
+  long: {cmd: 'echo begun; sleep 3600 & echo $! > child; wait', params: [x], outs: [never]}
   quick: {cmd: touch q, params: [x], outs: [q]}
 """
 
@@ -33,7 +33,7 @@ def test_ending_a_flow_ends_all_its_processes(
     assert child in family
     flow.send_signal(sent)
     assert gone(*family)
-    shown, _ = flow.communicate(timeout=300)
+    shown, _ = flow.communicate(timeout=SECONDS)
     assert flow.returncode == (130 if sent == signal.SIGINT else -sent)
     if sent == signal.SIGINT:
         assert "Traceback" not in shown
@@ -47,7 +47,7 @@ def test_a_flow_starts_its_own_server_and_ends_it(
 ) -> None:
     pipeline(LONG)
     quick = command("quick", PREFECT_HOME=str(prefect_home))
-    output, _ = quick.communicate(timeout=600)
+    output, _ = quick.communicate(timeout=SECONDS)
     assert quick.returncode == 0
     assert output.splitlines()[-1].startswith("ran 1 (quick); ")
     flow = command(PREFECT_HOME=str(prefect_home))

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.waiting import SECONDS
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -33,7 +35,7 @@ def taken() -> Iterator[int]:
 def test_a_taken_port_is_refused_with_one_message(name: str, taken: int) -> None:
     ports = {"prefect": free_port(), "mlflow": free_port()} | {name: taken}
     done = subprocess.run(
-        command(**ports), cwd=ROOT, capture_output=True, text=True, check=False, timeout=600
+        command(**ports), cwd=ROOT, capture_output=True, text=True, check=False, timeout=SECONDS
     )
     assert done.returncode == 1
     assert done.stderr.startswith(f"error: port {taken} ")

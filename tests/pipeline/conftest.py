@@ -6,9 +6,8 @@ import shutil
 import socket
 import subprocess
 import sys
-import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,8 +15,11 @@ from pathlib import Path
 import pytest
 
 from fcn.runtime import processes
+from tests.shipped import ROOT, SETTINGS, SHIPPED
+from tests.waiting import wait_for
 
-ROOT = Path(__file__).parents[2]
+CODE = ("fcn", "flows", "stages", ".dvcignore", ".gitattributes", ".gitignore")
+DVC = (".dvc/.gitignore", ".dvc/config", ".dvc/plots")
 SHRUNK = {
     r"\{train: 2000, val: 200, test: 400\}": "{train: 24, val: 6, test: 8}",
     r"width: 0.125": "width: 0.0625",
@@ -97,26 +99,29 @@ class Project:
         }
 
 
-def copy(root: Path, *, shrunk: bool = True) -> Project:
-    """Copy the tracked and the new files, shrink the default table, commit."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
-    for name in filter(None, listed.split("\0")):
-        source, target = ROOT / name, root / name
-        if source.is_file() and not name.startswith("data/") and name != "dvc.lock":
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source, target)
-    table = root / "tables/digits.yaml"
+def shrink(table: Path) -> None:
+    """Make the default table small."""
     text = table.read_text("utf-8")
-    for pattern, replacement in SHRUNK.items() if shrunk else ():
+    for pattern, replacement in SHRUNK.items():
         text, count = re.subn(pattern, replacement, text)
         assert count, pattern
     table.write_text(text, "utf-8")
+
+
+def copy(root: Path, *, shrunk: bool = True) -> Project:
+    """Copy the code and the shipped settings, shrink the default table, commit."""
+    for source, name in [
+        *((ROOT, name) for name in (*CODE, *DVC)),
+        *((SHIPPED, name) for name in SETTINGS),
+    ]:
+        target = root / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if (source / name).is_dir():
+            shutil.copytree(source / name, target, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copyfile(source / name, target)
+    if shrunk:
+        shrink(root / "tables/digits.yaml")
     project = Project(root)
     project.run("git", "init", "-q")
     project.run("git", "config", "user.email", "test@example.org")
@@ -173,11 +178,3 @@ def answers(url: str) -> bool:
             return bool(page.status == 200)
     except OSError:
         return False
-
-
-def wait_for(what: Callable[[], object], seconds: float = 600) -> None:
-    """Wait until `what()` is true; far longer than that takes anywhere."""
-    deadline = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)

@@ -14,11 +14,14 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.pipeline.conftest import Project, copy, wait_for
+from tests.pipeline.conftest import Project, copy
+from tests.waiting import SECONDS, gone, wait_for
 
 KEY = "digits-fcn8s"
-LONG = 50
-"""Epochs of the shrunk training, three steps each: long enough to be hit."""
+LONG = 100
+"""Epochs of the shrunk training, three steps each: far more than pass before the last kill."""
+STEPS = 5
+"""From one checkpoint to the next."""
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +32,7 @@ def longer(by_flow: Project, server: str, tmp_path_factory: pytest.TempPathFacto
     (project.root / "mlflow.db").unlink()  # it names the folder it was made in
     short = "init_from: digits-fcn16s\n    network: digits-vgg16\n    training: {epochs: 2,"
     project.edit("tables/digits.yaml", short, short.replace("2,", f"{LONG},"))
-    project.edit("params.yaml", "{minutes: 0.1}", "{steps: 5}")
+    project.edit("params.yaml", "{minutes: 0.1}", f"{{steps: {STEPS}}}")
     return project
 
 
@@ -72,11 +75,12 @@ def called(process: psutil.Process) -> str:
         return ""
 
 
-def kill_at_random(
-    project: Project, key: str, chance: random.Random, seconds: float, *command: str
-) -> None:
-    """Start a training; when it wrote another checkpoint, wait a while and kill it all at once."""
-    began = newest(project, key)
+def kill_at_random(project: Project, key: str, chance: random.Random, *command: str) -> None:
+    """Start a training; kill it all at once after one to six more checkpoints.
+
+    Steps decide, not seconds, of which a fast machine needs few for a whole training.
+    """
+    enough = newest(project, key) + STEPS * chance.randint(1, 6)
     with subprocess.Popen(
         command,
         cwd=project.root,
@@ -84,8 +88,8 @@ def kill_at_random(
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     ) as started:
-        wait_for(lambda: newest(project, key) > began or started.poll() is not None)
-        time.sleep(chance.uniform(0, seconds))
+        wait_for(lambda: newest(project, key) >= enough or started.poll() is not None)
+        time.sleep(chance.uniform(0, 0.02))  # at any moment of a step
         assert started.poll() is None, "the training ended before it was killed"
         process = psutil.Process(started.pid)
         kill([process, *process.children(recursive=True)])
@@ -95,7 +99,7 @@ def kill(processes: list[psutil.Process]) -> None:
     for process in processes:
         with suppress(psutil.NoSuchProcess):  # one that has just ended
             process.kill()
-    assert psutil.wait_procs(processes, timeout=120)[1] == []
+    assert gone(*processes)
 
 
 def same(one: Path, other: Path) -> bool:
@@ -110,7 +114,7 @@ def test_a_training_killed_three_times_ends_with_the_same_bits_and_one_curve(
 ) -> None:
     chance = random.Random(seed)
     for _ in range(3):
-        kill_at_random(fresh, KEY, chance, 0.3, *train(tmp_path))
+        kill_at_random(fresh, KEY, chance, *train(tmp_path))
     assert list(tmp_path.iterdir()) == []
     said = fresh.run(*train(tmp_path)).stdout
     assert f"{KEY}: resumes from the checkpoint at step" in said
@@ -196,7 +200,7 @@ def test_a_training_interrupted_under_dvc_or_the_flow_says_where_it_continues(
     ):
         wait_for(lambda: newest(fresh, KEY) or running.poll() is not None)
         os.killpg(running.pid, signal.SIGINT)  # as a terminal does
-        assert running.wait(timeout=600) == code
+        assert running.wait(timeout=SECONDS) == code
         log.seek(0)
         shown = log.read()
     assert f"interrupted; run again: continues at step {newest(fresh, KEY)}\n" in shown
@@ -204,13 +208,13 @@ def test_a_training_interrupted_under_dvc_or_the_flow_says_where_it_continues(
     assert shown.splitlines()[-1].endswith(last)
 
 
-TRAININGS = {
-    "backbone@digits-vgg16": 0.2,
-    "train@digits-fcn32s": 2,
-    "train@digits-fcn16s": 2,
-    "train@digits-fcn8s": 2,
-}
-"""Every training of the default table, and the longest wait in seconds before it is killed."""
+TRAININGS = (
+    "backbone@digits-vgg16",
+    "train@digits-fcn32s",
+    "train@digits-fcn16s",
+    "train@digits-fcn8s",
+)
+"""Every training of the default table."""
 
 
 @pytest.mark.soak
@@ -223,12 +227,12 @@ def test_the_digits_table_after_twenty_kills_is_the_table_of_none(
         copy(tmp_path_factory.mktemp(name), shrunk=False) for name in ("whole", "killed")
     )
     whole.run("dvc", "repro")
-    killed.edit("params.yaml", "{minutes: 0.1}", "{steps: 5}")
+    killed.edit("params.yaml", "{minutes: 0.1}", f"{{steps: {STEPS}}}")
     killed.run("dvc", "repro", "validate@digits")
-    for stage, seconds in TRAININGS.items():
+    for stage in TRAININGS:
         one, key = ("dvc", "repro", "--single-item", stage), stage.partition("@")[2]
         for _ in range(5):
-            kill_at_random(killed, key, chance, seconds, *one)
+            kill_at_random(killed, key, chance, *one)
         assert f"{key}: resumes from the checkpoint at step" in killed.run(*one).stdout
     killed.run("dvc", "repro")
     unkilled, found = whole.outs(), killed.outs()

@@ -12,6 +12,7 @@ from fcn.common import files
 from fcn.records.fingerprint import fingerprint
 from fcn.scores.metrics import SCORES
 from tests.pipeline.conftest import Project
+from tests.waiting import gone
 
 ROWS = ["digits-fcn32s", "digits-fcn16s", "digits-fcn8s"]
 
@@ -165,7 +166,7 @@ def test_a_training_killed_in_the_middle_leaves_nothing_half_written(by_flow: Pr
             below = psutil.Process(dvc.pid).children(recursive=True)
             assert below
             dvc.kill()
-            assert psutil.wait_procs(below, timeout=120)[1] == []
+            assert gone(*below)
         assert not (by_flow.root / "data/models/digits-fcn8s.keras").exists()
     by_flow.run("dvc", "repro")
     assert by_flow.outs() == before

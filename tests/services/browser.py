@@ -12,7 +12,7 @@ from typing import Any
 
 from websockets.sync.client import ClientConnection, connect
 
-from tests.waiting import SECONDS, becomes_true
+from tests.waiting import SECONDS, wait_for
 
 CHROMIUM = [
     "chromium",
@@ -86,13 +86,13 @@ def opened(path: Path, scratch: Path) -> Iterator[Page]:
     command = [*CHROMIUM, f"--user-data-dir={profile}", "--remote-debugging-port=0"]
     with subprocess.Popen([*command, path.as_uri()], stderr=subprocess.DEVNULL) as chromium:
         try:
-            assert becomes_true(lambda: port.is_file() and "\n" in port.read_text())
+            assert wait_for(lambda: port.is_file() and "\n" in port.read_text())
             number = port.read_text().splitlines()[0]
             with urllib.request.urlopen(f"http://127.0.0.1:{number}/json/list") as listed:
                 (target,) = [each for each in json.load(listed) if each["type"] == "page"]
             with connect(target["webSocketDebuggerUrl"], max_size=None) as socket:
                 page = Page(socket)
-                assert becomes_true(lambda: page.evaluate(LOADED) == [path.as_uri(), "complete"])
+                assert wait_for(lambda: page.evaluate(LOADED) == [path.as_uri(), "complete"])
                 yield page
         finally:
             chromium.terminate()

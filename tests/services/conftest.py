@@ -3,7 +3,6 @@
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,11 +17,12 @@ from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import FlowRun
 
 from tests.pipeline.conftest import Project, copy
+from tests.waiting import gone, wait_for
 
 KEY = "digits-vgg16"
 """The model that the tests train."""
-EPOCHS = 8
-"""Of the backbone's classifier: enough to be interrupted by every kill."""
+EPOCHS = 40
+"""Of the backbone's classifier: far more than pass before the last kill of a test."""
 NO_DELAY = {"PREFECT_SERVER_DEPLOYMENTS_CONCURRENCY_SLOT_WAIT_SECONDS": "1"}
 """How soon a run that waits for the concurrency limit asks again; Prefect's default is 30."""
 
@@ -65,8 +65,7 @@ class Served:
                 return request(client)
             return None
 
-        run: FlowRun = wait_for(answer)
-        return run
+        return wait_for(answer)
 
     def ended(self, run: Any) -> FlowRun:
         """Wait until a run has ended, also across restarts of the server."""
@@ -82,14 +81,6 @@ class Served:
                 if words in command and "processes.py" not in command and "sh -c" not in command:
                     matching.append(process)
         return matching
-
-
-def wait_for(condition: Callable[[], Any], seconds: float = 300) -> Any:
-    deadline = time.monotonic() + seconds
-    while not (result := condition()):
-        assert time.monotonic() < deadline, condition
-        time.sleep(0.05)
-    return result
 
 
 def newest(project: Project) -> int:
@@ -165,4 +156,4 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         family = psutil.Process(started.serving.pid).children(recursive=True)
         project.run(sys.executable, "-m", "flows.serve", "--stop")
         started.serving.wait()
-        assert psutil.wait_procs(family, timeout=300)[1] == []
+        assert gone(*family)

@@ -7,7 +7,6 @@ import sqlite3
 import sys
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from uuid import UUID
 
@@ -16,7 +15,8 @@ import psutil
 import pytest
 from prefect.client.schemas.objects import FlowRun
 
-from tests.services.conftest import EPOCHS, KEY, Served, newest, wait_for
+from tests.services.conftest import EPOCHS, KEY, Served, newest
+from tests.waiting import gone, wait_for
 
 pytestmark = pytest.mark.services
 STAGE, DVC, FLOW = "stages.backbone", "-m dvc", "prefect.engine"
@@ -42,7 +42,7 @@ def train_through(served: Served, troubles: list[str], wait: Callable[[], float]
         time.sleep(wait())
         (process,) = wait_for(lambda: served.processes(trouble))  # noqa: B023
         process.kill()
-        psutil.wait_procs([process], timeout=300)
+        assert gone(process)
         if trouble == FLOW:
             assert served.ended(run).state_name == "Crashed"
     return finished(served, run)
@@ -51,12 +51,16 @@ def train_through(served: Served, troubles: list[str], wait: Callable[[], float]
 def train_on(served: Served, run: UUID) -> UUID:
     """Wait for another checkpoint; return the run that made it, a new run if this one failed."""
     began = newest(served.project)
-    for _ in range(30):
-        with suppress(AssertionError):
-            wait_for(lambda: newest(served.project) > began, seconds=10)
-            return run
+
+    def trained() -> bool:
+        nonlocal run
+        if newest(served.project) > began:
+            return True
         run = another(served, run)
-    raise AssertionError(f"no checkpoint after the one of step {began}")
+        return False
+
+    wait_for(trained)
+    return run
 
 
 def finished(served: Served, run: UUID) -> FlowRun:

@@ -16,6 +16,7 @@ from tests.fcn.report.page.test_render import CELL, SECTIONS, Elements, content
 from tests.services import browser as devtools
 from tests.services import pdf
 from tests.services.browser import A4_WIDTH, CHROMIUM
+from tests.waiting import SECONDS
 
 pytestmark = pytest.mark.services
 
@@ -36,7 +37,7 @@ def browser(path: Path, scratch: Path, *options: str) -> subprocess.CompletedPro
     logging = "--enable-logging=stderr"
     command = [*CHROMIUM, logging, f"--user-data-dir={scratch / 'profile'}", *options]
     return subprocess.run(
-        [*command, path.as_uri()], capture_output=True, text=True, check=True, timeout=300
+        [*command, path.as_uri()], capture_output=True, text=True, check=True, timeout=SECONDS
     )
 
 

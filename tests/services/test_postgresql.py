@@ -12,7 +12,8 @@ import psutil
 import pytest
 import requests
 
-from tests.services.conftest import Served, deploy, free_port, serve, shrunk, wait_for
+from tests.services.conftest import Served, deploy, free_port, serve, shrunk
+from tests.waiting import SECONDS, gone, wait_for
 
 pytestmark = pytest.mark.services
 PATH = os.pathsep.join([os.environ["PATH"], *map(str, Path("/usr/lib/postgresql").glob("*/bin"))])
@@ -84,7 +85,7 @@ def protected(
         family = psutil.Process(served.serving.pid).children(recursive=True)
         served.serving.send_signal(signal.SIGINT)
         assert served.serving.wait() == 0
-        assert psutil.wait_procs(family, timeout=300)[1] == []
+        assert gone(*family)
 
 
 def test_both_servers_store_a_run_in_postgresql(protected: tuple[Served, str]) -> None:
@@ -112,7 +113,7 @@ def test_both_servers_ask_for_the_password(
         (f"{served.mlflow}/api/2.0/mlflow/experiments/get?experiment_id=0", "get"),
     ):
         for auth, status in ((None, 401), ((user, "guess"), 401), ((user, password), 200)):
-            answer = requests.request(method, page, json={}, auth=auth, timeout=30)
+            answer = requests.request(method, page, json={}, auth=auth, timeout=SECONDS)
             assert answer.status_code == status, (page, auth is None, answer.text)
 
 

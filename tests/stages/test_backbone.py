@@ -14,8 +14,8 @@ from fcn.records import verdict
 from fcn.settings import reader
 from fcn.training import checkpoints
 from stages import backbone
+from tests.shipped import SHIPPED
 
-ROOT = Path(__file__).parents[2]
 KEY = "digits-vgg16"
 
 pytestmark = pytest.mark.usefixtures("keras_ready")
@@ -29,14 +29,14 @@ def made(
     monkeypatch.setattr(checkpoints, "ROOT", tmp_path / "checkpoints")
 
     def make(**more: object) -> Path:
-        table = YAML(typ="safe").load(ROOT / "tables/digits.yaml")
+        table = YAML(typ="safe").load(SHIPPED / "tables/digits.yaml")
         own = table["backbones"][KEY]
         del own["classifier"]
         own |= {"raw": "mine", "source": "pretrained/own", "weights": "file"}
         own["file"] = {"format": "model", "path": "own.keras"} | more
         (tmp_path / "tables").mkdir()
         (tmp_path / "tables/digits.yaml").write_text(json.dumps(table))
-        shutil.copy(ROOT / "params.yaml", tmp_path)
+        shutil.copy(SHIPPED / "params.yaml", tmp_path)
         monkeypatch.chdir(tmp_path)
         valid, out = tmp_path / "valid.json", tmp_path / "out.keras"
         verdict.write(valid, small_records)

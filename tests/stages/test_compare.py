@@ -13,9 +13,9 @@ from fcn.records import verdict
 from fcn.records.split import Records
 from fcn.scores import metrics
 from fcn.settings import reader
+from tests.shipped import SHIPPED
 
-ROOT = Path(__file__).parents[2]
-os.environ["KERAS_BACKEND"] = reader.load("digits", ROOT).common.backend
+os.environ["KERAS_BACKEND"] = reader.load("digits", SHIPPED).common.backend
 
 Make = Callable[..., Path]
 
@@ -46,7 +46,6 @@ def compared(
 ) -> Callable[[Path, Path], dict[str, Any]]:
     from stages import compare
 
-    monkeypatch.chdir(ROOT)
     valid, out = tmp_path / "valid.json", tmp_path / "evidence.json"
     verdict.write(valid, small_records)
 

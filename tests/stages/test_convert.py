@@ -22,7 +22,8 @@ from fcn.records.labels import read_labels
 from fcn.records.split import Records
 from stages.convert import convert
 from tests import fabricated
-from tests.conftest import ROOT
+from tests.shipped import SHIPPED
+from tests.waiting import FOREVER, gone, wait_for
 
 COUNTS = {"train": 4, "val": 2, "test": 3}
 OPTIONS = ("camvid", "--raw", "raw", "--out", "records")
@@ -33,8 +34,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with raw/ and the settings of a small CamVid, and in it this process."""
     fabricated.write_camvid(tmp_path / "raw")
     (tmp_path / "tables").mkdir()
-    (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text())
-    shutil.copy(ROOT / "tables/camvid.yaml", tmp_path / "tables")
+    shutil.copy(SHIPPED / "params.yaml", tmp_path)
+    shutil.copy(SHIPPED / "tables/camvid.yaml", tmp_path / "tables")
     monkeypatch.chdir(tmp_path)
     say("{train: 367, val: 101, test: 233}", str(COUNTS).replace("'", ""))
     return tmp_path
@@ -52,13 +53,9 @@ def workers(count: int) -> None:
     Path("params.yaml").write_text(re.sub(r"workers: \d+", f"workers: {count}", text))
 
 
-def environment() -> dict[str, str]:
-    return os.environ | {"PYTHONPATH": str(ROOT)}
-
-
 def run(**how: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "stages.convert", *OPTIONS]
-    return subprocess.run(command, env=environment(), capture_output=True, text=True, **how)  # type: ignore[call-overload]
+    return subprocess.run(command, capture_output=True, text=True, **how)  # type: ignore[call-overload]
 
 
 def left() -> set[str]:
@@ -180,7 +177,7 @@ def stall(job: shards.ShardJob) -> None:
     """Write half a shard, then work for longer than any test."""
     job.path.write_bytes(b"half")
     Path(f"pid-{os.getpid()}").touch()
-    time.sleep(600)
+    time.sleep(FOREVER)
 
 
 STALLED = """
@@ -195,18 +192,16 @@ runpy.run_module("stages.convert", run_name="__main__")
 @pytest.mark.usefixtures("project")
 def test_a_stage_that_is_killed_leaves_no_worker_and_the_next_run_is_whole() -> None:
     workers(2)
-    stage = subprocess.Popen([sys.executable, "-c", STALLED, *OPTIONS], env=environment())
+    stage = subprocess.Popen([sys.executable, "-c", STALLED, *OPTIONS])
     try:
-        deadline = time.monotonic() + 300
-        while len(pids := list(Path().glob("pid-*"))) < 2:
-            assert time.monotonic() < deadline, "no workers"
-            time.sleep(0.02)
+        wait_for(lambda: len(list(Path().glob("pid-*"))) >= 2)
+        pids = list(Path().glob("pid-*"))
         below = psutil.Process(stage.pid).children(recursive=True)
         assert {int(path.name.removeprefix("pid-")) for path in pids} <= {one.pid for one in below}
     finally:
         stage.kill()
         stage.wait()
-    assert psutil.wait_procs(below, timeout=300)[1] == []
+    assert gone(*below)
     assert not Path("records").exists()
     convert("camvid", Path("raw"), Path("records"))
     assert {name for name in left() if not name.startswith("pid-")} == {"records"}

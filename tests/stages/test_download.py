@@ -11,7 +11,6 @@ import pytest
 
 from fcn.common import files
 from fcn.datasets.shared import catalogue
-from tests.conftest import ROOT
 from tests.publisher import (
     Answer,
     Publisher,
@@ -23,7 +22,7 @@ from tests.publisher import (
     publisher,
     status,
 )
-from tests.waiting import becomes_true
+from tests.waiting import wait_for
 
 NAME = "digits.csv.gz"
 STAGE = """
@@ -61,7 +60,6 @@ def download(
     options = ["--out", f"{tmp_path}/raw/digits", "--hashes", f"{tmp_path}/hashes/digits.json"]
     return subprocess.run(
         [sys.executable, "-c", STAGE, url, most, "digits", *options],
-        cwd=ROOT,
         env=os.environ | {"FCN_MIRROR": mirror, "PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,
         text=True,
@@ -176,7 +174,6 @@ def test_ctrl_c_keeps_what_a_download_has_and_the_next_run_resumes(
     options = ["--out", f"{tmp_path}/raw/digits", "--hashes", f"{tmp_path}/hashes/digits.json"]
     with subprocess.Popen(
         [sys.executable, "-c", STAGE, server.url, "", "digits", *options],
-        cwd=ROOT,
         env={name: value for name, value in os.environ.items() if name != "FCN_MIRROR"},
         stderr=subprocess.PIPE,
         text=True,
@@ -184,7 +181,7 @@ def test_ctrl_c_keeps_what_a_download_has_and_the_next_run_resumes(
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     ) as process:
         origin = tmp_path / f"raw/digits/.{NAME}.partial.json"
-        assert becomes_true(lambda: origin.exists() or process.poll() is not None)
+        wait_for(lambda: origin.exists() or process.poll() is not None)
         process.send_signal(signal.SIGINT)
         _, shown = process.communicate(timeout=300)
     assert process.returncode == 130
@@ -224,7 +221,7 @@ def test_the_mirror_in_the_settings_is_overridden_by_the_variable(
         subprocess.run(
             [sys.executable, "-m", "stages.download", "digits", *out],
             cwd=folder,
-            env=os.environ | {"PYTHONPATH": str(ROOT), "FCN_MIRROR": variable},
+            env=os.environ | {"FCN_MIRROR": variable},
             check=True,
         )
     assert [path for path, _, _ in server.asked] == [f"settings/{NAME}", f"variable/{NAME}"]

@@ -12,7 +12,6 @@ from fcn.scores import metrics, per_image
 from fcn.scores.summary import summarise
 from fcn.settings.network import Network
 from stages.evaluate import evaluate
-from tests.conftest import ROOT
 
 KEY = "digits-fcn32s"
 pytestmark = pytest.mark.usefixtures("keras_ready")
@@ -42,7 +41,6 @@ def network(classes: int, path: Path) -> Path:
 
 
 def run(model: Path, records: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(ROOT)
     verdict.write(out / "valid.json", records)
     evaluate(
         KEY,

@@ -19,11 +19,11 @@ from fcn.scores import extremes, metrics, per_image
 from fcn.scores.per_image import PerImageCounts
 from fcn.settings import reader
 from stages.table import table
-from tests.conftest import ROOT
 from tests.fcn.settings.test_consistency import CELL
 from tests.fcn.uncertainty.test_statistic import images
+from tests.shipped import SHIPPED
 
-ROWS = tuple(reader.load("digits", ROOT).table.tables["digits"].rows)
+ROWS = tuple(reader.load("digits", SHIPPED).table.tables["digits"].rows)
 MORE_SCORES = {
     "mean_dice": 0.5,
     "boundary_iou": 0.4,
@@ -51,7 +51,7 @@ def better(counted: PerImageCounts, step: int) -> PerImageCounts:
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with the settings and with the files that `evaluate` writes for three rows."""
     for name in ("params.yaml", "tables"):
-        source = ROOT / name
+        source = SHIPPED / name
         (shutil.copytree if source.is_dir() else shutil.copy)(source, tmp_path / name)
     names = digits.DATASET.classes
     counted = images(number=30, classes=len(names))
@@ -93,7 +93,7 @@ def write_evaluation(project: Path, key: str, counted: PerImageCounts) -> None:
 
 def publish(project: Path, value: float, gate: bool = False) -> None:
     path = project / "tables/digits.yaml"
-    text = (ROOT / "tables/digits.yaml").read_text("utf-8")
+    text = (SHIPPED / "tables/digits.yaml").read_text("utf-8")
     assert "published: {}\n" in text
     text = text.replace("published: {}\n", CELL.replace("62.7", str(value)) + NOT_RUN)
     if gate:

@@ -12,8 +12,6 @@ from fcn.records import verdict
 from fcn.training import checkpoints
 from stages import train
 
-ROOT = Path(__file__).parents[2]
-
 pytestmark = pytest.mark.usefixtures("keras_ready")
 
 
@@ -22,7 +20,6 @@ def refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[[Path], pytest.ExceptionInfo[ValueError]]:
     """Train on records that were found valid; return what the stage says."""
-    monkeypatch.chdir(ROOT)  # where the settings are
     monkeypatch.setattr(checkpoints, "ROOT", tmp_path / "checkpoints")
 
     def call(folder: Path) -> pytest.ExceptionInfo[ValueError]:

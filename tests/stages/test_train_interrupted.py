@@ -13,8 +13,8 @@ import pytest
 from fcn.network import build, model_file
 from fcn.records import verdict
 from fcn.settings import reader
+from tests.shipped import ROOT, SHIPPED
 
-ROOT = Path(__file__).parents[2]
 KEY = "digits-fcn32s"
 OFTEN, NEVER = "{steps: 2}", "{minutes: 600}"
 """How often a checkpoint is written."""
@@ -23,7 +23,7 @@ OFTEN, NEVER = "{steps: 2}", "{minutes: 600}"
 @pytest.fixture(scope="module")
 def start(keras_ready: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model to start from, untrained."""
-    table = reader.load(KEY, ROOT).table
+    table = reader.load(KEY, SHIPPED).table
     path = tmp_path_factory.mktemp("start") / "start.keras"
     model_file.save(build.network("fcn32s", "vgg16", table.network(KEY), 1, 11), path)
     return path
@@ -36,12 +36,12 @@ def train(
     """Start a training in a project of its own that takes longer than any test."""
     verdict.write(tmp_path / "valid.json", small_records)
     (tmp_path / "tables").mkdir()
-    table = (ROOT / "tables/digits.yaml").read_text("utf-8")
+    table = (SHIPPED / "tables/digits.yaml").read_text("utf-8")
     table = re.sub(r"\{epochs: \d+, batch: 16", "{epochs: 100000, batch: 4", table)
     (tmp_path / "tables/digits.yaml").write_text(table, "utf-8")
 
     def run(checkpoints: str) -> subprocess.Popen[str]:
-        params = (ROOT / "params.yaml").read_text("utf-8")
+        params = (SHIPPED / "params.yaml").read_text("utf-8")
         params, count = re.subn(r"(?m)^checkpoints: .*$", f"checkpoints: {checkpoints}", params)
         assert count
         (tmp_path / "params.yaml").write_text(params, "utf-8")

@@ -1,6 +1,5 @@
 """Broken labels and broken files fail with their place in the message."""
 
-import os
 import shutil
 import subprocess
 import sys
@@ -21,7 +20,7 @@ from fcn.records.example import Example
 from fcn.records.fingerprint import fingerprint
 from fcn.records.index import IndexRow, read_index
 from stages import validate as stage
-from tests.conftest import ROOT, SPLITS
+from tests.conftest import SPLITS
 
 DIGITS = catalogue.load("digits")
 Validate = Callable[[Path], None]
@@ -98,7 +97,6 @@ def test_a_value_outside_the_classes_is_named_with_its_pixel_and_shown(
             *(part for name, path in given for part in (f"--{name}", str(path))),
         ],
         cwd=project,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         check=False,

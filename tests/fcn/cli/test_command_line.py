@@ -266,7 +266,7 @@ def test_kill_9_of_its_parent_ends_a_command(tmp_path: Path) -> None:
     out = tmp_path / "pid"
     body = """
     out_dir.write_text(f"{os.getpid()}\\n")
-    time.sleep(300)
+    time.sleep(3600)
 """
     started = [*command(body), "digits", "--out-dir", str(out)]
     parent = subprocess.Popen(

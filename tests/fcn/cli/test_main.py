@@ -20,8 +20,8 @@ from fcn.cli.export import FormatName
 from fcn.cli.submit import BenchmarkName
 from fcn.prediction.options import EngineName
 from fcn.prediction.submission import BENCHMARKS
+from tests.shipped import ROOT
 
-ROOT = Path(__file__).parents[3]
 NAMES = [command.__name__ for command in COMMANDS]
 
 
@@ -30,7 +30,6 @@ def run(
 ) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, *options, "-m", "fcn", *arguments],
-        cwd=ROOT,
         env={**os.environ, **(env or {})},
         capture_output=True,
         text=True,
@@ -63,7 +62,10 @@ def test_help_imports_neither_keras_nor_what_reads_data(arguments: list[str]) ->
     assert modules & {"keras", "pandas", "pyarrow", "cv2", "av", "mlflow", "rich"} == set()
 
 
-def test_version_names_the_project_python_and_the_engines_without_importing_them() -> None:
+def test_version_names_the_project_python_and_the_engines_without_importing_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(ROOT)
     done = run("--version", options=("-X", "importtime"))
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     lines = done.stdout.splitlines()

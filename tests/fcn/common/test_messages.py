@@ -1,12 +1,12 @@
 import os
 import pty
 import sys
-import time
 from contextlib import suppress
 
 import pytest
 
 from fcn.common import messages
+from tests.waiting import wait_for
 
 
 @pytest.mark.parametrize(
@@ -79,8 +79,5 @@ def test_progress_replaces_its_line_at_a_terminal(monkeypatch: pytest.MonkeyPatc
         monkeypatch.setattr(sys, "stderr", terminal)
         messages.say("half", last=False)
         messages.say("done")
-        deadline = time.monotonic() + 120
-        while not all_shown():
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+        wait_for(all_shown)
     assert shown == b"\r\x1b[Khalf\r\x1b[Kdone\r\n"

@@ -1,4 +1,5 @@
 import re
+import shutil
 import unicodedata
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,8 @@ from fcn.datasets.shared.sample import IGNORE_INDEX
 from fcn.settings import reader
 from fcn.settings.data import Convert, Folder
 from tests import fabricated
+from tests.shipped import ROOT, SHIPPED
 
-ROOT = Path(__file__).parents[3]
 SHARES = {"train": 0.5, "val": 0.3, "test": 0.2}
 COLOURS = list(fabricated.FOLDER["classes"].values())
 
@@ -240,7 +241,7 @@ def test_the_guides_table_file_is_a_table_file(tmp_path: Path) -> None:
     guide = (ROOT / "docs/datasets.md").read_text("utf-8")
     (table,) = re.findall(r"```yaml\n( *tables:.*?)```", guide, re.DOTALL)
     (tmp_path / "tables").mkdir()
-    (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text())
+    shutil.copy(SHIPPED / "params.yaml", tmp_path)
     (tmp_path / "tables/leaves.yaml").write_text(table)
     loaded = reader.load("leaves", tmp_path)
     assert loaded.table.datasets["leaves"].convert.folder is not None

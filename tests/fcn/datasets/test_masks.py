@@ -173,7 +173,9 @@ def test_opaque_alpha_is_dropped_and_transparent_pixels_are_refused(
 
 
 @hypothesis_settings(
-    deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    deadline=None,
+    max_examples=150,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(data=st.data())
 def test_a_damaged_mask_is_read_or_refused_by_name_never_worse(

@@ -9,6 +9,7 @@ from fcn.network import backend, build, model_file
 from fcn.settings import reader
 from fcn.settings.network import Network
 from tests import toy
+from tests.instruction_set import needs_bfloat16
 
 pytestmark = pytest.mark.usefixtures("seeded")
 CLASSES = 3
@@ -84,6 +85,7 @@ def test_an_unknown_name_is_refused_with_the_nearest() -> None:
         build.find_module("heads", "fcn16")
 
 
+@needs_bfloat16
 @pytest.mark.usefixtures("half_precision")
 def test_in_half_precision_weights_and_scores_are_single(
     loaded: reader.Loaded, tiny: Network, tmp_path: Path

@@ -16,7 +16,7 @@ from fcn.records.labels import Labels
 from fcn.samples import shipped
 from fcn.settings.network import Network
 from fcn.tracking import connection, runs
-from tests.conftest import ROOT
+from tests.shipped import SHIPPED
 
 pytestmark = pytest.mark.usefixtures("seeded")
 LABELS = Labels("toy", ("sky", "sea"), ((1, 2, 3), (4, 5, 6)), 1)
@@ -169,7 +169,7 @@ def test_in_a_folder_of_a_project_a_row_is_the_projects(
     model: Path, no_store: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     for name in ("params.yaml", "dvc.yaml", "tables"):
-        (tmp_path / name).symlink_to(ROOT / name)
+        (tmp_path / name).symlink_to(SHIPPED / name)
     for name in ("photos", "data/models"):
         (tmp_path / name).mkdir(parents=True)
     path = tmp_path / "data/models/digits-fcn8s.keras"

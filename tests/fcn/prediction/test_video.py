@@ -16,7 +16,6 @@ from fcn.prediction import video
 from fcn.records.labels import Labels
 from fcn.settings.network import Network
 from tests import toy
-from tests.conftest import ROOT
 
 LABELS = Labels("toy", ("background", "dark", "bright"), ((0, 0, 0), (200, 0, 0), (0, 0, 200)), 3)
 TIMES = (0, 40, 80, 100, 180, 220, 260, 300, 340, 380)
@@ -274,7 +273,6 @@ def test_the_command_writes_the_models_masks_over_the_frames(
 
     model_file.save(toy.network(tiny, 1, 3, "fcn32s"), tmp_path / "toy.keras")
     source, out = clip(tmp_path / "in.mp4", size=size), tmp_path / "out.mp4"
-    monkeypatch.chdir(ROOT)
     command.video(source, out, model=str(tmp_path / "toy.keras"), tile=tiles.LEAST)
     assert times(out) == pytest.approx(times(source), abs=1e-3)
     with av.open(out) as film:

@@ -8,7 +8,6 @@ import pytest
 
 from fcn.runtime import devices, locks
 
-ROOT = Path(__file__).parents[3]
 TRAIN = """
 import sys
 from pathlib import Path
@@ -65,7 +64,7 @@ def test_the_training_stage_waits_before_it_imports_keras(
     missing = [tmp_path / name for name in ("start.keras", "out.keras", "loss.csv")]
     command = [sys.executable, "-c", TRAIN, tmp_path, "digits-fcn32s", small_records, valid]
     with locks.hold(tmp_path / "gpu-0", "digits-fcn16s", pytest.fail):
-        stage = subprocess.Popen([*command, *missing], cwd=ROOT, stderr=subprocess.PIPE, text=True)
+        stage = subprocess.Popen([*command, *missing], stderr=subprocess.PIPE, text=True)
         try:
             assert stage.stderr is not None
             line = stage.stderr.readline()

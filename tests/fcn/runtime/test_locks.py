@@ -31,7 +31,7 @@ from fcn.runtime import locks
 with locks.hold(Path(sys.argv[1]), "parent", print):
     if os.fork() == 0:
         print(os.getpid(), flush=True)
-        time.sleep(300)
+        time.sleep(3600)
     signal.pause()
 """
 
@@ -115,7 +115,7 @@ def test_a_forked_child_does_not_keep_the_lock_of_its_killed_parent(path: Path) 
 
 def test_a_spawned_child_does_not_keep_the_lock(path: Path) -> None:
     with locks.hold(path, "parent", pytest.fail):
-        child = get_context("spawn").Process(target=time.sleep, args=[300])
+        child = get_context("spawn").Process(target=time.sleep, args=[3600])
         child.start()
     try:
         with locks.attempt(path) as held:

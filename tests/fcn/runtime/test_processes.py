@@ -11,10 +11,10 @@ import psutil
 import pytest
 
 from fcn.runtime import processes
-from tests.waiting import alive, becomes_true, gone, written
+from tests.waiting import alive, gone, wait_for, written
 
 ROOT = Path(__file__).parents[3]
-FAMILY = "sleep 300 & echo $! > child; wait"  # `child` has the number of a grandchild
+FAMILY = "sleep 3600 & echo $! > child; wait"  # `child` has the number of a grandchild
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def test_kill_9_of_the_starter_kills_the_process_group(
 ) -> None:
     code = (
         f"import sys, time; sys.path.insert(0, {str(ROOT)!r}); from fcn.runtime import processes;"
-        f"processes.start(['sh', '-c', {FAMILY!r}]); time.sleep(300)"
+        f"processes.start(['sh', '-c', {FAMILY!r}]); time.sleep(3600)"
     )
     starter = subprocess.Popen([sys.executable, "-c", code])
     child = psutil.Process(int(written("child")))
@@ -67,7 +67,7 @@ def test_kill_9_of_the_starter_kills_the_process_group(
 def test_a_process_that_a_command_leaves_running_is_killed(
     started: Callable[..., subprocess.Popen[bytes]],
 ) -> None:
-    assert started("sh", "-c", "sleep 300 & echo $! > child").wait() == 0
+    assert started("sh", "-c", "sleep 3600 & echo $! > child").wait() == 0
     assert gone(psutil.Process(int(written("child"))))
 
 
@@ -77,7 +77,7 @@ def test_after_sigterm_a_process_may_finish_its_work(
     process = started(
         "sh",
         "-c",
-        "trap 'sleep 0.5; echo saved > done; exit 0' TERM; echo > child; sleep 300 & wait",
+        "trap 'sleep 0.5; echo saved > done; exit 0' TERM; echo > child; sleep 3600 & wait",
     )
     written("child")
     process.terminate()
@@ -104,14 +104,14 @@ def orphans() -> Iterator[list[psutil.Process]]:
 
 
 CHILDREN = {
-    "children with children": "subprocess.Popen(['sh', '-c', 'sleep 300 & sleep 300'])",
+    "children with children": "subprocess.Popen(['sh', '-c', 'sleep 3600 & sleep 3600'])",
     # These end together with the first one, and are reaped before it is their turn to be killed.
     "children that end with the first": """
 import signal
 signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-first = subprocess.Popen(['sleep', '300'], stdout=subprocess.PIPE)
+first = subprocess.Popen(['sleep', '3600'], stdout=subprocess.PIPE)
 for _ in range(30):
-    subprocess.Popen(['sleep', '300'])
+    subprocess.Popen(['sleep', '3600'])
     subprocess.Popen(['cat'], stdin=first.stdout)
 first.stdout.close()
 """,
@@ -140,7 +140,7 @@ from fcn.runtime import processes
 processes.end_with_parent()
 {children}
 Path({str(number)!r}).write_text(f"{{os.getpid()}}\\n")
-time.sleep(300)
+time.sleep(3600)
 """
     command = [sys.executable, "-c", code]
     parent = subprocess.Popen(
@@ -149,7 +149,7 @@ time.sleep(300)
     )
     try:
         child = psutil.Process(int(written(number)))
-        assert becomes_true(lambda: len(child.children(recursive=True)) >= 2)
+        wait_for(lambda: len(child.children(recursive=True)) >= 2)
         orphans += [child, *child.children(recursive=True)]
         time.sleep(1.2)  # it looks for its parent twice
         assert all(map(alive, orphans)), "ended although the parent runs"

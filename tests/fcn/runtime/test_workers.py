@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import pytest
 
 from fcn.runtime import workers
 from tests import waiting
+from tests.waiting import FOREVER, wait_for
 
 ROOT = Path(__file__).parents[3]
 Job = tuple[Path, int]
@@ -43,22 +43,16 @@ def wait(job: Job) -> None:
     """Write down which process this is, then work for longer than any test."""
     folder, number = job
     if number == 1:
-        deadline = time.monotonic() + 300
-        while not list(folder.glob("pid-*")) and time.monotonic() < deadline:
-            time.sleep(0.01)
+        wait_for(lambda: list(folder.glob("pid-*")))
         raise ValueError("b.png: no picture")
     (folder / f"pid-{os.getpid()}").touch()
-    time.sleep(600)
+    time.sleep(FOREVER)
 
 
 def started(folder: Path, count: int) -> list[int]:
     """Return the processes that have written themselves down, once there are `count`."""
-    until(lambda: len(list(folder.glob("pid-*"))) >= count)
+    wait_for(lambda: len(list(folder.glob("pid-*"))) >= count)
     return [int(path.name.removeprefix("pid-")) for path in folder.glob("pid-*")]
-
-
-def until(condition: Callable[[], bool]) -> None:
-    assert waiting.becomes_true(condition), "nothing happened"
 
 
 @pytest.fixture
@@ -104,7 +98,7 @@ def test_an_error_ends_the_other_workers(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no picture"):
         next(results)
     (other,) = started(tmp_path, 1)
-    until(lambda: gone(other))
+    wait_for(lambda: gone(other))
 
 
 def gone(process: int) -> bool:
@@ -114,7 +108,7 @@ def gone(process: int) -> bool:
 def fail_or_finish(job: Job) -> None:
     folder, number = job
     if number == 0:
-        until(lambda: (folder / "started").exists())
+        wait_for(lambda: (folder / "started").exists())
         raise ValueError("b.png: no picture")
     (folder / "started").touch()
     time.sleep(0.5)
@@ -135,7 +129,7 @@ def test_closing_the_iterator_ends_the_workers(tmp_path: Path) -> None:
     assert next(results) == "first"
     (other,) = started(tmp_path, 1)
     results.close()
-    until(lambda: gone(other))
+    wait_for(lambda: gone(other))
 
 
 def first_then_wait(job: Job) -> str:
@@ -165,8 +159,8 @@ def test_workers_end_with_their_parent(end: signal.Signals, tmp_path: Path) -> N
     try:
         alive = started(tmp_path, 2)
         parent.send_signal(end)
-        parent.wait(300)
-        until(lambda: all(map(gone, alive)))
+        parent.wait()
+        wait_for(lambda: all(map(gone, alive)))
     finally:
         parent.kill()
 
@@ -192,7 +186,7 @@ def test_ctrl_c_at_the_terminal_shows_one_line_and_no_tracebacks_of_workers(tmp_
         os.killpg(parent.pid, signal.SIGINT)
         _, shown = parent.communicate(timeout=300)
         assert (parent.returncode, shown) == (130, "interrupted\n")
-        until(lambda: all(map(gone, alive)))
+        wait_for(lambda: all(map(gone, alive)))
     finally:
         parent.kill()
 

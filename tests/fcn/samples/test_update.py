@@ -6,7 +6,7 @@ from PIL import Image
 
 from fcn.samples import shipped, update
 from fcn.settings import reader
-from tests.conftest import ROOT
+from tests.shipped import SHIPPED
 
 
 def test_the_sample_pictures_come_from_the_data_sets_generator(
@@ -22,7 +22,7 @@ def test_an_update_writes_a_model_whose_card_names_it(
     raw: Path, small_records: Path, tmp_path: Path
 ) -> None:
     for name in ("params.yaml", "tables"):
-        (tmp_path / name).symlink_to(ROOT / name)
+        (tmp_path / name).symlink_to(SHIPPED / name)
     for name, source in {"raw": raw, "records": small_records}.items():
         (tmp_path / "data" / name).mkdir(parents=True)
         (tmp_path / "data" / name / "digits").symlink_to(source)

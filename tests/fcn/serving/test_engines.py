@@ -10,6 +10,7 @@ from fcn.network import model_file
 from fcn.serving import engines
 from fcn.settings.network import Network
 from tests import toy
+from tests.instruction_set import needs_bfloat16
 
 pytestmark = pytest.mark.usefixtures("seeded")
 SIZES = ((2, 40, 52, 3), (1, 33, 65, 3))
@@ -27,7 +28,13 @@ def keras_logits(network: keras.Model, images: np.ndarray) -> np.ndarray:
     return np.asarray(network(images, training=False))
 
 
-@pytest.mark.parametrize("name", engines.ENGINES)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=needs_bfloat16 if name.endswith("bfloat16") else ())
+        for name in engines.ENGINES
+    ],
+)
 def test_an_engine_returns_keras_logits_at_every_size(
     name: str, network: keras.Model, rng: np.random.Generator
 ) -> None:

@@ -13,7 +13,7 @@ from fcn.records.split import Records
 from fcn.serving import card, export, formats
 from fcn.settings.network import Network
 from tests import toy
-from tests.conftest import ROOT
+from tests.shipped import SHIPPED
 
 pytestmark = pytest.mark.usefixtures("seeded")
 
@@ -41,7 +41,7 @@ def test_an_export_is_the_file_and_a_card_with_their_agreement(
     out = tmp_path / "exported"
     out.mkdir()
     (out / "model.onnx").write_text("of an earlier export")
-    export.export(model, out, split, ["saved_model"], card.read_row("digits-fcn16s", ROOT))
+    export.export(model, out, split, ["saved_model"], card.read_row("digits-fcn16s", SHIPPED))
     assert {path.name for path in out.iterdir()} == {"saved_model", "README.md"}
     image = split[0].image[None]
     opened = formats.FORMATS["saved_model"].open(out / "saved_model")
@@ -159,7 +159,6 @@ def test_a_folders_hash_is_that_of_sha256sum(tmp_path: Path) -> None:
 def test_a_model_that_is_no_row_needs_records(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(ROOT)
     with pytest.raises(ValueError, match=r"toy-fcn16s is no row of a table.*--records"):
         export.export_file(model, tmp_path / "out", ["onnx"], None, None)
 
@@ -168,7 +167,7 @@ def test_a_row_is_exported_with_its_own_records_and_table(
     model: Path, small_records: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("params.yaml", "dvc.yaml", "tables"):
-        (tmp_path / name).symlink_to(ROOT / name)
+        (tmp_path / name).symlink_to(SHIPPED / name)
     (tmp_path / "data/models").mkdir(parents=True)
     shutil.copy(model, tmp_path / "data/models/digits-fcn16s.keras")
     (tmp_path / "data/records").mkdir()

@@ -7,6 +7,7 @@ import pytest
 from fcn.serving import formats
 from fcn.settings.table import Network
 from tests import toy
+from tests.instruction_set import needs_bfloat16
 
 pytestmark = pytest.mark.usefixtures("seeded")
 SIZES = ((2, 40, 52, 3), (1, 33, 65, 3), (3, 40, 52, 3))
@@ -37,6 +38,7 @@ def test_a_written_network_returns_the_same_at_every_size(
         assert (logits.name, logits.shape) == ("logits", [*formats.AXES, 5])
 
 
+@needs_bfloat16
 def test_a_network_trained_in_bfloat16_is_written_in_float32(
     half_precision: None, tiny: Network, rng: np.random.Generator
 ) -> None:

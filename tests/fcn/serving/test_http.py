@@ -7,7 +7,6 @@ import os
 import socket
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -23,6 +22,7 @@ from fcn.network import build, model_file
 from fcn.settings.network import Network
 from fcn.tracking import connection, runs
 from tests.fcn.pictures.test_photos import encoded, png_of_size
+from tests.waiting import SECONDS, wait_for
 
 pytestmark = [pytest.mark.usefixtures("seeded"), pytest.mark.services]
 COLOURS = [(0, 0, 0), (255, 0, 0), (0, 255, 0), (0, 0, 255)]
@@ -55,11 +55,8 @@ def served(mlflow: Any, tiny: Network, tmp_path: Path) -> Iterator[str]:
         )
     address = f"http://127.0.0.1:{port}"
     try:
-        deadline = time.monotonic() + 600
-        while not healthy(address):
-            ended = server.poll() is not None or time.monotonic() > deadline
-            assert not ended, (tmp_path / "log").read_text()
-            time.sleep(0.2)
+        wait_for(lambda: healthy(address) or server.poll() is not None)
+        assert server.poll() is None, (tmp_path / "log").read_text()
         yield address
     finally:
         for child in [*psutil.Process(server.pid).children(recursive=True), server]:
@@ -69,7 +66,7 @@ def served(mlflow: Any, tiny: Network, tmp_path: Path) -> Iterator[str]:
 
 def healthy(address: str) -> bool:
     try:
-        with urllib.request.urlopen(f"{address}/ping", timeout=5) as page:
+        with urllib.request.urlopen(f"{address}/ping", timeout=60) as page:
             return bool(page.status == 200)
     except OSError:
         return False
@@ -79,7 +76,7 @@ def ask(address: str, body: bytes | Any, kind: str = "application/json") -> tupl
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     request = urllib.request.Request(f"{address}/invocations", content, {"Content-Type": kind})
     try:
-        with urllib.request.urlopen(request, timeout=120) as answer:
+        with urllib.request.urlopen(request, timeout=SECONDS) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode(errors="replace")

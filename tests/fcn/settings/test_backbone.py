@@ -12,8 +12,7 @@ from ruamel.yaml import YAML
 from fcn.datasets.shared import catalogue
 from fcn.settings import reader
 from fcn.settings.backbone import PUBLISHED, Backbone
-
-ROOT = Path(__file__).parents[3]
+from tests.shipped import ROOT, SHIPPED
 
 
 def described(kind: str = "keras", network: Any = None, **changes: Any) -> dict[str, Any]:
@@ -98,12 +97,12 @@ def test_half_a_description_is_refused(changes: dict[str, Any], said: str) -> No
 
 def from_file(root: Path, backbone: dict[str, Any], downloads: dict[str, Any]) -> None:
     """Write the project's settings of the digits, with a backbone from a file."""
-    table = YAML(typ="safe").load(ROOT / "tables/digits.yaml")
+    table = YAML(typ="safe").load(SHIPPED / "tables/digits.yaml")
     table["backbones"]["digits-vgg16"] = backbone | {"table": "digits", "dataset": "digits"}
     table["downloads"] |= downloads
     (root / "tables").mkdir(exist_ok=True)
     (root / "tables/digits.yaml").write_text(json.dumps(table))
-    shutil.copy(ROOT / "params.yaml", root)
+    shutil.copy(SHIPPED / "params.yaml", root)
 
 
 def test_ones_own_file_needs_no_download_and_a_published_one_does(tmp_path: Path) -> None:

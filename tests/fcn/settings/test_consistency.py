@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from fcn.settings import reader
-from tests.conftest import ROOT
+from tests.shipped import SHIPPED
 
 CELL = """published:
   digits-somebody:
@@ -24,8 +24,8 @@ SEEDS = "    replicas: {digits-fcn8s: [digits-fcn16s]}\n    rows:\n"
 
 def said(tmp_path: Path, text: str) -> str:
     """The message about a digits table of this text."""
-    shutil.copytree(ROOT / "tables", tmp_path / "tables")
-    shutil.copy(ROOT / "params.yaml", tmp_path)
+    shutil.copytree(SHIPPED / "tables", tmp_path / "tables")
+    shutil.copy(SHIPPED / "params.yaml", tmp_path)
     (tmp_path / "tables/digits.yaml").write_text(text, "utf-8")
     with pytest.raises(ValueError, match="wrong setting") as refused:
         reader.load("digits", tmp_path)
@@ -33,7 +33,7 @@ def said(tmp_path: Path, text: str) -> str:
 
 
 def table() -> str:
-    return (ROOT / "tables/digits.yaml").read_text("utf-8")
+    return (SHIPPED / "tables/digits.yaml").read_text("utf-8")
 
 
 @pytest.mark.parametrize(

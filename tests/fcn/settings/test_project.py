@@ -3,14 +3,14 @@ from pathlib import Path
 import pytest
 
 from fcn.settings import project
-from tests.conftest import ROOT
+from tests.shipped import SHIPPED
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A project with a subfolder, and an unrelated project of DVC inside it."""
     for name in ("dvc.yaml", "params.yaml", "tables"):
-        (tmp_path / name).symlink_to(ROOT / name)
+        (tmp_path / name).symlink_to(SHIPPED / name)
     (tmp_path / "photos" / "holiday").mkdir(parents=True)
     (tmp_path / "other").mkdir()
     for name in ("dvc.yaml", "params.yaml"):

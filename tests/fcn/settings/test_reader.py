@@ -18,9 +18,9 @@ import fcn.settings
 from fcn.settings import reader
 from fcn.settings.keys import table_of
 from fcn.settings.values import Settings
+from tests.shipped import SHIPPED
 
 Tree = Callable[[str, str], Path]
-ROOT = Path(__file__).parents[3]
 TABLE = Path("tables/digits.yaml")
 NET, LEARN = "backbones.digits-vgg16.network", "backbones.digits-vgg16.classifier.training"
 
@@ -52,7 +52,7 @@ def test_the_projects_own_settings_are_accepted(loaded: reader.Loaded) -> None:
 
 
 def test_a_key_that_begins_with_the_tables_name_finds_its_file(loaded: reader.Loaded) -> None:
-    assert reader.load("digits-fcn16s", ROOT) == loaded
+    assert reader.load("digits-fcn16s", SHIPPED) == loaded
 
 
 MISTYPED = {
@@ -357,7 +357,7 @@ def test_a_file_that_holds_no_settings_is_named(content: bytes, said: str, tree:
 def test_a_key_that_stands_twice_is_refused_with_both_lines(tree: Tree) -> None:
     message = refusal(tree("seed: 1337", "seed: 1\nseed: 2"), reader.PARAMS)
     assert 'duplicate key "seed"' in message
-    lines = (ROOT / reader.PARAMS).read_text().splitlines()
+    lines = (SHIPPED / reader.PARAMS).read_text().splitlines()
     first = 1 + lines.index("seed: 1337")
     assert f"line {first}," in message
     assert f"line {first + 1}," in message
@@ -371,14 +371,14 @@ def places(content: Any, above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...
             yield from places(value, (*above, key))
 
 
-PLACES = list(places(YAML(typ="safe", pure=True).load(ROOT / TABLE)))
+PLACES = list(places(YAML(typ="safe", pure=True).load(SHIPPED / TABLE)))
 NEEDED = [place for place in PLACES if place[-2:-1] not in (("rows",), ("splits",))]
 NONSENSE = [None, [{}], float("nan"), float("-inf"), True]
 
 
 def altered(place: tuple[str, ...], alter: Callable[[dict[str, Any], str], None]) -> str:
     """The table file with one place altered."""
-    content = YAML(typ="safe", pure=True).load(ROOT / TABLE)
+    content = YAML(typ="safe", pure=True).load(SHIPPED / TABLE)
     inside = content
     for key in place[:-1]:
         inside = inside[key]
@@ -392,7 +392,7 @@ def refusal_of(table: str) -> str:
     with TemporaryDirectory() as folder:
         (Path(folder) / "tables").mkdir()
         (Path(folder) / TABLE).write_text(table)
-        copy(ROOT / "params.yaml", folder)
+        copy(SHIPPED / "params.yaml", folder)
         return refusal(Path(folder))
 
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from PIL import Image
 from fcn.tracking import backlog, connection, runs
 from fcn.tracking.backlog import Backlog
 from fcn.tracking.store import Store
+from tests.waiting import SECONDS
 
 
 @pytest.fixture(autouse=True)
@@ -46,6 +48,9 @@ def test_calls_to_a_locked_store_wait_for_their_turn(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
+    now = time.monotonic()
+    clock = SimpleNamespace(monotonic=lambda: now, sleep=time.sleep)
+    monkeypatch.setattr(backlog, "time", clock)
     calls = Backlog()
     with locked(mlflow):
         calls.add(lambda: store.experiment("one"))
@@ -53,8 +58,7 @@ def test_calls_to_a_locked_store_wait_for_their_turn(
     assert names(mlflow) == []
     calls.add(lambda: store.experiment("three"))
     assert names(mlflow) == []
-    later = time.monotonic() + 1000
-    monkeypatch.setattr(time, "monotonic", lambda: later)
+    now += backlog.PAUSE_SECONDS
     calls.add(lambda: store.experiment("four"))
     assert sorted(names(mlflow)) == ["four", "one", "three", "two"]
     log = capsys.readouterr().err
@@ -84,10 +88,10 @@ def test_the_end_waits_for_a_store_that_comes_back(
     with locked(mlflow) as holder:
         calls.add(lambda: store.experiment("one"))
         threading.Timer(1.0, holder.rollback).start()
-        calls.end(60)
+        calls.end(SECONDS)
     assert names(mlflow) == ["one"]
     log = capsys.readouterr().err
-    assert "waiting for MLflow's store, 60 s at most" in log
+    assert f"waiting for MLflow's store, {SECONDS:.0f} s at most" in log
     assert "is available again" in log
 
 

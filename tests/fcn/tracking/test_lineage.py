@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from fcn.tracking import connection, git, lineage, registry, runs
+from tests.shipped import SHIPPED
 
-ROOT = Path(__file__).parents[3]
 LOCK = {
     "stages": {
         f"{stage}@digits{row}": {
@@ -29,7 +29,7 @@ def project(mlflow: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any
     monkeypatch.setattr(connection, "ROOT", tmp_path)
     (tmp_path / "tables").mkdir()
     for name in ("params.yaml", "tables/digits.yaml"):
-        shutil.copy(ROOT / name, tmp_path / name)
+        shutil.copy(SHIPPED / name, tmp_path / name)
     (tmp_path / "dvc.lock").write_text(json.dumps(LOCK))
     return mlflow.MlflowClient()
 

@@ -16,9 +16,10 @@ from fcn.common import files
 from fcn.network import build, model_file
 from fcn.settings.network import Network
 from fcn.tracking import connection, registry, runs
+from tests.shipped import ROOT, SHIPPED
 
 pytestmark = pytest.mark.usefixtures("seeded")
-ROOT = Path(__file__).parents[3]
+
 SCORES = {"digits-fcn16s": 0.75, "digits-fcn32s": 0.25}
 ENTRY = {
     "cmd": "python -m stages.train digits-fcn16s",
@@ -81,9 +82,9 @@ def project(
     patch: pytest.MonkeyPatch,
 ) -> Project:
     folder = tmp_path_factory.mktemp("project")
-    for name in ("fcn", "tables", "params.yaml"):
-        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
-        copy(ROOT / name, folder / name)
+    shutil.copytree(ROOT / "fcn", folder / "fcn")
+    shutil.copytree(SHIPPED / "tables", folder / "tables")
+    shutil.copy(SHIPPED / "params.yaml", folder)
     patch.setattr(connection, "ROOT", folder)
     patch.setenv("GIT_CEILING_DIRECTORIES", str(folder.parent))
     made = Project(folder, new_store(folder, patch))

@@ -1,7 +1,6 @@
 import hashlib
 import json
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from fcn.records.labels import Labels
 from fcn.records.record import DecodedSample
 from fcn.tracking import connection, git, runs
 from fcn.tracking.store import Store
+from tests.waiting import wait_for
 
 ROOT = Path(__file__).parents[3]
 
@@ -215,11 +215,8 @@ def test_a_training_logs_system_metrics_and_leaves_no_thread(
         first = ids[0] if resume else None
         with runs.open_run("train", "key", "toy", {}, resume=first) as run:
             ids.append(run.id or "")
-            before = len(logged_steps(ids[0]))
-            deadline = time.monotonic() + 300
-            while len(logged_steps(ids[0])) < before + 2:
-                assert time.monotonic() < deadline
-                time.sleep(0.05)
+            enough = len(logged_steps(ids[0])) + 2
+            wait_for(lambda: len(logged_steps(ids[0])) >= enough)  # noqa: B023  waited for at once
     steps = logged_steps(ids[0])
     assert steps == list(range(len(steps)))
     assert set(threading.enumerate()) <= before_it

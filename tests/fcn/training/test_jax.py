@@ -20,9 +20,10 @@ import pytest
 from fcn.network import build, model_file
 from fcn.settings import reader
 from fcn.settings.network import Network
+from tests.shipped import SHIPPED
 
 pytestmark = pytest.mark.usefixtures("seeded")
-ROOT = Path(__file__).parents[3]
+
 Done = subprocess.CompletedProcess[str]
 SHRUNK = {
     "params.yaml": {"backend: tensorflow": "backend: jax"},
@@ -112,13 +113,13 @@ backend.use(common.model_copy(update={{"devices": 3}}))
 """
 
 
-def python(script: str, *arguments: str | Path, cwd: Path = ROOT, **more: str) -> Done:
+def python(script: str, *arguments: str | Path, cwd: Path = SHIPPED, **more: str) -> Done:
     """Run a script in a process; its settings choose the backend."""
     env = {name: value for name, value in os.environ.items() if name != "KERAS_BACKEND"}
     return subprocess.run(
         [sys.executable, "-c", script, *arguments],
         cwd=cwd,
-        env={**env, "PYTHONPATH": str(ROOT), **more},
+        env={**env, **more},
         capture_output=True,
         text=True,
         check=False,
@@ -131,7 +132,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("jax")
     (folder / "tables").mkdir()
     for name, changes in SHRUNK.items():
-        text = (ROOT / name).read_text("utf-8")
+        text = (SHIPPED / name).read_text("utf-8")
         for pattern, replacement in changes.items():
             text, count = re.subn(pattern, replacement, text)
             assert count, pattern

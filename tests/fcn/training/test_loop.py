@@ -14,6 +14,7 @@ from fcn.settings.common import Checkpoints
 from fcn.settings.network import Network
 from fcn.settings.training import Training
 from fcn.training import checkpoints, inputs, loop, losses, optimizers
+from tests.instruction_set import needs_bfloat16
 
 pytestmark = pytest.mark.usefixtures("seeded")
 CLASSES = 3
@@ -394,6 +395,7 @@ def test_a_learning_rate_far_too_high_is_named(tiny: Network) -> None:
         fit(network(tiny), training)
 
 
+@needs_bfloat16
 @pytest.mark.usefixtures("half_precision")
 def test_in_half_precision_weights_and_loss_stay_float32(tiny: Network) -> None:
     model = network(tiny)

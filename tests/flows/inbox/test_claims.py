@@ -18,7 +18,7 @@ from pathlib import Path
 from flows.inbox import claims
 with claims.folder(Path(sys.argv[2])) as folder:
     print(claims.claim(Path(sys.argv[1]), folder), flush=True)
-    time.sleep(1000)
+    time.sleep(3600)
 """
 
 

@@ -20,7 +20,7 @@ from tests.waiting import gone, written
 
 Pipeline = Callable[..., None]
 LONG = (
-    "  long: {cmd: 'echo begun; sleep 300 & echo $! > child; wait', params: [x], outs: [never]}\n"
+    "  long: {cmd: 'echo begun; sleep 3600 & echo $! > child; wait', params: [x], outs: [never]}\n"
 )
 
 
@@ -141,7 +141,7 @@ def test_leaving_the_runner_ends_running_stages_and_starts_no_other(pipeline: Pi
         child = psutil.Process(int(written("child")))
     assert gone(child)
     for thread in threads:
-        thread.join(timeout=60)
+        thread.join()
     assert len(cancelled) == 2  # one was running, one was waiting for a slot
     with pytest.raises(runner.Cancelled):
         using.pause(60)

@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 
 from flows.pipeline import workspace_lock
+from tests.waiting import wait_for
 
 ROOT = Path(__file__).parents[3]
 HOLD = """
 import sys
 from flows.pipeline import workspace_lock
+from tests.waiting import wait_for
 with workspace_lock.hold("the first", print):
     print("begun", flush=True)
     sys.stdin.read()
@@ -42,12 +44,13 @@ def test_a_second_flow_waits_until_the_first_has_ended_or_was_killed(
         assert first.stdout.readline() == "begun\n"
         waiting = threading.Thread(target=second)
         waiting.start()
-        assert not entered.wait(0.5)
+        wait_for(lambda: lines)
+        assert not entered.is_set()
         if how == "killed":
             first.kill()
         else:
             first.communicate()
-        waiting.join(60)
+        waiting.join()
     assert entered.is_set()
     assert lines == [lines[0]]
     assert lines[0].startswith(f"waiting for the first (process {first.pid}, since ")

@@ -22,7 +22,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def other() -> Iterator[psutil.Process]:
-    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(300)"]) as process:
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(3600)"]) as process:
         yield psutil.Process(process.pid)
         process.kill()
 
