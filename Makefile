@@ -48,8 +48,8 @@ help: ## print this list
 
 setup: $(SETUP) ## install exactly what uv.lock says into .venv (EXTRA=cpu, gpu or jax)
 
-reproduce: $(SETUP) ## run every stage that changed, from download to table
-	$(RUN) python -m flows.reproduce
+reproduce: $(SETUP) ## run the last commit in reproduction/, and compare with its tables
+	$(RUN) python -m flows.reproduce --verify
 
 serve: $(SETUP) ## start Prefect, MLflow and a worker on this machine, until Ctrl-C or make stop
 	$(RUN) python -m flows.serve

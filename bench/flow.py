@@ -3,9 +3,10 @@
 Run:
     python -m bench.flow [--rounds 3] [--unchanged]
 
-1. An unchanged workspace (run `make reproduce` first), the only one with `--unchanged`: the flow's
-   own seconds, at most 1.0, and those of `dvc repro`, at most 1.5. CPU seconds, which other work
-   changes less, are of the whole process; of the flow, with the Prefect server that it starts.
+1. An unchanged workspace (run `dvc repro` first), the only one with
+   `--unchanged`: the flow's own seconds, at most 1.0, and those of
+   `dvc repro`, at most 1.5. CPU seconds, which other work changes less, are
+   of the whole process; of the flow, with the Prefect server that it starts.
 2. A chain of stages that do nothing: seconds per stage above `dvc repro`. At most 1.5.
 3. Six independent stages of 5 seconds, two at once: share of `dvc repro`'s time. At most 60 %.
 4. From `make serve` to the end of the first scheduled run, unchanged workspace. At most 120 s.

@@ -9,6 +9,7 @@
     fcn export digits-fcn8s --out exported  # for other programs
     fcn explain digits digits-fcn8s mean_iou
     fcn tables                              # which tables are stale
+    fcn verdict digits                      # results here against the committed ones
 
 `fcn COMMAND --help` describes a command. Names of tables and of their rows need a project: the
 current folder or one above it. Exit codes: 0 all done, 1 nothing done, with a message, 2 wrong
@@ -25,10 +26,11 @@ from fcn.cli.samples import samples
 from fcn.cli.sticker import sticker
 from fcn.cli.submit import submit
 from fcn.cli.tables import tables
+from fcn.cli.verdict import verdict
 from fcn.cli.version import version
 from fcn.cli.video import video
 
-COMMANDS = (predict, sticker, video, submit, export, explain, tables, samples)
+COMMANDS = (predict, sticker, video, submit, export, explain, tables, verdict, samples)
 
 
 def main() -> NoReturn:

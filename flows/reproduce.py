@@ -3,7 +3,9 @@
     python -m flows.reproduce [TARGET ...]          # targets are those of `dvc repro`
     python -m flows.reproduce --update              # update the sources of data first
     python -m flows.reproduce --set tables/digits.yaml:models.digits-fcn8s.training.epochs=3
+    python -m flows.reproduce --verify              # the last commit; compare with its tables
 
+The first two run in the workspace, and replace its results. The others run in a copy of it.
 DVC decides what must run and in which order. Prefect runs it, retries it, and shows it.
 Without PREFECT_API_URL, a Prefect server is started for the duration of the run.
 """
@@ -22,11 +24,23 @@ from typer import Argument, Option
 from fcn.cli import command_line
 from fcn.settings import reader
 from fcn.settings.keys import table_of
-from flows.following import artifacts, notify
+from fcn.tracking import connection
+from flows.following import artifacts, notify, verdict
 from flows.following.follow_up import follow_up
-from flows.pipeline import graph, overrides, summary, tasks, trials, workspace_lock
+from flows.pipeline import (
+    graph,
+    overrides,
+    reproduction,
+    summary,
+    tasks,
+    trials,
+    workspace_lock,
+    worktree,
+)
 from flows.pipeline.runner import Runner, StageFailed
 from flows.serving import flow_command
+
+AS_COMMITTED = "--verify runs the last commit as it is; leave out --set and --update"
 
 
 @flow(name="reproduce", **notify.HOOKS)
@@ -37,6 +51,7 @@ def reproduce(
     force: bool = False,
     set: list[str] | None = None,
     push: bool = False,
+    verify: bool = False,
 ) -> State[None]:
     """Bring the targets up to date.
 
@@ -50,15 +65,21 @@ def reproduce(
             `tables/digits.yaml:models.digits-fcn8s.training.epochs=3`. The run and its results
             are in a copy under `trials/`.
         push: at the end upload DVC's data to its default remote.
+        verify: run the last commit in the copy `reproduction/`, and compare each score of its
+            tables with the committed one; Failed if one is not reproduced.
 
     Returns:
         Completed or Failed. The last line of its message says what ran, what was cached and how
         long it took; the lines before it are the messages of the failed stages.
     """
     start = time.monotonic()
+    options = [f"--slots={slots}", *["--force"][:force], *["--push"][:push]]
+    if verify:
+        if set or update:
+            return Failed(message=AS_COMMITTED)
+        return run_reproduction(targets or (), options)
     if set:
-        options = [f"--slots={slots}", *["--update"][:update], *["--force"][:force]]
-        return run_trial(set, [*(targets or ()), *options, *["--push"][:push]])
+        return run_trial(set, [*(targets or ()), *options, *["--update"][:update]])
     states: dict[str, State[None]] = {}
     errors = ""
     try:
@@ -112,8 +133,34 @@ def run_trial(settings: Sequence[str], arguments: Sequence[str]) -> State[None]:
     except ValueError as error:
         return Failed(message=str(error))
     log.info("running with these settings in %s, which keeps the results", folder)
-    code, last = trials.run(folder, arguments, log.info)
+    code, last = worktree.run(folder, arguments, log.info)
     return (Failed if code else Completed)(message=f"{last}\nin {folder}")
+
+
+def run_reproduction(targets: Sequence[str], options: Sequence[str]) -> State[None]:
+    """Run the flow on the last commit in a copy, and compare the results with the commit's."""
+    log = get_run_logger()
+    try:
+        with reproduction.hold(str(flow_run.name), log.info):
+            if names := reproduction.uncommitted():
+                shown = ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
+                log.warning(
+                    f"{len(names)} changed file(s) are not part of the last commit, which is what "
+                    f"runs: {shown}; `dvc repro` runs them in the workspace"
+                )
+            folder = reproduction.prepare(targets)
+            log.info("reproducing the last commit in %s/, which keeps the results", folder)
+            arguments = [*targets, *options]
+            code, last = worktree.run(folder, arguments, log.info, connection.address())
+            message = f"{last}\nin {folder}"
+            if code:
+                return Failed(message=message)
+            if not (tables := reproduction.tables_of(targets, folder)):
+                return Completed(message=f"{message}; no table to compare: name table@NAME")
+            judged = verdict.judge(tables, folder)
+    except ValueError as error:
+        return Failed(message=str(error))
+    return (Completed if judged.reproduced else Failed)(message=f"{message}\n\n{judged.text}")
 
 
 def main(
@@ -131,9 +178,16 @@ def main(
             help="A setting for this run only, in a copy under trials/. May be repeated.",
         ),
     ] = None,
+    verify: Annotated[
+        bool,
+        Option("--verify", help="Run the last commit in reproduction/; compare with its tables."),
+    ] = False,
 ) -> int:
     """Run the flow; return the exit code."""
-    require_valid(targets or (), set or ())  # a typo is refused before a server starts
+    if verify and (set or update):
+        raise ValueError(AS_COMMITTED)
+    if not verify:  # which runs other files: those of the last commit
+        require_valid(targets or (), set or ())  # a typo is refused before a server starts
     return flow_command.run(
         reproduce,
         "cancelled; all stages have been ended",
@@ -144,6 +198,7 @@ def main(
         update=update,
         force=force,
         set=set,
+        verify=verify,
     )
 
 

@@ -5,10 +5,12 @@ Run:
         --details data/evaluations/digits --markdown data/tables/digits.md \
         --csv data/tables/digits.csv --json data/tables/digits.json \
         --plots data/plots/digits --reports data/reports/digits --hashes data/hashes \
-        --html data/tables/digits.html
+        --html data/tables/digits.html --counts data/tables/digits.counts.parquet \
+        --machine data/tables/digits.machine.json
 
 The JSON file holds every published cell with its verdict. Its last version names the cells that
 were reproduced before: with `gate: reproduced` the stage fails if one of them no longer is.
+`fcn verdict` compares the counts and the machine with those of the last commit.
 """
 
 from pathlib import Path
@@ -33,12 +35,16 @@ def table(
         Path, Option(help="File to write: each published cell's verdict; its last version is read.")
     ],
     html: Annotated[Path, Option(help="File to write: the page with the table and its evidence.")],
+    counts: Annotated[
+        Path, Option(help="File to write: confusion matrices of rows and images (Parquet).")
+    ],
+    machine: Annotated[Path, Option(help="File to write: CPU, cores and versions (JSON).")],
 ) -> None:
-    """Write the table as Markdown and CSV, its verdicts as JSON, and the page as HTML."""
-    from fcn.jobs import table as job  # imports SciPy
+    """Write the table, its verdicts, its page, and what another machine compares itself with."""
+    from fcn.jobs import table as job  # imports NumPy and Arrow
 
     inputs = job.Inputs(metrics, details, plots, reports, hashes)
-    outputs = job.Outputs(markdown, csv, json, html)
+    outputs = job.Outputs(markdown, csv, json, html, counts, machine)
     job.run(key, TableSettings.of(key), inputs, outputs)
 
 

@@ -108,7 +108,9 @@ def test_the_installed_command_predicts_in_an_empty_folder(
         np.testing.assert_array_equal(mask, network.predict_on_batch(image)[0].argmax(axis=-1))
 
 
-@pytest.mark.parametrize("arguments", [("tables",), ("explain", "digits", "digits-fcn8s", "miou")])
+@pytest.mark.parametrize(
+    "arguments", [("tables",), ("verdict",), ("explain", "digits", "digits-fcn8s", "miou")]
+)
 def test_a_command_on_tables_says_that_it_needs_a_project(
     arguments: tuple[str, ...], site: Path, tmp_path: Path
 ) -> None:

@@ -1,11 +1,11 @@
 """The chain from one number of a table back to the publisher's file; every link is checked now."""
 
 import csv
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from fcn.audit import committed
 from fcn.common import files
 from fcn.common.text import nearest
 from fcn.datasets.shared import catalogue
@@ -14,6 +14,10 @@ from fcn.scores import metrics, per_image
 from fcn.settings import dvc_lock, reader
 from fcn.settings.dvc_lock import Ran
 from fcn.tracking import connection
+
+RESULTS = (dvc_lock.LOCK.as_posix(), "data")
+SHOWN = 5
+"""Files that are named where many differ from the commit."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,7 @@ def trace(table: str, row: str, metric: str, root: Path = Path()) -> Iterator[Li
         raise ValueError(f"no metric {metric!r}; {nearest(metric, metrics.SCORES)}")
     stages = dvc_lock.read(root)
     model = loaded.table.models[row]
-    yield from _check_number(table, row, metric, root)
+    yield from _check_number(table, row, metric, stages, root)
     yield from _check_models(row, stages, root)
     yield _check_settings(f"train@{row}", stages, root)
     yield _find_run(table, row, root)
@@ -52,9 +56,12 @@ def trace(table: str, row: str, metric: str, root: Path = Path()) -> Iterator[Li
     yield _check_commit(root)
 
 
-def _check_number(table: str, row: str, metric: str, root: Path) -> Iterator[Link]:
+def _check_number(
+    table: str, row: str, metric: str, stages: dict[str, Ran], root: Path
+) -> Iterator[Link]:
     """Yield table cell, metrics file and counts, which must agree."""
-    path = root / f"data/tables/{table}.csv"
+    name = f"data/tables/{table}.csv"
+    path = root / name
     if not path.is_file():
         raise ValueError(f"{path} is missing; `dvc repro table@{table}` makes it")
     with path.open(encoding="utf-8", newline="") as file:
@@ -62,7 +69,10 @@ def _check_number(table: str, row: str, metric: str, root: Path) -> Iterator[Lin
     if row not in lines:
         raise ValueError(f"{path} has no row {row!r}; `dvc repro table@{table}` makes it again")
     cell = float(lines[row][metric])
-    yield Link("table", f"{metric} {cell!r} in {path.relative_to(root)}")
+    maker = dvc_lock.maker(stages, name)
+    edited = maker is None or dvc_lock.md5(path, root) != maker.outs[name]
+    problem = f"not what dvc.lock records: `dvc repro table@{table}`" if edited else ""
+    yield Link("table", f"{metric} {cell!r} in {name}", problem)
 
     metrics_path = root / f"data/metrics/{table}/{row}.json"
     if not metrics_path.is_file():
@@ -183,20 +193,15 @@ def _check_sources(raw: str, source: str, root: Path) -> Iterator[Link]:
 
 
 def _check_commit(root: Path) -> Link:
-    """Return the Git commit, and whether results and settings are committed in it."""
-    results = [dvc_lock.LOCK.as_posix(), "data", "tables", "params.yaml"]
-    status = subprocess.run(
-        ["git", "status", "--porcelain", "--", *results],
-        cwd=root,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if status.returncode:
-        return Link("Git commit", "-", "this is not a Git repository")
-    head = subprocess.run(
-        ["git", "rev-parse", "HEAD"], cwd=root, capture_output=True, text=True, check=True
-    )
-    changed = [line[3:] for line in status.stdout.splitlines()]
-    problem = f"not committed: {', '.join(changed[:5])}" if changed else ""
-    return Link("Git commit", head.stdout.strip(), problem)
+    """Return the Git commit, and which results and settings differ from it.
+
+    A difference breaks no link: results are compared with dvc.lock, wherever that is from.
+    """
+    commit = committed.commit(root)
+    if commit is None:
+        return Link("Git commit", "-", "this is not a Git repository, or it has no commit")
+    changed = committed.changed([*RESULTS, "tables", "params.yaml"], root)
+    if not changed:
+        return Link("Git commit", commit)
+    names = ", ".join(changed[:SHOWN]) + (", …" if len(changed) > SHOWN else "")
+    return Link("Git commit", f"{commit}; {len(changed)} file(s) differ from it: {names}")

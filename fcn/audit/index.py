@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from fcn.audit import committed
 from fcn.common import files, messages
 from fcn.settings import dvc_lock, reader
 from fcn.settings.dvc_lock import Ran
@@ -25,6 +26,12 @@ def show(write: bool, root: Path = Path()) -> int:
         raise ValueError(f"no table in {TABLES}; `dvc repro` makes the active ones")
     text = markdown(reasons, root)
     messages.say(text)
+    for table in reasons:
+        if committed.changed([f"{TABLES}/{table}.csv"], root):
+            messages.say(
+                f"{table}: its numbers differ from the last commit; `fcn verdict {table}` judges "
+                "the differences, `dvc metrics diff` lists them"
+            )
     if write:
         with files.writing(root / INDEX) as aside:
             aside.write_text(text, "utf-8")

@@ -11,6 +11,10 @@ Records = Annotated[Path, Option(help="Folder of records (TFRecord) that `conver
 Valid = Annotated[
     Path, Option(help="JSON file with which `validate` certifies the labels of these records.")
 ]
+Folder = Annotated[
+    Path | None,
+    Option(help="A copy of the project, such as reproduction. Default: the project's folder."),
+]
 NoTracking = Annotated[
     bool, Option("--no-tracking", help="Do not log to MLflow, which then need not be installed.")
 ]

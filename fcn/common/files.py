@@ -140,11 +140,22 @@ def read_json(path: Path) -> Any:
         ValueError: it is missing, or not JSON.
     """
     try:
-        return json.loads(path.read_text("utf-8"))
+        content = path.read_bytes()
     except FileNotFoundError:
         raise ValueError(f"{path} is missing; `dvc repro` makes it") from None
+    return parse_json(content, str(path))
+
+
+def parse_json(content: bytes, name: str) -> Any:
+    """Parse the content of a JSON file; `name` is for the error message.
+
+    Raises:
+        ValueError: it is not JSON.
+    """
+    try:
+        return json.loads(content.decode("utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is not JSON: {error}") from None
+        raise ValueError(f"{name} is not JSON: {error}") from None
 
 
 def sha256(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""Write one table: Markdown, CSV, verdicts as JSON, and the page as HTML."""
+"""Write one table: Markdown, CSV, verdicts, the page, and what other machines compare it with."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,9 +9,10 @@ from fcn.datasets.shared import catalogue
 from fcn.datasets.shared.dataset import Dataset
 from fcn.report.page import evidence
 from fcn.report.page.render import PageContent, render_page
-from fcn.report.table import formats, verdicts
+from fcn.report.table import counts, formats, machine, verdicts
 from fcn.report.table.build import Evaluations, build_rows, compare_published
 from fcn.report.table.content import Report
+from fcn.report.table.counts import RowCounts
 from fcn.settings.backbone import Backbone
 from fcn.settings.stages import TableSettings
 
@@ -38,6 +39,10 @@ class Outputs:
     json: Path
     """Each published cell's verdict; its last version is read first."""
     html: Path
+    counts: Path
+    """The rows' confusion matrices, image by image (`fcn.report.table.counts`)."""
+    machine: Path
+    """The machine that made the table (`fcn.report.table.machine`)."""
 
 
 def run(key: str, settings: TableSettings, inputs: Inputs, outputs: Outputs) -> None:
@@ -69,6 +74,9 @@ def run(key: str, settings: TableSettings, inputs: Inputs, outputs: Outputs) -> 
             partial.write_text(text, "utf-8")
     cells = [cell.as_json() for cell in report.cells]
     files.write_json(outputs.json, {"table": key, "cells": cells})
+    images = {row.key: RowCounts.of(evaluations.images(row.key)) for row in report.rows}
+    counts.write(outputs.counts, images)
+    files.write_json(outputs.machine, machine.describe())
     messages.say(formats.to_markdown(report))
 
 

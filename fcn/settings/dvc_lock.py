@@ -48,7 +48,12 @@ def read(root: Path = Path()) -> dict[str, Ran]:
     path = root / LOCK
     if not path.is_file():
         raise ValueError(f"{path} is missing: nothing ran here yet; `dvc repro` makes it")
-    stages = YAML(typ="safe").load(path.read_text("utf-8")).get("stages", {})
+    return parse(path.read_text("utf-8"))
+
+
+def parse(text: str) -> dict[str, Ran]:
+    """Return the last run of every stage, by the stage's name, from the text of a dvc.lock."""
+    stages = YAML(typ="safe").load(text).get("stages", {})
     return {name: _ran(name, entry) for name, entry in stages.items()}
 
 

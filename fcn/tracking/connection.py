@@ -80,6 +80,29 @@ def default_uri() -> str:
     return f"sqlite:///{_database()}"
 
 
+def address() -> str:
+    """Return the address of the store in use, valid in every folder."""
+    uri = os.environ.get(URI, default_uri())
+    database = _sqlite_file(uri)
+    return uri if database is None else f"sqlite:///{database}"
+
+
+def artifacts(uri: str, table: str) -> str | None:
+    """Return where a table's experiment keeps its artifacts; None where MLflow decides.
+
+    Those of a SQLite store are beside its database: MLflow would take the folder of the process
+    that creates the experiment, which may be a copy of the project.
+    """
+    database = _sqlite_file(uri)
+    return None if database is None else (database.parent / "mlartifacts" / table).as_uri()
+
+
+def _sqlite_file(uri: str) -> Path | None:
+    """Return the file of a SQLite store, None for any other."""
+    scheme, _, path = uri.partition(":///")
+    return Path(path).absolute() if scheme == "sqlite" and path else None
+
+
 def exists() -> bool:
     """Return whether there is a store to read; opening the default one would create it."""
     return installed() and (URI in os.environ or _database().is_file())

@@ -70,8 +70,7 @@ class Store:
         """Return the id of the table's experiment; create it if it is new."""
         if (existing := self.find_experiment(table)) is not None:
             return existing
-        ours = self.uri == connection.default_uri()
-        folder = (connection.ROOT / "mlartifacts" / table).as_uri() if ours else None
+        folder = connection.artifacts(self.uri, table)
         return str(self._client.create_experiment(table, artifact_location=folder, tags=KIND))
 
     @store_errors()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fcn.scores import averaging
-from fcn.scores.averaging import CONVENTIONS, Convention
+from fcn.scores.averaging import BERKELEY, CONVENTIONS, Convention
 from fcn.scores.metrics import areas, divide, iou
 from fcn.scores.per_image import PerImageCounts
 from fcn.uncertainty import intervals
@@ -44,10 +44,21 @@ def build_statistic(images: PerImageCounts, metric: str, convention: str = "berk
     matrices = averaging.with_void(images.confusion, images.ignored, rule)
     if metric == "mean_iou" and rule.batch is not None:
         return _mean_of(averaging.mean_iou_by_batch(matrices, rule))
-    return Statistic(
-        sum_by_unit(areas(matrices), images.resampling_units()),
-        lambda sums: _score(metric, sums, rule),
-    )
+    return from_matrices(matrices, images.resampling_units(), metric, rule)
+
+
+def from_matrices(
+    matrices: np.ndarray, units: np.ndarray, metric: str, rule: Convention = BERKELEY
+) -> Statistic:
+    """Return a metric of `fcn.scores.metrics.SCORES`.
+
+    Args:
+        matrices: confusion matrices N K K of images.
+        units: each image's unit of resampling, N.
+        metric: its name.
+        rule: how absent classes count; one without batches.
+    """
+    return Statistic(sum_by_unit(areas(matrices), units), lambda sums: _score(metric, sums, rule))
 
 
 def _mean_of(values: np.ndarray) -> Statistic:

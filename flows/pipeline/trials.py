@@ -8,18 +8,14 @@ links into the same DVC cache. `git worktree remove --force trials/NAME` removes
 """
 
 import hashlib
-import os
-import subprocess
-import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from dvc.exceptions import DvcException
-from dvc.repo import Repo
 
-from fcn.runtime import processes
-from flows.pipeline import output, overrides
+from flows.pipeline import overrides, worktree
+from flows.pipeline.worktree import git
 
 FOLDER = Path("trials")
 AUTHOR = {
@@ -42,70 +38,19 @@ def prepare(settings: Sequence[str]) -> Path:
     folder = FOLDER / name
     if folder.exists():
         return folder
-    aside = FOLDER / f"{name}.partial"  # an interrupted run may have left it
-    if aside.exists():
-        _git("worktree", "remove", "--force", "--force", str(aside))
-    _git("worktree", "prune")
-    _git("worktree", "add", "--quiet", "--detach", str(aside), commit)
-    with Repo() as repo:
-        local = repo.config.read("local")
-        local["cache"] = local.get("cache", {}) | {"dir": repo.cache.local_cache_dir}
     try:
-        with Repo(str(aside)) as copy, copy.config.edit("local") as config:
-            config.update(local)
-        with Repo(str(aside)) as copy:
-            overrides.apply(settings, aside)
-            copy.checkout(allow_missing=True)
+        with worktree.making(folder, commit) as copy:
+            overrides.apply(settings, copy)
     except (DvcException, OSError) as error:
-        _git("worktree", "remove", "--force", str(aside))
         raise ValueError(f"the copy for this run: {error.__cause__ or error}") from error
-    _git("worktree", "move", str(aside), str(folder))
     return folder
-
-
-def run(folder: Path, arguments: Sequence[str], log: Callable[[str], None]) -> tuple[int, str]:
-    """Run the flow in the copy; return its exit code and its last line.
-
-    The copy has its own MLflow store: the registry holds only models of committed settings.
-    """
-    env = {name: value for name, value in os.environ.items() if name != "MLFLOW_TRACKING_URI"}
-    last = ""
-    with processes.start(
-        [sys.executable, "-m", "flows.reproduce", *arguments],
-        cwd=folder,
-        env=env | {"PYTHONUNBUFFERED": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    ) as flow:
-        assert flow.stdout is not None
-        try:
-            for line in output.lines(flow.stdout):
-                last = line
-                log(line)
-        finally:
-            flow.terminate()
-            flow.wait()
-    return flow.returncode, last
 
 
 def _commit_workspace() -> str:
     """Commit all files of the workspace, tracked or new, to no branch; return the commit."""
     with tempfile.TemporaryDirectory() as folder:
         index = {"GIT_INDEX_FILE": f"{folder}/index"}
-        _git("read-tree", "HEAD", env=index)
-        _git("add", "--all", env=index)
-        tree = _git("write-tree", env=index)
-    return _git("commit-tree", tree, "-p", "HEAD", "-m", "A trial's files", env=AUTHOR)
-
-
-def _git(*arguments: str, env: dict[str, str] | None = None) -> str:
-    done = subprocess.run(
-        ["git", *arguments],
-        env=os.environ | (env or {}),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise ValueError(f"git {arguments[0]}: {done.stderr.strip()}; a trial needs a Git checkout")
-    return done.stdout.strip()
+        git("read-tree", "HEAD", env=index)
+        git("add", "--all", env=index)
+        tree = git("write-tree", env=index)
+    return git("commit-tree", tree, "-p", "HEAD", "-m", "A trial's files", env=AUTHOR)

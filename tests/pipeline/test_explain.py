@@ -121,7 +121,7 @@ def removed(name: str) -> Callable[[Path], None]:
         (removed("data/reports/digits/valid.json"), "records", "valid.json"),
         (edited_file("data/raw/digits/digits.csv.gz"), "raw files", "dvc checkout"),
         (edited_file("data/raw/digits/digits.csv.gz"), "source", "another hash"),
-        (edited_file("data/tables/digits.csv"), "Git commit", "data/tables/digits.csv"),
+        (edited_file("data/tables/digits.csv"), "table", "not what dvc.lock records"),
     ],
 )
 def test_a_broken_link_is_named(
@@ -129,6 +129,19 @@ def test_a_broken_link_is_named(
 ) -> None:
     damage(at)
     assert problem in broken(at)[link]
+
+
+def test_results_that_are_not_committed_break_no_link(
+    by_flow: Project, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(by_flow.root)
+    assert broken(by_flow.root) == {}
+    *_, commit = explain.trace("digits", ROW, "mean_iou", by_flow.root)
+    assert "file(s) differ from it: data/" in commit.description
+    assert index.show(write=False) == 0
+    said = capfd.readouterr().err
+    assert "| up to date |" in said
+    assert "digits: its numbers differ from the last commit" in said
 
 
 def test_an_unknown_table_row_or_metric_is_refused(at: Path) -> None:
@@ -147,9 +160,10 @@ def test_a_folder_has_the_hash_that_dvc_gives_it(at: Path) -> None:
     assert stage.deps["data/records/digits"].endswith(".dir")
 
 
-def test_a_finished_table_is_up_to_date(at: Path) -> None:
+def test_a_finished_table_is_up_to_date(at: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert list(index.stale("digits", at)) == []
     assert index.show(write=True) == 0
+    assert "differ from the last commit" not in capfd.readouterr().err
     assert "| [digits](digits.md) | 3 | yes | up to date |" in (at / index.INDEX).read_text("utf-8")
     (at / index.INDEX).unlink()
 

@@ -15,6 +15,7 @@ from PIL import Image
 from fcn.common import files
 from fcn.common.text import file_name
 from fcn.datasets import digits
+from fcn.report.table import counts
 from fcn.scores import extremes, metrics, per_image
 from fcn.scores.per_image import PerImageCounts
 from fcn.settings import reader
@@ -105,6 +106,7 @@ def run(project: Path) -> list[dict[str, object]]:
     out = project / "t"
     inputs = (project / name for name in ("m", "d", "p", "r", "h"))
     outs = {"markdown": "a.md", "csv": "a.csv", "json": "a.json", "html": "a.html"}
+    outs |= {"counts": "a.counts.parquet", "machine": "a.machine.json"}
     table("digits", *inputs, **{kind: out / name for kind, name in outs.items()})
     cells: list[dict[str, object]] = json.loads((out / "a.json").read_text("utf-8"))["cells"]
     return cells
@@ -152,6 +154,20 @@ def test_without_a_gate_a_lost_number_is_a_warning(
     write_evaluation(project, "digits-fcn8s", images(30, len(digits.DATASET.classes)))
     run(project)
     assert "warning: digits-fcn8s FCN-8s mean_iou" in capsys.readouterr().err
+
+
+def test_another_machine_gets_what_it_compares_itself_with(project: Path) -> None:
+    run(project)
+    path = project / "t/a.counts.parquet"
+    before = path.read_bytes(), (project / "t/a.machine.json").read_bytes()
+    rows = counts.read(before[0], "a")
+    assert tuple(rows) == ROWS
+    for key, row in rows.items():
+        values = json.loads((project / f"m/{key}.json").read_text("utf-8"))
+        assert metrics.scores(row.confusion.sum(axis=0)).items() <= values.items()
+    assert {"cpu", "cores", "versions"} <= json.loads(before[1]).keys()
+    run(project)
+    assert (path.read_bytes(), (project / "t/a.machine.json").read_bytes()) == before
 
 
 def test_metrics_changed_by_hand_are_refused(project: Path) -> None:

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy import stats  # type: ignore[import-untyped]
 
 from fcn.uncertainty.intervals import Interval
 
@@ -82,11 +81,20 @@ def combine_noise(values: Sequence[float], images: Interval, level: float) -> Me
     trainings, centre = len(values), float(np.mean(values))
     spread = FIELD_SPREAD
     if trainings > 1:
+        from scipy import stats  # type: ignore[import-untyped]  # takes a second
+
         quantile = float(stats.t.ppf((1 + level) / 2, trainings - 1))
         spread = quantile * float(np.std(values, ddof=1)) * np.sqrt(1 + 1 / trainings)
-    low = float(np.hypot(values[0] - images.low, spread))
-    high = float(np.hypot(images.high - values[0], spread))
+    low, high = half_widths(values[0], images, spread)
     return Measurement(centre, Interval(centre - low, centre + high), trainings)
+
+
+def half_widths(value: float, images: Interval, spread: float) -> tuple[float, float]:
+    """Return how far noise reaches below and above a value: of the images and of the trainings.
+
+    The two are independent, so they are added in quadrature.
+    """
+    return float(np.hypot(value - images.low, spread)), float(np.hypot(images.high - value, spread))
 
 
 def judge(measured: Measurement, published: float) -> str:

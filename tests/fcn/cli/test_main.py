@@ -94,7 +94,7 @@ def test_completion_offers_commands_and_options() -> None:
 def test_an_unknown_command_is_answered_with_the_nearest() -> None:
     done = run("predit")
     assert done.returncode == 2
-    assert "Did you mean 'predict'?" in done.stderr
+    assert "Did you mean 'predict'" in done.stderr
 
 
 @pytest.mark.parametrize(

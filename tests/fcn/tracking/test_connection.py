@@ -93,6 +93,40 @@ def test_an_installed_package_reads_the_store_of_the_project_around_the_current_
     assert connection.default_uri() == f"sqlite:///{tmp_path / 'mlflow.db'}"
 
 
+@pytest.mark.parametrize(
+    ("uri", "absolute"),
+    [
+        ("sqlite:////srv/mlflow.db", "sqlite:////srv/mlflow.db"),
+        ("sqlite:///own.db", "sqlite:///{here}/own.db"),
+        ("http://127.0.0.1:5000", "http://127.0.0.1:5000"),
+    ],
+)
+def test_the_address_of_a_store_holds_in_every_folder(
+    uri: str, absolute: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    assert connection.address() == absolute.format(here=tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    assert connection.address() == connection.default_uri()
+
+
+def test_a_database_keeps_its_artifacts_beside_it_whoever_creates_the_experiment(
+    new_store: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A copy of the project logs to the workspace's store, and is removed later."""
+    mlflow = new_store(tmp_path, monkeypatch)
+    (tmp_path / "copy").mkdir()
+    monkeypatch.setattr(connection, "ROOT", tmp_path / "copy")
+    monkeypatch.chdir(tmp_path / "copy")
+    with runs.open_run("train", "key", "toy", {}) as run:
+        run.log_picture("one", Image.new("L", (2, 2)))
+    (done,) = mlflow.search_runs(experiment_names=["toy"], output_format="list")
+    assert (tmp_path / f"mlartifacts/toy/{done.info.run_id}/artifacts/one.png").is_file()
+    assert not list(Path().iterdir())
+    assert connection.artifacts("http://127.0.0.1:5000", "toy") is None
+
+
 def test_without_mlflow_nothing_is_logged_and_nothing_fails() -> None:
     command = [sys.executable, "-c", WITHOUT_MLFLOW]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
