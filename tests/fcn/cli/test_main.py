@@ -43,7 +43,7 @@ def test_every_command_has_help_with_examples_and_describes_every_argument(
 ) -> None:
     done = run(command.__name__, "--help")
     assert done.returncode == 0
-    assert f"    fcn {command.__name__} " in done.stdout
+    assert f"    fcn {command.__name__}" in done.stdout
     for parameter in parameters(command):
         assert get_args(parameter.annotation)[1].help, parameter.name
 
