@@ -29,6 +29,8 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Two commits, `slow` and `fast`, and a later one whose job fails."""
     root = tmp_path / "repository"
     (root / "flows").mkdir(parents=True)
+    # A package, which comes before the installed one; a folder without this file would not.
+    (root / "flows/__init__.py").touch()
     git(root, "init", "-q")
     jobs = {
         "slow": JOB.format(score=0.5, seconds=1.5),

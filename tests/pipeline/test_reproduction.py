@@ -45,14 +45,14 @@ def status(project: Project) -> list[str]:
 def test_the_same_machine_gives_the_same_bytes_and_the_workspace_stays_as_it_was(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    project.edit("CHANGELOG.md", "#", "# A change,")
+    project.edit("prefect.yaml", "#", "# A change,")
     before = project.outs()
     done = verify(project)
     assert done.returncode == 0, done.stdout
     assert "1 changed file(s) are not part of the last commit" in done.stdout
-    assert "CHANGELOG.md" in done.stdout
+    assert "prefect.yaml" in done.stdout
     assert "# digits: the same bytes" in done.stdout
-    assert status(project) == [" M CHANGELOG.md"]
+    assert status(project) == [" M prefect.yaml"]
     assert project.outs() == before
     copy = project.root / "reproduction"
     assert "the same bytes" in (copy / "verdict.md").read_text("utf-8")

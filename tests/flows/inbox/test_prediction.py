@@ -31,6 +31,8 @@ Path(report).write_text(json.dumps(content))
 def boxes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
     """An inbox and an outbox, and the toy command, which does not import Keras."""
     (tmp_path / "project" / "fcn").mkdir(parents=True)
+    # A package, which comes before the installed one; a folder without this file would not.
+    (tmp_path / "project" / "fcn" / "__init__.py").touch()
     (tmp_path / "project" / "fcn" / "__main__.py").write_text(COMMAND)
     monkeypatch.setattr(prediction, "ROOT", tmp_path / "project")
     inbox, outbox = tmp_path / "in", tmp_path / "out"
