@@ -3,13 +3,13 @@ from pathlib import Path
 import pytest
 
 from fcn.settings import execution, reader
-from tests.conftest import ROOT
+from tests.shipped import SHIPPED
 
 
 def test_in_a_project_its_settings_say_how_a_network_runs(
     loaded: reader.Loaded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(ROOT / "docs")
+    monkeypatch.chdir(SHIPPED / "tables")
     assert execution.compute() == loaded.common
 
 
