@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import signal
 import sqlite3
 import subprocess
 import sys
@@ -26,6 +25,7 @@ from prefect.testing.utilities import prefect_test_harness
 
 from fcn.tracking import champion, connection
 from flows.following import notify
+from tests import interrupts
 from tests.receiver import Receiver, receiving
 from tests.shipped import ROOT, SHIPPED
 from tests.waiting import SECONDS
@@ -93,8 +93,7 @@ def command() -> Iterator[Callable[..., subprocess.Popen[str]]]:
             stderr=subprocess.STDOUT,
             text=True,
             process_group=0,
-            # A script's background job ignores Ctrl-C, and so would its children.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+            preexec_fn=interrupts.heed,
         )
         started.append(process)
         return process

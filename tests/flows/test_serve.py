@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import interrupts
 from tests.waiting import SECONDS
 
 ROOT = Path(__file__).parents[2]
@@ -97,8 +98,7 @@ def test_ctrl_c_ends_the_servers_but_interrupts_a_deployment(
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        # A shell's background job would ignore Ctrl-C.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        preexec_fn=interrupts.heed,
     ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "working\n"

@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests import interrupts
 from tests.pipeline.conftest import Project, copy
 from tests.waiting import SECONDS, gone, wait_for
 
@@ -196,8 +197,7 @@ def test_a_training_interrupted_under_dvc_or_the_flow_says_where_it_continues(
             stdout=log,
             stderr=subprocess.STDOUT,
             process_group=0,
-            # A shell's background job would ignore Ctrl-C.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+            preexec_fn=interrupts.heed,
         ) as running,
     ):
         wait_for(lambda: newest(fresh, KEY) or running.poll() is not None)

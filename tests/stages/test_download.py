@@ -11,6 +11,7 @@ import pytest
 
 from fcn.common import files
 from fcn.datasets.shared import catalogue
+from tests import interrupts
 from tests.publisher import (
     Answer,
     Publisher,
@@ -177,8 +178,7 @@ def test_ctrl_c_keeps_what_a_download_has_and_the_next_run_resumes(
         env={name: value for name, value in os.environ.items() if name != "FCN_MIRROR"},
         stderr=subprocess.PIPE,
         text=True,
-        # A shell's background job would ignore Ctrl-C.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        preexec_fn=interrupts.heed,
     ) as process:
         origin = tmp_path / f"raw/digits/.{NAME}.partial.json"
         wait_for(lambda: origin.exists() or process.poll() is not None)

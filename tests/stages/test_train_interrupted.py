@@ -13,6 +13,7 @@ import pytest
 from fcn.network import build, model_file
 from fcn.records import verdict
 from fcn.settings import reader
+from tests import interrupts
 from tests.shipped import ROOT, SHIPPED
 
 KEY = "digits-fcn32s"
@@ -55,8 +56,7 @@ def train(
             env={**os.environ, "PYTHONPATH": str(ROOT)},
             stderr=subprocess.PIPE,
             text=True,
-            # A shell's background job would ignore Ctrl-C.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+            preexec_fn=interrupts.heed,
         )
 
     return run

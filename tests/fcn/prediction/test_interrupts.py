@@ -14,6 +14,7 @@ from PIL import Image
 
 from fcn.datasets.shared import catalogue
 from fcn.records.labels import Labels
+from tests import interrupts
 from tests.conftest import ROOT
 
 WAITING = """
@@ -63,8 +64,7 @@ def interrupt(
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        # A shell's background job would ignore Ctrl-C.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        preexec_fn=interrupts.heed,
     ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "in the middle\n"
