@@ -10,7 +10,8 @@ import keras
 from keras import KerasTensor, layers
 
 from fcn.network import alignment
-from fcn.network.layers import Bilinear, CropInside, CropLike
+from fcn.network.layers import CropInside, CropLike
+from fcn.network.upsampling import Bilinear, Upsample
 from fcn.settings.network import Padding, Start
 
 SCORES = "float32"
@@ -66,7 +67,8 @@ class Decoder:
         """
         kernel = kernel or 2 * stride
         assert (kernel - stride) % 2 == 0, "a kernel that overhangs unevenly is not centred"
-        return layers.Conv2DTranspose(
+        layer = Upsample if kernel == 2 * stride else layers.Conv2DTranspose
+        return layer(
             self.classes,
             kernel,
             strides=stride,

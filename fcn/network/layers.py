@@ -4,36 +4,10 @@ from fractions import Fraction
 from typing import Any
 
 import keras
-import numpy as np
 from keras import KerasTensor, layers, ops
 
 from fcn.network.resizing import resize_bilinear
 from fcn.settings.network import Network
-
-
-@keras.saving.register_keras_serializable(package="fcn")
-class Bilinear(keras.initializers.Initializer):
-    """Start a transposed convolution as bilinear upsampling of each class by itself.
-
-    Kernel f f K K with `f = 2 * stride`: Long et al., section 3.3. Away from the borders the kernel
-    is a partition of unity, so a constant map stays the same constant.
-    """
-
-    def __call__(self, shape: tuple[int, ...], dtype: str | None = None) -> KerasTensor:
-        """Return the kernel of this shape: height, width, channels out, channels in."""
-        height, width, out, into = shape
-        kernel = np.zeros(shape, "float32")
-        plane = _hat(height)[:, None] * _hat(width)[None, :]
-        for channel in range(min(out, into)):
-            kernel[:, :, channel, channel] = plane
-        return ops.convert_to_tensor(kernel, dtype=dtype)
-
-
-def _hat(size: int) -> np.ndarray:
-    """Return the hat function of linear interpolation, sampled at `size` positions."""
-    factor = (size + 1) // 2
-    centre = factor - 1 if size % 2 else factor - 0.5
-    return 1 - np.abs(np.arange(size) - centre) / factor
 
 
 class MatchSize(layers.Layer):
@@ -59,9 +33,10 @@ class CropLike(MatchSize):
     def call(self, maps: tuple[KerasTensor, KerasTensor]) -> KerasTensor:
         """Return the first map B H' W' K cropped to the H W of the second, B H W C."""
         coarse, like = maps
+        batch, _, _, channels = ops.shape(coarse)
         _, height, width, _ = ops.shape(like)
-        o = self.offset
-        return coarse[:, o : o + height, o : o + width, :]
+        # The gradient of `slice` uses all threads on TensorFlow; that of `coarse[…]` one.
+        return ops.slice(coarse, (0, self.offset, self.offset, 0), (batch, height, width, channels))
 
 
 @keras.saving.register_keras_serializable(package="fcn")

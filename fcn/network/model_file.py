@@ -1,4 +1,4 @@
-"""Models as files: equal bytes at each save, opened with Keras and `fcn.network.layers` alone."""
+"""Models as files: equal bytes at each save, opened with Keras and the layers of this room."""
 
 import json
 import textwrap
@@ -10,7 +10,7 @@ from typing import Any
 import keras
 
 from fcn.common import files
-from fcn.network import layers  # noqa: F401  registers the layers that `load` meets
+from fcn.network import layers, upsampling  # noqa: F401  registers the layers that `load` meets
 
 EPOCH = "2000-01-01@00:00:00"
 """The date inside every saved model: two saves of the same weights are the same bytes."""

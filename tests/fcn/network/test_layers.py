@@ -8,12 +8,6 @@ from fcn.network import layers
 pytestmark = pytest.mark.usefixtures("seeded")
 
 
-@pytest.mark.parametrize(("taps", "hat"), [(3, [0.5, 1, 0.5]), (4, [0.25, 0.75, 0.75, 0.25])])
-def test_the_kernel_is_the_hat_of_both_directions(taps: int, hat: list[float]) -> None:
-    kernel = ops.convert_to_numpy(layers.Bilinear()((taps, taps, 1, 1)))
-    np.testing.assert_allclose(kernel[..., 0, 0], np.outer(hat, hat))
-
-
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (7, 9), (8, 3), (13, 16)])
 def test_cropping_keeps_the_top_left_at_the_size_of_the_finer_map(height: int, width: int) -> None:
     coarse = np.arange(14 * 16 * 2, dtype=np.float32).reshape(1, 14, 16, 2)

@@ -21,7 +21,7 @@ import sys
 from pathlib import Path
 import keras
 import numpy as np
-import fcn.network.layers, fcn.training.losses
+import fcn.network.layers, fcn.network.upsampling, fcn.training.losses
 
 first, logits, second = map(Path, sys.argv[1:])
 network = keras.models.load_model(first)
