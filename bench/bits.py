@@ -45,10 +45,12 @@ def main(
         Literal["float32", "bfloat16"], Option(help="Of operands; training steps are float32.")
     ] = "float32",
     steps: Annotated[int, Option(min=0, help="Of each training; 0 trains nothing.")] = 20,
+    portable: Annotated[bool, Option(help="As with `deterministic: portable`.")] = False,
 ) -> None:
     """Print the hashes."""
     machine = list(describe_machine())  # before the backend adds its own settings
-    use(reader.load("digits").common.model_copy(update={"backend": backend}))
+    changed = {"backend": backend, "deterministic": "portable" if portable else True}
+    use(reader.load("digits").common.model_copy(update=changed))
     from bench import operations
     from bench import steps as trainings
 

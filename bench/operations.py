@@ -9,6 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from fcn.network.upsampling import upsample
 from fcn.training import losses, optimizers
 
 Arrays = dict[str, Any]
@@ -77,7 +78,6 @@ def digits() -> Iterator[Operation]:
         yield convolution(1, into, out, 16, 2, 3)
     for stride, height, width in ((2, 2, 3), (2, 4, 6), (8, 8, 11), (16, 4, 6), (32, 2, 3)):
         yield upsampling(stride, 11, 16, height, width)
-        yield shuffling(stride, 11, 16, height, width)
     for inner, columns in pairwise((64, 512, 512, 10)):
         yield product(32, inner, columns)
     yield from pixelwise(16, 64, 84, 11, 8)
@@ -95,7 +95,6 @@ def vgg() -> Iterator[Operation]:
         yield convolution(1, into, out, 1, 12, 15)
     for stride, height, width in ((2, 12, 15), (2, 23, 30), (8, 45, 60), (32, 12, 15)):
         yield upsampling(stride, 21, 1, height, width)
-        yield shuffling(stride, 21, 1, height, width)
     yield product(1, 4096, 4096)
     yield from pixelwise(1, 360, 480, 21, 64)
 
@@ -117,36 +116,14 @@ def convolution(kernel: int, into: int, out: int, batch: int, height: int, width
 
 
 def upsampling(stride: int, classes: int, batch: int, height: int, width: int) -> Operation:
-    """Return a transposed convolution whose kernel has twice the stride."""
+    """Return an upsampling layer."""
     return Operation(
-        f"transposed convolution, stride {stride}, {batch} x {height}x{width}, {classes}",
-        lambda x, w: ops.conv_transpose(x, w, stride, padding="same"),
+        f"upsampling, stride {stride}, {batch} x {height}x{width}, {classes}",
+        lambda x, w: upsample(x, w, stride),
         {
             "input": (batch, height, width, classes),
             "kernel": (2 * stride, 2 * stride, classes, classes),
         },
-    )
-
-
-def shuffling(stride: int, classes: int, batch: int, height: int, width: int) -> Operation:
-    """Return the same function as `upsampling`: a 2x2 convolution, then its channels as pixels."""
-
-    def compute(x: Any, w: Any) -> Any:
-        taps = ops.reshape(w, (2, stride, 2, stride, classes, classes))[::-1, :, ::-1]
-        kernel = ops.reshape(ops.transpose(taps, (0, 2, 5, 1, 3, 4)), (2, 2, classes, -1))
-        blocks = ops.conv(ops.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0))), kernel, padding="valid")
-        pixels = ops.reshape(blocks, (batch, height + 1, width + 1, stride, stride, classes))
-        rows, columns = (height + 1) * stride, (width + 1) * stride
-        image = ops.reshape(
-            ops.transpose(pixels, (0, 1, 3, 2, 4, 5)), (batch, rows, columns, classes)
-        )
-        border = stride // 2
-        return image[:, border : rows - border, border : columns - border]
-
-    return Operation(
-        f"2x2 convolution and shuffle, stride {stride}, {batch} x {height}x{width}, {classes}",
-        compute,
-        upsampling(stride, classes, batch, height, width).shapes,
     )
 
 

@@ -5,10 +5,13 @@ with backend.loading(settings.compute):
 """
 
 import os
+import platform
+import re
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import absl.logging
 
@@ -22,6 +25,14 @@ GPU_MEMORY = {"TF_FORCE_GPU_ALLOW_GROWTH": "true", "XLA_PYTHON_CLIENT_PREALLOCAT
 UNUSED = {"tensorflow": ("jax", "matplotlib", "sklearn"), "jax": ("matplotlib", "sklearn")}
 """What Keras, TensorFlow and Grain import where it is installed, for wrappers, galleries, profilers
 and converters that nothing here uses: two fifths of the time of `import keras`."""
+PORTABLE = {
+    "TF_ENABLE_ONEDNN_OPTS": "1",
+    "ONEDNN_MAX_CPU_ISA": "AVX2",
+    "TF_NUM_INTRAOP_THREADS": "2",
+}
+"""Kernels and threads that round equally on CPUs with `PORTABLE_INSTRUCTIONS` (decision 0018)."""
+PORTABLE_INSTRUCTIONS = frozenset({"avx2", "fma"})
+CPU_INFO = Path("/proc/cpuinfo")
 DETERMINISTIC = "--xla_gpu_deterministic_ops=true"
 """XLA's flag for JAX; TensorFlow has a function instead."""
 
@@ -30,7 +41,7 @@ def use(compute: Compute) -> None:
     """Import Keras on the backend, precision and seed of the settings.
 
     Raises:
-        ValueError: the backend is not installed, or has fewer devices.
+        ValueError: the backend is not installed or has fewer devices, or the CPU is not portable.
     """
     with loading(compute):
         pass
@@ -59,6 +70,9 @@ def _import_keras(compute: Compute) -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     for name, value in GPU_MEMORY.items():
         os.environ.setdefault(name, value)
+    if compute.deterministic == "portable":
+        _require_portable_cpu()
+        os.environ.update(PORTABLE)
     if compute.deterministic and compute.backend == "jax":
         _add_xla_flag(DETERMINISTIC)
     absl.logging.set_verbosity(absl.logging.ERROR)  # Grain warns that JAX is missing.
@@ -80,6 +94,21 @@ def _import_keras(compute: Compute) -> None:
         tf.config.experimental.enable_op_determinism()
     if compute.backend == "jax":
         _distribute(compute.devices)
+
+
+def _require_portable_cpu() -> None:
+    """Refuse a CPU that rounds otherwise, or that does not say what it is.
+
+    Raises:
+        ValueError: it is no x86-64 CPU with AVX2 and FMA under Linux.
+    """
+    flags = re.search(r"^flags\s*:(.*)$", CPU_INFO.read_text() if CPU_INFO.is_file() else "", re.M)
+    missing = PORTABLE_INSTRUCTIONS - set(flags[1].split() if flags else ())
+    if missing:
+        raise ValueError(
+            f"deterministic: got portable, but this CPU ({platform.machine()}) does not report "
+            f"{' and '.join(sorted(missing))} in {CPU_INFO}; allowed there: true, false"
+        )
 
 
 def _add_xla_flag(flag: str) -> None:

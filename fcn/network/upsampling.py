@@ -34,10 +34,8 @@ def _hat(size: int) -> np.ndarray:
 class Upsample(layers.Conv2DTranspose):
     """A transposed convolution whose kernel has twice the stride, as one matrix product.
 
-    Each block of stride × stride pixels is a linear function of the 2 × 2 nearest positions. So the
-    layer multiplies their scores, 4K numbers, by the kernel and arranges the products as pixels.
-    The result is that of Conv2DTranspose up to rounding; the weights have its shape and name.
-    A training step of FCN-32s takes half the CPU time (docs/log.md, 2026-11-28).
+    Equal to Conv2DTranspose up to rounding, with weights of the same shape and name. A step of
+    training FCN-32s takes half the CPU time (docs/log.md, 2026-11-28).
     """
 
     def call(self, scores: KerasTensor) -> KerasTensor:
@@ -49,20 +47,29 @@ class Upsample(layers.Conv2DTranspose):
         (stride, _), sides = self.strides, self.kernel_size
         assert sides == (2 * stride, 2 * stride), "see the class"
         assert not self.use_bias
-        batch, height, width, _ = ops.shape(scores)
-        into, out = scores.shape[-1], self.filters
-        # B H+1 W+1 4K: the four scores around each block, zeros beyond the border.
-        x = ops.pad(scores, ((0, 0), (1, 1), (1, 1), (0, 0)))
-        x = ops.concatenate([x[:, :-1, :-1], x[:, :-1, 1:], x[:, 1:, :-1], x[:, 1:, 1:]], axis=-1)
-        # A position writes the first half of its kernel into one block, the second into the next.
-        kernel = ops.reshape(self.kernel, (2, stride, 2, stride, out, into))
-        kernel = ops.flip(ops.transpose(kernel, (0, 2, 5, 1, 3, 4)), axis=(0, 1))
-        kernel = ops.reshape(kernel, (4 * into, stride * stride * out))
-        blocks = ops.matmul(ops.reshape(x, (-1, 4 * into)), kernel)
-        blocks = ops.reshape(blocks, (batch, height + 1, width + 1, stride * stride * out))
-        pixels = ops.depth_to_space(blocks, stride)
+        pixels = upsample(scores, self.kernel, stride)
         if self.padding == "valid":
             return pixels
-        border = stride // 2
-        size = (batch, height * stride, width * stride, out)
-        return ops.slice(pixels, (0, border, border, 0), size)
+        batch, height, width, _ = ops.shape(scores)
+        size = (batch, height * stride, width * stride, self.filters)
+        return ops.slice(pixels, (0, stride // 2, stride // 2, 0), size)
+
+
+def upsample(scores: KerasTensor, kernel: KerasTensor, stride: int) -> KerasTensor:
+    """Return the transposed convolution of scores B H W K as B (H + 1)s (W + 1)s F, s `stride`.
+
+    `kernel` is 2s 2s F K. Each block of s × s pixels is a linear function of the 2 × 2 nearest
+    scores: one matrix product makes all blocks, and `depth_to_space` arranges them as pixels.
+    """
+    batch, height, width, into = ops.shape(scores)
+    out = kernel.shape[2]
+    # B H+1 W+1 4K: the scores around each block, zeros beyond the border.
+    x = ops.pad(scores, ((0, 0), (1, 1), (1, 1), (0, 0)))
+    x = ops.concatenate([x[:, :-1, :-1], x[:, :-1, 1:], x[:, 1:, :-1], x[:, 1:, 1:]], axis=-1)
+    # A position writes the first half of its kernel into one block, the second into the next.
+    kernel = ops.reshape(kernel, (2, stride, 2, stride, out, into))
+    kernel = ops.flip(ops.transpose(kernel, (0, 2, 5, 1, 3, 4)), axis=(0, 1))
+    kernel = ops.reshape(kernel, (4 * into, stride * stride * out))
+    blocks = ops.matmul(ops.reshape(x, (-1, 4 * into)), kernel)
+    blocks = ops.reshape(blocks, (batch, height + 1, width + 1, stride * stride * out))
+    return ops.depth_to_space(blocks, stride)

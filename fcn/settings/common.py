@@ -42,9 +42,10 @@ class Compute(Settings):
     """Keras' backend. TensorFlow is the fast one on a CPU; JAX is for machines with a GPU."""
     precision: Literal["float32", "mixed_bfloat16"]
     """Precision of the layers; weights, scores and the loss are float32 in both."""
-    deterministic: bool
-    """Use deterministic kernels: the same settings give the same weights, bit for bit, on the same
-    kind of machine (docs/training.md, "Determinism")."""
+    deterministic: Literal[True, False, "portable"]
+    """`true`: deterministic kernels; the same settings give the same weights, bit for bit, on the
+    same kind of machine. `portable`: the same on all x86-64 CPUs with AVX2 and FMA, for networks of
+    the default table's size; slower (docs/training.md, "Determinism")."""
     devices: PositiveInt = 1
     """GPUs (or other devices of the backend) over which each batch is split; JAX only. Sums are
     computed in another order: results agree up to rounding."""
@@ -53,6 +54,16 @@ class Compute(Settings):
     def _several_devices_are_jax(self) -> Self:
         if self.devices > 1 and self.backend != "jax":
             raise ValueError(f"`devices: {self.devices}` with `backend: jax`, or `devices: 1`")
+        return self
+
+    @pydantic.model_validator(mode="after")
+    def _portable_is_tensorflow_in_float32(self) -> Self:
+        pinned = {"backend": "tensorflow", "precision": "float32"}
+        for name, value in pinned.items():
+            if self.deterministic == "portable" and getattr(self, name) != value:
+                raise ValueError(
+                    f"`deterministic: portable` with `{name}: {value}`, or `deterministic: true`"
+                )
         return self
 
 

@@ -34,7 +34,7 @@ def test_help_says_what_a_line_holds() -> None:
 
 def test_two_processes_compute_the_same_bits() -> None:
     first, second = (
-        run("bench.bits", "--network", "digits", "--only", "transposed convolution, stride 2,")
+        run("bench.bits", "--network", "digits", "--only", "upsampling, stride 2,")
         for _ in range(2)
     )
     assert (first.returncode, first.stderr) == (0, "")
@@ -65,3 +65,16 @@ def test_a_cpu_is_what_cpuid_reports() -> None:
 def test_libraries_use_the_instructions_of_the_other_cpu() -> None:
     done = run("bench.other_cpu", "haswell", sys.executable, "-c", FEATURES)
     assert (done.stdout, done.stderr) == ("False\n", "")
+
+
+@pytest.mark.skipif(not cpuid_can_fault(), reason="needs a C compiler and CPUID faulting")
+def test_portable_weights_are_equal_on_another_cpu_with_other_threads(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    options = ("--portable", "--network", "digits", "--only", "steps, fcn32s", "--steps", "3")
+    here = run("bench.bits", *options)
+    monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "1")
+    there = run("bench.other_cpu", "haswell", sys.executable, "-m", "bench.bits", *options)
+    weights = [done.stdout.splitlines()[-1] for done in (here, there)]
+    assert "3 training steps, fcn32s" in weights[0]
+    assert weights[0] == weights[1]

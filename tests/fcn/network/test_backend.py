@@ -99,6 +99,20 @@ def test_a_backend_that_is_not_installed_is_named_with_the_command_that_installs
     assert "make setup EXTRA=jax" in message
 
 
+def test_a_cpu_that_rounds_otherwise_is_refused_for_portable_bits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loaded: reader.Loaded
+) -> None:
+    info = tmp_path / "cpuinfo"
+    info.write_text("flags\t\t: fpu sse4_2 avx fma\n")
+    monkeypatch.setattr(backend, "CPU_INFO", info)
+    portable = loaded.common.compute().model_copy(update={"deterministic": "portable"})
+    for name in backend.PORTABLE:
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(ValueError, match="does not report avx2 in"):
+        backend.use(portable)
+    assert not os.environ.keys() & backend.PORTABLE.keys()
+
+
 def test_the_seed_fixes_first_weights(loaded: reader.Loaded) -> None:
     drawn = []
     for _ in range(2):

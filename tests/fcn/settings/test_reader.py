@@ -321,6 +321,23 @@ def test_yes_is_text_as_dvc_reads_it(tree: Tree) -> None:
     assert "deterministic: got 'yes'" in message
 
 
+@pytest.mark.parametrize(
+    ("line", "other"),
+    [
+        ("backend: tensorflow", "backend: jax"),
+        ("precision: float32", "precision: mixed_bfloat16"),
+    ],
+)
+def test_portable_bits_are_those_of_tensorflow_in_float32(
+    tree: Tree, line: str, other: str
+) -> None:
+    root = tree("deterministic: true", "deterministic: portable")
+    assert reader.load("digits", root).common.compute().deterministic == "portable"
+    params = root / reader.PARAMS
+    params.write_text(params.read_text().replace(line, other))
+    assert f"`deterministic: portable` with `{line}`" in refusal(root, reader.PARAMS)
+
+
 def test_a_missing_table_file_is_answered_with_the_nearest(tree: Tree) -> None:
     root = tree("seed", "seed")
     with pytest.raises(ValueError, match=r"tables/digit\.yaml for 'digit-x'; did you mean 'dig"):
