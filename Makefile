@@ -60,12 +60,11 @@ deploy: $(SETUP) ## deploy prefect.yaml to the server that make serve started
 stop: $(SETUP) ## stop what make serve started, and nothing else
 	$(RUN) python -m flows.serve --stop
 
-check: $(SETUP) ## check style, types, the order of imports, and the deps of dvc.yaml
+check: $(SETUP) ## check style, types and the order of imports
 	$(RUN) ruff check
 	$(RUN) ruff format --check
 	$(RUN) mypy
 	$(RUN) lint-imports --no-logo
-	$(RUN) python -m fcn.code.deps --check
 
 # In parallel: much of the pipeline's tests is one core waiting for a process to import Keras.
 test: $(SETUP) ## run all tests except those that need a browser or a database server

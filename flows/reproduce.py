@@ -89,6 +89,9 @@ def reproduce(
             if update:
                 tasks.update_sources()
             stages = graph.read(targets or ())
+            if states := tasks.list_code(stages):
+                summary.require_success([tasks.CODE], states)
+                stages = graph.read(targets or ())
             stale = {stage.name for stage in stages} if force else graph.may_run(stages)
             touched = {table_of(name.partition("@")[2]) for name in stale}
             stale_tables = sorted(touched.intersection(tables))
@@ -100,7 +103,7 @@ def reproduce(
                 if stage.name in stale
             }
             runner = stack.enter_context(Runner(slots, env, dependencies))
-            states |= tasks.run_stages(stages, stale, runner, force)
+            states = tasks.run_stages(stages, stale, runner, force) | states
             artifacts.publish(stages, states)
             summary.require_success(targets or (), states)
     except (ValueError, summary.PipelineFailed, StageFailed) as error:

@@ -15,8 +15,9 @@ from typing import Any
 
 import pytest
 from dvc.repo import Repo
+from ruamel.yaml import YAML
 
-from fcn.code import deps, imports
+from fcn.code import imports, lists
 from fcn.settings import reader, stages
 from fcn.settings.common import NO_EFFECT, Common, Compute
 from fcn.settings.keys import table_of
@@ -63,7 +64,10 @@ def activate(root: Path, *tables: str) -> None:
 def declared(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, set[tuple[str, str]]]:
-    """File and dotted key of each setting that a stage declares, by stage, for one table."""
+    """File and dotted key of each setting that a stage declares, by stage, for one table.
+
+    A table file that is a dependency as a whole has the empty key.
+    """
     root = tmp_path_factory.mktemp(request.param)
     activate(root, request.param)
     with Repo.init(str(root), no_scm=True) as repo:
@@ -71,8 +75,7 @@ def declared(
             stage.name: {
                 (Path(dep.fs_path).relative_to(root).as_posix(), key)
                 for dep in stage.deps
-                if hasattr(dep, "params")
-                for key in dep.params
+                for key in getattr(dep, "params", [""])
             }
             for stage in repo.index.stages
             if stage.name.partition("@")[0] in SETTINGS
@@ -113,7 +116,7 @@ def covered(setting: tuple[str, str], declared: set[tuple[str, str]]) -> bool:
     """Whether a setting, or a group that it is in, is declared."""
     file, key = setting
     parts = key.split(".")
-    groups = (".".join(parts[: number + 1]) for number in range(len(parts)))
+    groups = (".".join(parts[:number]) for number in range(len(parts) + 1))
     return any((file, group) in declared for group in groups)
 
 
@@ -161,22 +164,23 @@ def imported(path: Path) -> set[str]:
     return names
 
 
-def test_deps_are_those_that_the_command_writes() -> None:
-    text = (ROOT / "dvc.yaml").read_text("utf-8")
-    assert deps.written(text) == text
+@pytest.mark.parametrize("stage", SETTINGS)
+def test_a_stage_depends_on_its_list_of_code_and_on_modules_found_by_name(stage: str) -> None:
+    definition = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text("utf-8"))["stages"][stage]
+    path, *others = definition["do"]["deps"]
+    assert path == f"data/code/{stage}.txt"
+    named = [re.match(r"fcn/(\w+)/\$\{item\.\w+\}\.py$", dep) for dep in others]
+    rooms = {match[1] for match in named if match}
+    code = imports.code_of(ROOT / f"stages/{stage}.py")
+    finders = [path for path in lists.FOUND_BY_NAME if ROOT / path in code]
+    assert rooms <= {room for path in finders for room in lists.FOUND_BY_NAME[path]}
+    assert bool(rooms) == bool(finders)
 
 
-def test_a_missing_dep_and_one_too_many_are_mended() -> None:
-    text = (ROOT / "dvc.yaml").read_text("utf-8")
-    assert text.count("fcn/jobs/train.py,") == 1
-    wrong = text.replace("fcn/jobs/train.py,", "fcn/report/page.py,", 1)
-    assert deps.written(wrong) == text
-
-
-def test_a_mistyped_option_writes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(deps, "written", lambda _: pytest.fail("the graph was written"))
-    with pytest.raises(SystemExit, match="2"):
-        deps.main(["--chek"])
+def test_no_other_file_of_a_stage_imports_by_a_name() -> None:
+    code = {path for stage in SETTINGS for path in imports.code_of(ROOT / f"stages/{stage}.py")}
+    finders = {path for path in code if b"import_module" in path.read_bytes()}
+    assert {path.relative_to(ROOT).as_posix() for path in finders} == {*lists.FOUND_BY_NAME}
 
 
 def test_every_shipped_stage_is_in_the_graph() -> None:
@@ -184,7 +188,7 @@ def test_every_shipped_stage_is_in_the_graph() -> None:
     stages = {*names("stages")}
     graph = set(re.findall(r"^  (\w+):$", text, re.MULTILINE))
     assert graph & stages == stages - NOT_IN_THE_GRAPH.keys()
-    assert stages - NOT_IN_THE_GRAPH.keys() == SETTINGS.keys()
+    assert stages - NOT_IN_THE_GRAPH.keys() == {*SETTINGS, "code"}
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from fcn.audit import committed
+from fcn.audit import changes, committed
+from fcn.code import lists
 from fcn.common import files
 from fcn.common.text import nearest
 from fcn.datasets.shared import catalogue
@@ -123,7 +124,7 @@ def _check_settings(stage: str, stages: dict[str, Ran], root: Path) -> Link:
     """Return whether the training's settings and code are those of the workspace."""
     if stage not in stages:
         return Link("settings, code", stage, "dvc.lock has no run of it: `dvc repro`")
-    changed = list(dvc_lock.changes(stages[stage], root))
+    changed = list(changes.find(stages[stage], lists.compute(root), root))
     return Link(
         "settings, code", f"of {stage}: {', '.join(stages[stage].params)}", "; ".join(changed)
     )

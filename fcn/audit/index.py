@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from fcn.audit import committed
+from fcn.audit import changes, committed
+from fcn.code import lists
 from fcn.common import files, messages
 from fcn.settings import dvc_lock, reader
 from fcn.settings.dvc_lock import Ran
@@ -40,12 +41,12 @@ def show(write: bool, root: Path = Path()) -> int:
 
 def stale(table: str, root: Path = Path()) -> Iterator[str]:
     """Yield why a table is not up to date with the workspace, a phrase each; nothing if it is."""
-    stages = dvc_lock.read(root)
+    stages, code = dvc_lock.read(root), lists.compute(root)
     table_stages = dvc_lock.of_table(stages, table)
     if not any(stage.name == f"table@{table}" for stage in table_stages):
         yield f"dvc.lock has no run of table@{table}"
     for stage in table_stages:
-        yield from (f"{stage.name}: {change}" for change in dvc_lock.changes(stage, root))
+        yield from (f"{stage.name}: {change}" for change in changes.find(stage, code, root))
         yield from (f"{stage.name}: {change}" for change in _changed_inputs(stage, stages))
         for path, md5 in stage.outs.items():
             if path.startswith(f"{TABLES}/") and dvc_lock.md5(root / path, root) != md5:

@@ -6,7 +6,7 @@ not active, so it also shows whether an old table still belongs to the present c
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -18,8 +18,6 @@ from fcn.common import files
 from fcn.settings.keys import table_of
 
 LOCK = Path("dvc.lock")
-CODE = ("fcn/", "stages/")
-"""The folders of code; all other dependencies are data, which stages make or people bring."""
 
 
 @dataclass(frozen=True)
@@ -112,22 +110,3 @@ def _ignored_names(root: Path) -> list[str]:
 
 def _is_ignored(path: Path, patterns: list[str]) -> bool:
     return any(fnmatchcase(part, pattern) for part in path.parts for pattern in patterns)
-
-
-def changes(ran: Ran, root: Path = Path()) -> Iterator[str]:
-    """Yield what differs now from a stage's last run: its code and its settings, a phrase each."""
-    for path, known in ran.deps.items():
-        if path.startswith(CODE) and md5(root / path, root) != known:
-            yield f"{path} {'changed' if (root / path).exists() else 'is missing'}"
-    for name, values in ran.params.items():
-        file = root / name
-        now = YAML(typ="safe").load(file.read_text("utf-8")) if file.is_file() else {}
-        for key, known in values.items():
-            if _value(now, key) != known:
-                yield f"{key} in {name} changed"
-
-
-def _value(tree: Any, key: str) -> Any:
-    for part in key.split("."):
-        tree = tree.get(part) if isinstance(tree, Mapping) else None
-    return tree

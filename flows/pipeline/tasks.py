@@ -18,6 +18,8 @@ from flows.pipeline.summary import PipelineFailed
 
 INTERRUPTED = "Interrupted"
 """The name of a failed state after which a retry may succeed."""
+CODE = "code"
+"""The stage that lists the code of all others."""
 ATTEMPTS = 4
 """How often an import is updated at most; a stage has its own number (`meta.retries`)."""
 
@@ -83,6 +85,18 @@ def update_sources() -> None:
             state = update_source(source, using, return_state=True)
             if not state.is_completed():
                 raise PipelineFailed(f"{source.target}: {state.message}")
+
+
+def list_code(stages: Sequence[Stage]) -> dict[str, State[None]]:
+    """Run the stage `code` if code changed, and return its final state; nothing if it did not.
+
+    Only then does DVC know which of the other stages the edit reruns.
+    """
+    changed = [stage for stage in stages if stage.name == CODE and stage.changed]
+    if not changed:
+        return {}
+    with Runner() as using:
+        return run_stages(changed, {CODE}, using)
 
 
 def run_stages(

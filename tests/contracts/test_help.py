@@ -57,7 +57,3 @@ def test_a_wide_terminal_is_used_up_to_100_columns(name: str) -> None:
     wide, wider = help_of(name, 100).splitlines(), help_of(name, 300).splitlines()
     assert max(map(len, wide)) <= 100
     assert wide == wider
-
-
-def test_the_command_that_writes_deps_explains_itself() -> None:
-    assert "python -m fcn.code.deps" in help_of("fcn.code.deps", 80)

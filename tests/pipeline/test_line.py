@@ -43,7 +43,7 @@ def test_dvc_shows_metrics_and_plots(by_dvc: Project) -> None:
 def test_nothing_runs_again_when_nothing_changed(by_dvc: Project, by_flow: Project) -> None:
     assert "Data and pipelines are up to date." in by_dvc.run("dvc", "repro").stdout
     last = by_flow.run(sys.executable, "-m", "flows.reproduce").stdout.splitlines()[-1]
-    assert "cached 12" in last
+    assert "cached 13" in last
     assert "ran" not in last
 
 

@@ -66,7 +66,7 @@ def test_a_second_run_has_nothing_to_do(project: Project) -> None:
     (project.root / "reproduction/marker").touch()
     done = verify(project)
     assert done.returncode == 0, done.stdout
-    summary = next(line for line in done.stdout.splitlines() if "cached 12" in line)
+    summary = next(line for line in done.stdout.splitlines() if "cached 13" in line)
     assert "ran" not in summary
     assert (project.root / "reproduction/marker").exists()
 

@@ -65,10 +65,12 @@ def test_every_setting_that_a_stage_reads_is_declared(read: Read, project: Proje
     assert read.keys() == lock.keys()
     for name, settings in read.items():
         declared = lock[name].get("params", {})
+        whole_files = {dep["path"] for dep in lock[name]["deps"]}
         undeclared = {
             (file, key)
             for file, key in settings
             if key.partition(".")[0] not in NO_EFFECT
+            and file not in whole_files
             and not any(key == group or key.startswith(f"{group}.") for group in declared[file])
         }
         assert undeclared == set(), name

@@ -347,8 +347,6 @@ def test_an_edit_changes_the_digest_if_training_depends_on_the_file(
     path: str, counts: bool, loaded: reader.Loaded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def digest() -> str:
-        for function in (imports._imports, imports._resources):
-            function.cache_clear()
         return checkpoints.digest(loaded.common.compute(), tmp_path / "stages/train.py", BY_NAME)
 
     for folder in ("fcn", "stages"):
