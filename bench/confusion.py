@@ -17,7 +17,7 @@ import numpy as np
 from sklearn.metrics import confusion_matrix as theirs
 
 from fcn.cli import command_line
-from fcn.datasets.shared.sample import IGNORE_INDEX
+from fcn.records.sample import IGNORE_INDEX
 from fcn.scores.metrics import confusion_matrix as ours
 from fcn.uncertainty.intervals import resample_mean_iou
 

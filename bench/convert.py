@@ -23,9 +23,9 @@ from typer import Argument, Option
 
 from fcn.cli import command_line
 from fcn.datasets.shared import catalogue
-from fcn.datasets.shared.sample import Sample
 from fcn.download import archives, fetch
 from fcn.records.index import read_index
+from fcn.records.sample import Sample
 from fcn.records.split import Records
 from fcn.settings import reader
 from stages.convert import convert

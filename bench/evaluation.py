@@ -23,8 +23,8 @@ from typer import Option
 from fcn.cli import command_line
 from fcn.conversion import shards
 from fcn.datasets.shared import catalogue
-from fcn.datasets.shared.sample import IGNORE_INDEX, Sample
 from fcn.network import backend
+from fcn.records.sample import IGNORE_INDEX, Sample
 from fcn.records.split import Records
 from fcn.scores import averaging, counting
 from fcn.settings import reader

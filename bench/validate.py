@@ -23,11 +23,11 @@ from typer import Argument
 from fcn.cli import command_line
 from fcn.conversion import shards
 from fcn.datasets.shared.dataset import Dataset
-from fcn.datasets.shared.sample import LazySamples, Sample
 from fcn.labels import check
 from fcn.labels.rules import no_class, no_row
 from fcn.records import onehot
 from fcn.records.index import read_index
+from fcn.records.sample import LazySamples, Sample
 from fcn.records.split import Records
 
 PIXELS = 40_000

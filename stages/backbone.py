@@ -40,7 +40,7 @@ def backbone(
     with backend.loading(settings.compute):
         from fcn.jobs import backbone as job
 
-    paths = job.Paths(raw, records, fingerprint, out, metrics)
+    paths = job.BackbonePaths(raw, records, fingerprint, out, metrics)
     job.run(key, settings, paths, tracked=not no_tracking)
 
 

@@ -11,10 +11,7 @@ from typing import Annotated
 from typer import Option
 
 from fcn.cli import arguments, command_line
-from fcn.common import files, messages
-from fcn.labels.ceiling import measure_split
 from fcn.records import verdict
-from fcn.scores import metrics
 from fcn.settings.stages import CeilingSettings
 
 
@@ -25,20 +22,11 @@ def ceiling(
     out: Annotated[Path, Option(help="JSON file to write: the mean IoU at each stride.")],
 ) -> None:
     """Write the mean IoU of the masks against themselves through each stride."""
+    from fcn.jobs import ceiling as job  # imports NumPy and Arrow
+
     settings = CeilingSettings.of(key)
-    split, strides, method = (
-        settings.ceiling.split,
-        settings.ceiling.strides,
-        settings.ceiling.method,
-    )
     verdict.require_valid(valid, records)
-    matrices = measure_split(records, split, strides, method, settings.workers)
-    ceilings = {
-        str(stride): metrics.scores(matrix)["mean_iou"] for stride, matrix in matrices.items()
-    }
-    files.write_json(out, {"split": split, "method": method, "mean_iou": ceilings})
-    values = ", ".join(f"stride {stride}: {value:.3f}" for stride, value in ceilings.items())
-    messages.say(f"{key}: ceilings, {values}")
+    job.run(key, settings, records, out)
 
 
 if __name__ == "__main__":

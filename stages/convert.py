@@ -10,11 +10,6 @@ from typing import Annotated
 from typer import Option
 
 from fcn.cli import arguments, command_line
-from fcn.common import files, messages
-from fcn.conversion import shards
-from fcn.datasets.shared import catalogue
-from fcn.datasets.shared.dataset import Dataset
-from fcn.download import archives
 from fcn.settings.stages import ConvertSettings
 
 
@@ -24,31 +19,9 @@ def convert(
     out: Annotated[Path, Option(help="Folder to write: records (TFRecord), index and labels.")],
 ) -> None:
     """Write the records, the index and the labels of all splits."""
-    settings = ConvertSettings.of(key)
-    convert = settings.convert
-    dataset = catalogue.load(settings.module, convert)
-    with archives.laid_out(raw, dataset.archives, beside=out) as root:
-        samples = {
-            split: shards.samples(settings.module, convert, root, split, settings.seed)
-            for split in convert.splits
-        }
-        for split, members in samples.items():
-            require_count(dataset, split, len(members), convert.splits[split])
-        with files.writing_folder(out) as folder:
-            shards.write(
-                folder, dataset, samples, convert.shards, convert.encoding, settings.workers
-            )
-    counts = ", ".join(f"{len(members)} {split}" for split, members in samples.items())
-    messages.say(f"{key}: {counts} samples in {convert.shards} files per split")
+    from fcn.jobs import convert as job  # imports NumPy and Arrow
 
-
-def require_count(dataset: Dataset, split: str, count: int, expected: int) -> None:
-    """Refuse fewer samples than the settings expect; more are allowed if the data set may grow."""
-    if count < expected or (count > expected and not dataset.grows):
-        raise ValueError(
-            f"{dataset.name} {split}: got {count} samples, the settings expect {expected}; "
-            f"add the missing files, or correct `convert.splits.{split}` in the table file"
-        )
+    job.run(key, ConvertSettings.of(key), raw, out)
 
 
 if __name__ == "__main__":

@@ -7,16 +7,12 @@ Complete archives are kept, an interrupted download resumes. A mirror (`FCN_MIRR
 params.yaml) is tried before the publisher.
 """
 
-import os
 from pathlib import Path
 from typing import Annotated
 
 from typer import Option
 
 from fcn.cli import arguments, command_line
-from fcn.common import messages
-from fcn.datasets.shared import catalogue
-from fcn.download import fetch
 from fcn.settings.stages import DownloadSettings
 
 
@@ -32,23 +28,9 @@ def download(
     ],
 ) -> None:
     """Fetch missing archives, check all, and record their sizes and hashes."""
-    settings = DownloadSettings.of(key)
-    mirror = os.environ.get("FCN_MIRROR") or settings.mirror
-    manual = []
-    for archive in catalogue.archives(settings.module):
-        try:
-            file = fetch.fetch(archive, out, mirror, hashes)
-        except fetch.OnlyByHand as error:
-            manual.append(str(error))  # One message names all files that a person has to fetch.
-            continue
-        if file is None:
-            messages.say(f"{key}: {out} has the files of {archive.filename}, unpacked; not checked")
-        else:
-            fetch.record([file], hashes)  # Recorded now: the next archive may fail.
-            messages.say(f"{key}: {file.filename}, {file.bytes:,} bytes, SHA-256 {file.sha256}")
-    if manual:
-        raise ValueError("\n".join(manual))
-    fetch.record([], hashes)
+    from fcn.jobs import download as job  # imports NumPy
+
+    job.run(key, DownloadSettings.of(key), out, hashes)
 
 
 if __name__ == "__main__":

@@ -38,7 +38,7 @@ def evaluate(
     with backend.loading(settings.compute):
         from fcn.jobs import evaluate as job
 
-    paths = job.Paths(records, fingerprint, model, metrics, plots, details)
+    paths = job.EvaluationPaths(records, fingerprint, model, metrics, plots, details)
     job.run(key, settings, paths, tracked=not no_tracking)
 
 

@@ -34,7 +34,7 @@ def train(
     with backend.loading(settings.compute):
         from fcn.jobs import train as job
 
-    paths = job.Paths(records, fingerprint, init_from, out, curve)
+    paths = job.TrainingPaths(records, fingerprint, init_from, out, curve)
     job.run(key, settings, paths, tracked=not no_tracking)
 
 

@@ -12,13 +12,7 @@ from typing import Annotated
 from typer import Option
 
 from fcn.cli import arguments, command_line
-from fcn.common import files, messages
-from fcn.labels import check, gallery
-from fcn.records import verdict
 from fcn.settings.stages import ValidateSettings
-
-SHOWN = 5
-"""Findings in the error message; the report has all."""
 
 
 def validate(
@@ -31,33 +25,10 @@ def validate(
     ],
 ) -> None:
     """Write the report and its pictures, then the verdict that training requires."""
-    settings = ValidateSettings.of(key)
-    files.remove(valid)  # An old verdict must not survive a failure.
-    checked = check.check(
-        records,
-        settings.splits,
-        severity=settings.validate.severity,
-        near=settings.validate.near,
-        worker_count=settings.workers,
-    )
-    files.write_json(report, checked.content())
-    with files.writing_folder(pictures) as partial:
-        gallery.draw(records, checked, settings.validate.pictures, partial)
-    for overlap, count in checked.accepted.items():
-        between = " and ".join(overlap.splits)
-        messages.say(f"{key}: accepted, {overlap.rule} of {between} ({count}): {overlap.reason}")
-    errors = checked.errors
-    if errors:
-        head = f"the labels of {key} are invalid: {len(errors)} error(s); all are in {report}"
-        lines = [
-            f"{e.split} {e.example}".strip() + f": {e.message} ({e.rule})" for e in errors[:SHOWN]
-        ]
-        rest = [f"and {len(errors) - SHOWN} more"] if len(errors) > SHOWN else []
-        raise ValueError("\n  ".join([head, *lines, *rest]))
-    verdict.write(valid, records)
-    warnings = len(checked.findings)
-    see = f", see {report}" if warnings else ""
-    messages.say(f"{key}: labels valid, {warnings} warning(s){see}")
+    from fcn.jobs import validate as job  # imports NumPy and Arrow
+
+    outputs = job.ValidationPaths(report, pictures, valid)
+    job.run(key, ValidateSettings.of(key), records, outputs)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fcn.datasets.shared.sample import IGNORE_INDEX
+from fcn.records.sample import IGNORE_INDEX
 from fcn.scores import averaging, boundaries, calibration, counting
 from fcn.scores.averaging import CONVENTIONS, THRESHOLD
 from fcn.scores.metrics import SCORES

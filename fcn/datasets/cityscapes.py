@@ -15,7 +15,7 @@ from fcn.common.text import nearest
 from fcn.datasets.shared import masks
 from fcn.datasets.shared.archive import Archive
 from fcn.datasets.shared.dataset import Dataset, Samples
-from fcn.datasets.shared.sample import IGNORE_INDEX, Sample
+from fcn.records.sample import IGNORE_INDEX, Sample
 
 IMAGE_END = "_leftImg8bit.png"
 IDS = 34

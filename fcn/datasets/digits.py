@@ -15,7 +15,7 @@ from PIL import Image
 from fcn.datasets.shared import canvases
 from fcn.datasets.shared.archive import Archive
 from fcn.datasets.shared.dataset import Dataset
-from fcn.datasets.shared.sample import ObjectCrop, Sample
+from fcn.records.sample import ObjectCrop, Sample
 
 INK = 64
 """Grey (of 255) above which a pixel of a scaled digit belongs to the digit."""

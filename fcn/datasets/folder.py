@@ -18,7 +18,7 @@ from pathlib import Path
 
 from fcn.datasets.shared import masks
 from fcn.datasets.shared.dataset import Dataset
-from fcn.datasets.shared.sample import IGNORE_INDEX, Sample
+from fcn.records.sample import IGNORE_INDEX, Sample
 from fcn.settings.data import Folder
 
 IMAGE_ENDS, MASK_ENDS = (".jpg", ".jpeg", ".png"), (".png",)

@@ -15,7 +15,7 @@ from fcn.common.text import nearest
 from fcn.datasets.shared import masks
 from fcn.datasets.shared.archive import Archive
 from fcn.datasets.shared.dataset import Dataset, Samples
-from fcn.datasets.shared.sample import IGNORE_INDEX, Overlap, Sample
+from fcn.records.sample import IGNORE_INDEX, Overlap, Sample
 
 HOME = Path("data_road/training")
 IMAGES, MASKS = HOME / "image_2", HOME / "gt_image_2"

@@ -16,7 +16,7 @@ import numpy as np
 from fcn.datasets.shared import canvases
 from fcn.datasets.shared.archive import Archive
 from fcn.datasets.shared.dataset import Dataset
-from fcn.datasets.shared.sample import ObjectCrop, Sample
+from fcn.records.sample import ObjectCrop, Sample
 
 INK = 0
 """Grey above which a pixel belongs to a digit: any, as in the post's generator."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from fcn.datasets.shared import voc
 from fcn.datasets.shared.dataset import Dataset
-from fcn.datasets.shared.sample import Sample
+from fcn.records.sample import Sample
 
 
 def samples(raw: Path, split: str, count: int, seed: int) -> Sequence[Sample]:

@@ -14,7 +14,7 @@ from scipy.io import loadmat  # type: ignore[import-untyped]
 from fcn.datasets.shared import masks, voc
 from fcn.datasets.shared.archive import Archive
 from fcn.datasets.shared.dataset import Dataset
-from fcn.datasets.shared.sample import Sample
+from fcn.records.sample import Sample
 
 HOME = Path("benchmark_RELEASE/dataset")
 SEG11VALID = "seg11valid"

@@ -8,10 +8,10 @@ import keras
 from fcn.code import imports
 from fcn.common import files, messages
 from fcn.datasets.shared import catalogue
-from fcn.datasets.shared.sample import ObjectCrop
 from fcn.network import build, model_file
 from fcn.pretrained import classifier, load
 from fcn.records.labels import read_labels
+from fcn.records.sample import ObjectCrop
 from fcn.settings import stages
 from fcn.settings.backbone import Backbone, Classifier
 from fcn.settings.keys import table_of
@@ -24,7 +24,7 @@ ENTRY = imports.ROOT / "stages/backbone.py"
 
 
 @dataclass(frozen=True)
-class Paths:
+class BackbonePaths:
     """Inputs and outputs of one backbone."""
 
     raw: Path
@@ -37,7 +37,7 @@ class Paths:
     """JSON file to write."""
 
 
-def run(key: str, settings: BackboneSettings, paths: Paths, tracked: bool) -> None:
+def run(key: str, settings: BackboneSettings, paths: BackbonePaths, tracked: bool) -> None:
     """Build the backbone, give it its weights, and write its model file and metrics.
 
     Args:

@@ -33,7 +33,7 @@ CLASS_IOU, CONFUSION = "class_iou.csv", "confusion.csv"
 
 
 @dataclass(frozen=True)
-class Paths:
+class EvaluationPaths:
     """Inputs and outputs of one evaluation."""
 
     records: Path
@@ -48,7 +48,7 @@ class Paths:
     """Folder to write: per-image counts, pictures."""
 
 
-def run(key: str, settings: EvaluateSettings, paths: Paths, tracked: bool) -> None:
+def run(key: str, settings: EvaluateSettings, paths: EvaluationPaths, tracked: bool) -> None:
     """Write scores, plots, per-image counts, and pictures of the best, median and worst images.
 
     Args:

@@ -26,7 +26,7 @@ VALIDATION_PICTURES = 2
 
 
 @dataclass(frozen=True)
-class Paths:
+class TrainingPaths:
     """Inputs and outputs of one training."""
 
     records: Path
@@ -40,7 +40,7 @@ class Paths:
     """CSV file to write: one row per epoch."""
 
 
-def run(key: str, settings: TrainSettings, paths: Paths, tracked: bool) -> None:
+def run(key: str, settings: TrainSettings, paths: TrainingPaths, tracked: bool) -> None:
     """Train the network of `key` and write its model file and loss curve.
 
     Args:
@@ -119,7 +119,7 @@ def write_curve(epochs: list[loop.Epoch], path: Path) -> None:
         writer.writerows(rows)
 
 
-def _digest(settings: TrainSettings, paths: Paths) -> str:
+def _digest(settings: TrainSettings, paths: TrainingPaths) -> str:
     """Return the digest of all that determines the trained weights."""
     return checkpoints.digest(
         settings.compute,

@@ -13,7 +13,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from fcn.datasets.shared.sample import IGNORE_INDEX
+from fcn.records.sample import IGNORE_INDEX
 from fcn.records.split import Records
 from fcn.runtime import workers
 from fcn.scores.metrics import confusion_matrix

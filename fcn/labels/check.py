@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fcn.common.text import nearest
-from fcn.datasets.shared.sample import Overlap
 from fcn.labels import integrity
 from fcn.labels.findings import CheckedRecords, Finding
 from fcn.labels.leakage import LEAKAGE_RULES, Appearances, Leak, appearance
@@ -22,6 +21,7 @@ from fcn.labels.rules import EXAMPLE_RULES, SET_RULES, SOURCE_RULES, Rows, Sever
 from fcn.records.index import read_index
 from fcn.records.labels import read_labels
 from fcn.records.record import decode
+from fcn.records.sample import Overlap
 from fcn.records.split import Records
 from fcn.runtime import workers
 

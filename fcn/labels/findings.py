@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from fcn.datasets.shared.sample import Overlap
 from fcn.labels.rules import Rows, Severity
 from fcn.records.labels import Labels
+from fcn.records.sample import Overlap
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,6 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from fcn.common.text import file_name
-from fcn.datasets.shared.sample import IGNORE_INDEX
 from fcn.labels.findings import CheckedRecords, Finding
 from fcn.labels.rules import no_class, no_row
 from fcn.pictures.overlay import (
@@ -30,6 +29,7 @@ from fcn.pictures.overlay import (
 )
 from fcn.records.labels import Labels
 from fcn.records.record import DecodedSample
+from fcn.records.sample import IGNORE_INDEX
 from fcn.records.split import Records
 
 EXAMPLES, OFFENDERS, SHARES = "examples", "offenders", "class_share.png"

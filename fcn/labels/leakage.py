@@ -1,7 +1,7 @@
 """What two splits must not share: ids, images, near-identical images, groups.
 
 Each rule compares every split with the splits before it and names the later example. Overlaps that
-a data set's file declares (`fcn.datasets.shared.sample`) are accepted by `fcn.labels.check`, and
+a data set's file declares (`fcn.records.sample`) are accepted by `fcn.labels.check`, and
 counted.
 """
 

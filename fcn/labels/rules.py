@@ -11,10 +11,10 @@ from typing import Literal
 
 import numpy as np
 
-from fcn.datasets.shared.sample import IGNORE_INDEX
 from fcn.records.index import IndexRow
 from fcn.records.labels import Labels
 from fcn.records.record import DecodedSample
+from fcn.records.sample import IGNORE_INDEX
 
 Severity = Literal["error", "warning", "off"]
 Rows = list[IndexRow]

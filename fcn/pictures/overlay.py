@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from fcn.datasets.shared.sample import IGNORE_INDEX
 from fcn.records.labels import Labels
 from fcn.records.record import DecodedSample
+from fcn.records.sample import IGNORE_INDEX
 
 IGNORED_COLOUR = (224, 224, 192)
 """Colour of ignored pixels: the cream of PASCAL VOC's void border."""

@@ -11,8 +11,8 @@ import keras
 import numpy as np
 from keras import layers
 
-from fcn.datasets.shared.sample import ObjectCrop
 from fcn.network.build import find_module
+from fcn.records.sample import ObjectCrop
 from fcn.settings.backbone import Backbone, Classifier
 from fcn.training import inputs, loop, transfer
 from fcn.training.augmentation import Arrays

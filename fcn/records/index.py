@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from fcn.datasets.shared.sample import Note
+from fcn.records.sample import Note
 
 INDEX = "index.parquet"
 CONVERT_AGAIN = "delete the folder and run `dvc repro convert`"

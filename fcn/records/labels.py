@@ -4,8 +4,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from fcn.common import files
-from fcn.datasets.shared.sample import Overlap
 from fcn.records.index import CONVERT_AGAIN
+from fcn.records.sample import Overlap
 
 LABELS = "labels.json"
 

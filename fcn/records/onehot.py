@@ -4,7 +4,7 @@ import zlib
 
 import numpy as np
 
-from fcn.datasets.shared.sample import IGNORE_INDEX
+from fcn.records.sample import IGNORE_INDEX
 
 
 def rows(mask: np.ndarray, classes: int) -> np.ndarray:

@@ -19,9 +19,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from fcn.datasets.shared.sample import Sample
 from fcn.records import onehot
 from fcn.records.example import Example
+from fcn.records.sample import Sample
 
 ONEHOT = "onehot"
 SIGNATURES = {"jpeg": b"\xff\xd8\xff", "png": b"\x89PNG"}

@@ -16,7 +16,7 @@ from PIL import Image
 from fcn.common import files, messages
 from fcn.datasets import digits
 from fcn.datasets.shared.canvases import HEIGHT, SIDE
-from fcn.datasets.shared.sample import ObjectCrop
+from fcn.records.sample import ObjectCrop
 from fcn.records.split import Records
 from fcn.samples import shipped
 from fcn.serving import card

@@ -6,7 +6,7 @@ Both count areas (`fcn.scores.metrics`) of each image, which are summed over a d
 import cv2
 import numpy as np
 
-from fcn.datasets.shared.sample import IGNORE_INDEX
+from fcn.records.sample import IGNORE_INDEX
 from fcn.scores.metrics import VALUES, divide, iou
 
 WIDTHS = (1, 2, 3, 5, 10, 20, 40)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fcn.datasets.shared.sample import IGNORE_INDEX
+from fcn.records.sample import IGNORE_INDEX
 from fcn.scores import boundaries, calibration
 from fcn.scores.metrics import count_pixels
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from fcn.datasets.shared.sample import IGNORE_INDEX
+from fcn.records.sample import IGNORE_INDEX
 
 ABSENT = "classes that neither truth nor prediction holds are left out of means"
 """The convention for absent classes: that of the paper's code (nanmean). Other tools' are in

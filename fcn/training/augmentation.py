@@ -8,7 +8,7 @@ import cv2
 import grain
 import numpy as np
 
-from fcn.datasets.shared.sample import IGNORE_INDEX
+from fcn.records.sample import IGNORE_INDEX
 from fcn.settings.training import Training
 
 Arrays = dict[str, np.ndarray]

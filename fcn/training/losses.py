@@ -7,7 +7,7 @@ from typing import Any, Literal
 import keras
 from keras import KerasTensor, ops
 
-from fcn.datasets.shared.sample import IGNORE_INDEX
+from fcn.records.sample import IGNORE_INDEX
 from fcn.settings.training import Training
 
 Loss = Any

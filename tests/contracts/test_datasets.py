@@ -15,8 +15,8 @@ import pytest
 
 from fcn.datasets.shared import catalogue
 from fcn.datasets.shared.dataset import Dataset
-from fcn.datasets.shared.sample import IGNORE_INDEX, Sample
 from fcn.records import record
+from fcn.records.sample import IGNORE_INDEX, Sample
 from fcn.settings import reader
 from tests import fabricated
 from tests.shipped import SHIPPED, lists

@@ -14,11 +14,12 @@ import pytest
 from fcn.common import files
 from fcn.conversion import shards
 from fcn.datasets.shared import catalogue
-from fcn.datasets.shared.sample import Note, Overlap, Sample
+from fcn.jobs import validate as job
 from fcn.records import record, tfrecord
 from fcn.records.example import Example
 from fcn.records.fingerprint import fingerprint
 from fcn.records.index import IndexRow, read_index
+from fcn.records.sample import Note, Overlap, Sample
 from stages import validate as stage
 from tests.conftest import SPLITS
 
@@ -166,7 +167,7 @@ def test_many_errors_are_counted_and_a_few_shown(
     folder = write(tmp_path / "records", samples | {"train": strange})
     with pytest.raises(ValueError, match="12 error") as error:
         validate(folder)
-    assert len(str(error.value).splitlines()) == 1 + stage.SHOWN + 1
+    assert len(str(error.value).splitlines()) == 1 + job.SHOWN + 1
     assert str(error.value).endswith("and 7 more")
     assert len(list((out / "pictures/offenders").iterdir())) == 12
 

@@ -13,7 +13,7 @@ from itertools import combinations
 import numpy as np
 
 from fcn.common.text import nearest
-from fcn.datasets.shared.sample import LazySamples, ObjectCrop, Sample
+from fcn.records.sample import LazySamples, ObjectCrop, Sample
 
 HEIGHT, WIDTH = 64, 84
 """Of a canvas, in pixels."""

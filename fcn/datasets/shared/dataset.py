@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from fcn.datasets.shared.archive import Archive
-from fcn.datasets.shared.sample import IGNORE_INDEX, ObjectCrop, Overlap, Sample
+from fcn.records.sample import IGNORE_INDEX, ObjectCrop, Overlap, Sample
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from fcn.datasets.shared.sample import IGNORE_INDEX, LazySamples, Note, Sample
+from fcn.records.sample import IGNORE_INDEX, LazySamples, Note, Sample
 
 Colour = tuple[int, int, int]
 Mask = tuple[np.ndarray, tuple[Note, ...]]

@@ -12,7 +12,7 @@ import numpy as np
 
 from fcn.common.text import nearest
 from fcn.datasets.shared.dataset import Dataset
-from fcn.datasets.shared.sample import IGNORE_INDEX, LazySamples, Sample
+from fcn.records.sample import IGNORE_INDEX, LazySamples, Sample
 
 BACKGROUND = "background"
 

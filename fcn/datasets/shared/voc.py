@@ -5,7 +5,7 @@ from pathlib import Path
 
 from fcn.datasets.shared import masks
 from fcn.datasets.shared.archive import Archive
-from fcn.datasets.shared.sample import Sample
+from fcn.records.sample import Sample
 
 HOME = Path("VOCdevkit/VOC2012")
 LISTS, IMAGES, MASKS = (

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fcn.datasets.shared.sample import Overlap
+from fcn.records.sample import Overlap
 from fcn.report.table.verdicts import PublishedCell
 from fcn.uncertainty.intervals import Interval
 

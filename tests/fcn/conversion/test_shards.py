@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from fcn.conversion import content, shards
 from fcn.datasets.shared import catalogue
-from fcn.datasets.shared.sample import IGNORE_INDEX, LazySamples, Note, Overlap, Sample
 from fcn.records import record
 from fcn.records.index import read_index
 from fcn.records.labels import Labels, read_labels
+from fcn.records.sample import IGNORE_INDEX, LazySamples, Note, Overlap, Sample
 from fcn.records.split import Records
 from fcn.runtime import workers
 from fcn.settings.data import Convert

@@ -5,7 +5,7 @@ import pytest
 
 from fcn.datasets import camvid
 from fcn.datasets.shared import masks
-from fcn.datasets.shared.sample import IGNORE_INDEX
+from fcn.records.sample import IGNORE_INDEX
 from tests import fabricated
 
 

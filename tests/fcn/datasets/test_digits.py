@@ -10,7 +10,7 @@ import pytest
 
 from fcn.datasets import digits
 from fcn.datasets.shared import catalogue
-from fcn.datasets.shared.sample import Sample
+from fcn.records.sample import Sample
 
 ROOT = Path(__file__).parents[3]
 SEED, COUNT = 1337, 60

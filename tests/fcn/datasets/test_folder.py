@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from fcn.datasets import folder
 from fcn.datasets.shared.dataset import Dataset
-from fcn.datasets.shared.sample import IGNORE_INDEX
+from fcn.records.sample import IGNORE_INDEX
 from fcn.settings import reader
 from fcn.settings.data import Convert, Folder
 from tests import fabricated

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fcn.datasets import kitti_road
-from fcn.datasets.shared.sample import IGNORE_INDEX
+from fcn.records.sample import IGNORE_INDEX
 from tests import fabricated
 
 

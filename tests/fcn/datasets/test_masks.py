@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from fcn.datasets.shared import masks
-from fcn.datasets.shared.sample import IGNORE_INDEX
+from fcn.records.sample import IGNORE_INDEX
 from tests import fabricated
 
 MASK = fabricated.indices(1, [0, 1, 2, IGNORE_INDEX])

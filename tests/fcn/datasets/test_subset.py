@@ -7,7 +7,7 @@ import pytest
 from fcn.datasets import camvid, voc2012
 from fcn.datasets.shared import masks, subset
 from fcn.datasets.shared.dataset import Dataset
-from fcn.datasets.shared.sample import IGNORE_INDEX, LazySamples, Note, Sample
+from fcn.records.sample import IGNORE_INDEX, LazySamples, Note, Sample
 from tests import fabricated
 
 PERSON, DOG, CAR = (voc2012.DATASET.classes.index(name) for name in ("person", "dog", "car"))

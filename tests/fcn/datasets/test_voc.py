@@ -7,7 +7,7 @@ from scipy.io import savemat
 
 from fcn.datasets import voc2012, voc2012_sbd
 from fcn.datasets.shared import voc
-from fcn.datasets.shared.sample import IGNORE_INDEX
+from fcn.records.sample import IGNORE_INDEX
 from tests import fabricated
 
 

@@ -4,9 +4,9 @@ import keras
 import numpy as np
 import pytest
 
-from fcn.datasets.shared.sample import IGNORE_INDEX
 from fcn.inference import forward
 from fcn.records.record import DecodedSample
+from fcn.records.sample import IGNORE_INDEX
 from fcn.scores.metrics import confusion_matrix
 
 pytestmark = pytest.mark.usefixtures("seeded")

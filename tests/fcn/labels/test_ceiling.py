@@ -8,8 +8,8 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from fcn.datasets.shared.sample import IGNORE_INDEX
 from fcn.labels.ceiling import METHODS, measure_mask, measure_split
+from fcn.records.sample import IGNORE_INDEX
 from fcn.records.split import Records
 from fcn.scores import metrics
 from fcn.settings.data import Ceiling

@@ -8,7 +8,6 @@ import pytest
 
 from fcn.conversion import shards
 from fcn.datasets.shared import catalogue
-from fcn.datasets.shared.sample import IGNORE_INDEX, Note, Overlap, Sample
 from fcn.labels import check as labels
 from fcn.labels.findings import CheckedRecords, Finding, summary
 from fcn.labels.integrity import INTEGRITY_RULES
@@ -17,6 +16,7 @@ from fcn.labels.rules import EXAMPLE_RULES, SET_RULES, SOURCE_RULES, Severity
 from fcn.records import onehot
 from fcn.records.index import read_index
 from fcn.records.labels import read_labels
+from fcn.records.sample import IGNORE_INDEX, Note, Overlap, Sample
 from fcn.runtime import workers
 from tests.conftest import SPLITS
 

@@ -7,11 +7,11 @@ from PIL import Image
 
 from fcn.conversion import shards
 from fcn.datasets.shared import catalogue
-from fcn.datasets.shared.sample import IGNORE_INDEX, Note, Sample
 from fcn.labels import check, gallery
 from fcn.labels.findings import CheckedRecords, Finding
 from fcn.pictures.overlay import LINE_HEIGHT, MIN_PANEL_WIDTH, WRONG_COLOUR
 from fcn.records.labels import Labels
+from fcn.records.sample import IGNORE_INDEX, Note, Sample
 
 DIGITS = catalogue.load("digits")
 TWO = Labels("two", ("ground", "thing"), ((10, 20, 30), (200, 40, 50)), 1)

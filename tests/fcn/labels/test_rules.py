@@ -8,12 +8,12 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from fcn.datasets.shared.sample import IGNORE_INDEX
 from fcn.labels import rules
 from fcn.records import onehot
 from fcn.records.index import IndexRow
 from fcn.records.labels import Labels
 from fcn.records.record import DecodedSample
+from fcn.records.sample import IGNORE_INDEX
 from tests.index_rows import index_row
 
 TWO = Labels("two", ("ground", "thing"), ((0, 0, 0), (255, 0, 0)), 1)

@@ -5,7 +5,6 @@ import pytest
 from PIL import Image
 
 from fcn.common.text import file_name
-from fcn.datasets.shared.sample import IGNORE_INDEX
 from fcn.pictures import overlay
 from fcn.pictures.overlay import (
     IGNORED_COLOUR,
@@ -17,6 +16,7 @@ from fcn.pictures.overlay import (
 )
 from fcn.records.labels import Labels
 from fcn.records.record import DecodedSample
+from fcn.records.sample import IGNORE_INDEX
 
 RED, BLUE = (230, 25, 75), (67, 99, 216)
 THREE = Labels("three", ("ground", "red", "blue"), ((0, 0, 0), RED, BLUE), 1)

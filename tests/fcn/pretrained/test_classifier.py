@@ -3,9 +3,9 @@ import numpy as np
 import pytest
 from keras import ops
 
-from fcn.datasets.shared.sample import ObjectCrop
 from fcn.network import build
 from fcn.pretrained import classifier
+from fcn.records.sample import ObjectCrop
 from fcn.settings.backbone import Backbone, Classifier
 from fcn.settings.network import Network
 from fcn.settings.training import Training

@@ -5,7 +5,7 @@ import pytest
 
 from fcn.conversion import shards
 from fcn.datasets.shared import catalogue
-from fcn.datasets.shared.sample import Sample
+from fcn.records.sample import Sample
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,8 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from fcn.datasets.shared.sample import IGNORE_INDEX
 from fcn.records import onehot
+from fcn.records.sample import IGNORE_INDEX
 
 CLASSES = 4
 MASKS = st.tuples(st.integers(1, 9), st.integers(1, 9)).flatmap(

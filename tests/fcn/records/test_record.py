@@ -22,12 +22,12 @@ from PIL import Image
 
 from fcn.conversion import shards
 from fcn.datasets.shared import catalogue
-from fcn.datasets.shared.sample import IGNORE_INDEX, Sample
 from fcn.records import record
 from fcn.records.example import Example
 from fcn.records.fingerprint import fingerprint
 from fcn.records.index import INDEX, read_index
 from fcn.records.labels import LABELS
+from fcn.records.sample import IGNORE_INDEX, Sample
 from fcn.records.split import Records
 
 ROOT = Path(__file__).parents[3]

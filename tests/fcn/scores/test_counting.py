@@ -4,7 +4,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from fcn.datasets.shared.sample import IGNORE_INDEX
+from fcn.records.sample import IGNORE_INDEX
 from fcn.scores import boundaries, counting, metrics
 from fcn.scores.per_image import ARRAYS
 

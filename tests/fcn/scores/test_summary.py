@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fcn.datasets.shared.sample import IGNORE_INDEX
+from fcn.records.sample import IGNORE_INDEX
 from fcn.scores import counting, metrics, per_image
 from fcn.scores.per_image import PerImageCounts
 from fcn.scores.summary import summarise

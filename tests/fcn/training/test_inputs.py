@@ -7,8 +7,8 @@ import grain
 import numpy as np
 import pytest
 
-from fcn.datasets.shared.sample import IGNORE_INDEX
 from fcn.records.index import IndexRow
+from fcn.records.sample import IGNORE_INDEX
 from fcn.records.split import Records
 from fcn.settings.training import Training
 from fcn.training import augmentation, inputs

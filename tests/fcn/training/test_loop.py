@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from keras import ops
 
-from fcn.datasets.shared.sample import IGNORE_INDEX
 from fcn.network import build
+from fcn.records.sample import IGNORE_INDEX
 from fcn.settings.common import Checkpoints
 from fcn.settings.network import Network
 from fcn.settings.training import Training

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from keras import ops
 
-from fcn.datasets.shared.sample import IGNORE_INDEX
 from fcn.records import onehot
+from fcn.records.sample import IGNORE_INDEX
 from fcn.settings.training import Training
 from fcn.training import losses
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from fcn.datasets.shared.sample import Overlap
+from fcn.records.sample import Overlap
 from fcn.report.table import formats, grids
 from fcn.report.table.content import Report, Row
 from fcn.report.table.verdicts import Measurement, PublishedCell
