@@ -57,6 +57,23 @@ def test_only_changed_stages_and_their_dependents_run() -> None:
     assert last_line(run()) == "ran 1 (first); cached 2 (second@digits-fcn16s, table@digits)"
 
 
+@pytest.mark.usefixtures("prefect_server")
+def test_after_an_edit_of_code_only_stages_whose_list_changed_may_run(pipeline: Pipeline) -> None:
+    Path("source").mkdir()
+    Path("source/a").write_text("1")
+    Path("source/b").write_text("1")
+    pipeline("""
+  code: {cmd: 'rm -rf code; cp -r source code', deps: [source], outs: [code: {cache: false}]}
+  first: {cmd: 'cp code/a first', deps: [code/a], outs: [first]}
+  second: {cmd: 'cp code/b second', deps: [code/b], outs: [second]}
+""")
+    assert last_line(run()) == "ran 3 (code, first, second)"
+    Path("source/b").write_text("2")
+    state = run()
+    assert last_line(state) == "ran 2 (code, second); cached 1 (first)"
+    assert state.is_completed()
+
+
 @pytest.mark.usefixtures("chain")
 def test_targets_include_their_upstream() -> None:
     assert last_line(run("second")) == "ran 2 (first, second@digits-fcn16s)"
