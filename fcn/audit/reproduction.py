@@ -103,7 +103,7 @@ def judge_difference(comparison: Comparison) -> Verdict:
 
 
 def list_differences(here: Mapping[str, Any], committed: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what differs between two machines (`fcn.report.table.machine`), a phrase each."""
+    """Yield what differs between two machines (`fcn.runtime.machine`), a phrase each."""
     for name in dict.fromkeys([*committed, *here]):
         mine, theirs = here.get(name), committed.get(name)
         if mine == theirs:

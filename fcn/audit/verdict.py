@@ -8,7 +8,8 @@ from typing import Any
 from fcn.audit import committed, reproduction
 from fcn.audit.reproduction import Comparison, Result, Verdict
 from fcn.common import files
-from fcn.report.table import counts, grids, machine
+from fcn.report.table import counts, grids
+from fcn.runtime import machine
 from fcn.scores.metrics import SCORES
 from fcn.settings import dvc_lock, reader
 from fcn.settings.dvc_lock import Ran

@@ -9,10 +9,11 @@ from fcn.datasets.shared import catalogue
 from fcn.datasets.shared.dataset import Dataset
 from fcn.report.page import evidence
 from fcn.report.page.render import PageContent, render_page
-from fcn.report.table import counts, formats, machine, verdicts
+from fcn.report.table import counts, formats, verdicts
 from fcn.report.table.build import Evaluations, build_rows, compare_published
 from fcn.report.table.content import Report
 from fcn.report.table.counts import RowCounts
+from fcn.runtime import machine
 from fcn.settings.backbone import Backbone
 from fcn.settings.stages import TableSettings
 
@@ -42,7 +43,7 @@ class Outputs:
     counts: Path
     """The rows' confusion matrices, image by image (`fcn.report.table.counts`)."""
     machine: Path
-    """The machine that made the table (`fcn.report.table.machine`)."""
+    """The machine that made the table (`fcn.runtime.machine`)."""
 
 
 def run(key: str, settings: TableSettings, inputs: Inputs, outputs: Outputs) -> None:

@@ -18,7 +18,7 @@ from fcn.settings import stages
 from fcn.settings.keys import table_of
 from fcn.settings.stages import TrainSettings
 from fcn.tracking import runs
-from fcn.training import checkpoints, class_weights, inputs, loop, losses, transfer
+from fcn.training import checkpoints, class_weights, inputs, loop, losses, optimizers, transfer
 
 ENTRY = imports.ROOT / "stages/train.py"
 VALIDATION_PICTURES = 2
@@ -105,6 +105,10 @@ def build_model(key: str, settings: TrainSettings, labels: Labels, init_from: Pa
         settings.model.upsampling,
     )
     build.freeze(model, settings.model.freeze)
+    if (rate := settings.model.training.backbone_rate) != 1:
+        # Built once more for its names: of which part a layer is, a network does not say.
+        backbone = build.backbone(settings.model.backbone, settings.network, labels.channels)
+        optimizers.set_rate(model, [layer.name for layer in backbone.layers], rate)
     new = transfer.transplant(model_file.load(init_from), model)
     messages.say(f"{key}: initialised from {init_from}; new layers: {', '.join(new) or 'none'}")
     return model

@@ -71,7 +71,7 @@ def problems(file: TableFile, name: str) -> Iterator[str]:
             yield f"published.{key}.row: {_unknown(cells.row, rows)}"
     yield from _broken_initialisations(file)
     yield from _unknown_splits(file)
-    yield from _pixels_of_classifiers(file)
+    yield from _networks_settings_of_classifiers(file)
 
 
 def _seeds(file: TableFile, name: str) -> Iterator[str]:
@@ -154,11 +154,11 @@ def _unknown_splits(file: TableFile) -> Iterator[str]:
             yield f"tables.{key}.evaluation.split: {split}"
 
 
-def _pixels_of_classifiers(file: TableFile) -> Iterator[str]:
-    """Yield settings of pixels in a classifier, which has one label per image, and one size."""
+def _networks_settings_of_classifiers(file: TableFile) -> Iterator[str]:
+    """Yield settings that a classifier cannot have: one label per image, one size, no head."""
     for key, backbone in file.backbones.items():
         training = backbone.classifier.training if backbone.classifier else None
-        for name in ("reduction", "class_weights", "crop"):
+        for name in ("reduction", "class_weights", "crop", "backbone_rate"):
             if training and getattr(training, name) != type(training).model_fields[name].default:
                 where = f"backbones.{key}.classifier.training.{name}"
                 yield f"{where}: got {getattr(training, name)!r}; only allowed in `models`"

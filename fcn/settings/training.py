@@ -38,9 +38,17 @@ class Training(Settings):
     """Nesterov momentum."""
     bias_rate: Positive = 1.0
     """Factor on the learning rate of biases; 2 as published."""
+    backbone_rate: Positive = 1.0
+    """Factor on the learning rate of the layers of `fcn/backbones/<backbone>.py` (with VGG-16, fc6
+    and fc7 too), whichever model initialises the network. To train them not at all: `freeze`."""
     weight_decay: Weight = 0.0
     """L2 regularisation of kernels, not of biases: this factor times the kernel is added to its
     gradient (Caffe's form, not AdamW's decoupled one). 5e-4 as published."""
+
+    ema: Fraction | None = None
+    """Exponential moving average of the trained weights: after each update of the weights,
+    average = ema * average + (1 - ema) * weights, from the weights after the first update on. The
+    validation of each epoch and the saved model use the average; the training itself does not."""
 
     learning_rate: Positive
     """The peak learning rate, reached at the end of the warm-up."""

@@ -26,6 +26,7 @@ import numpy as np
 
 from fcn.code import imports
 from fcn.common import files, messages
+from fcn.runtime import machine
 from fcn.settings.common import Checkpoints, Compute
 
 ROOT = Path("data/checkpoints")
@@ -59,8 +60,8 @@ def digest(compute: Compute, entry: Path, found_by_name: Sequence[str], **parts:
 
     Returns:
         64 hexadecimal digits over these, the versions of the numerical libraries and the kind of
-        machine. Another CPU of the same kind may round differently: a training resumes there, but
-        its bits are the same only on the same CPU.
+        machine. Not over the CPU's model and the number of threads, although they decide how sums
+        are rounded: a training resumes on another CPU, and `CheckpointStore` prints a warning.
     """
     import keras  # takes ten seconds; only a training needs it
 
@@ -104,6 +105,15 @@ class CheckpointStore:
         """What the training resumes from; None where it starts at step 0."""
         self.run_id: str | None = self.latest.metadata.get("run_id") if self.latest else None
         """MLflow's id of the training's run."""
+        machines = self.latest.metadata.get("machines", []) if self.latest else []
+        current = machine.describe_rounding()
+        self.machines = machines if current in machines else [*machines, current]
+        """Those on which the training ran (`fcn.runtime.machine.describe_rounding`)."""
+        if changes := machine.list_changes(self.machines):
+            messages.say(
+                f"warning: {key}: trained on {len(self.machines)} machines ({changes}); the bits "
+                "of its weights may be those of none of them"
+            )
         self.last_step = self.latest.step if self.latest else 0
         """The step of the newest checkpoint; 0 without one."""
         self._write_seconds, self._written_at = 0.0, time.monotonic()
@@ -132,7 +142,7 @@ class CheckpointStore:
                 "digest": self.digest,
                 "sha256": files.sha256(temporary / STATE),
                 "step": step,
-                "metadata": {**metadata, "run_id": self.run_id},
+                "metadata": {**metadata, "run_id": self.run_id, "machines": self.machines},
             }
             files.write_json(temporary / META, meta)
             _fsync_folder(temporary)

@@ -146,12 +146,13 @@ def fit(
             learning_rate = float(schedule(state.step - 1))
             number = state.step // steps_per_epoch
             mean_loss = state.loss_sum / steps_per_epoch
-            scores = callbacks.evaluate(model, number)
-            epoch = Epoch(number, state.step, mean_loss, learning_rate, scores)
-            state.loss_sum = 0.0
-            state.epochs.append(epoch)
-            if training.keep == "best" and state.epochs_since_best() == 0:
-                state.best_weights = model.get_weights()
+            with optimizers.averaged(model):
+                scores = callbacks.evaluate(model, number)
+                epoch = Epoch(number, state.step, mean_loss, learning_rate, scores)
+                state.loss_sum = 0.0
+                state.epochs.append(epoch)
+                if training.keep == "best" and state.epochs_since_best() == 0:
+                    state.best_weights = model.get_weights()
             callbacks.log(epoch.values(), epoch.step)
             progress.epoch(epoch.step, epoch.loss, epoch.scores)
         last = epoch_ended and (state.step == steps or state.stops_early(training.patience))
@@ -159,6 +160,8 @@ def fit(
             store.save(state.step, *snapshot(model, state))
     if state.best_weights:
         model.set_weights(state.best_weights)
+    else:
+        optimizer.finalize_variable_values(model.trainable_variables)  # the average, with `ema`
     return state.epochs
 
 

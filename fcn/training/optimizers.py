@@ -1,4 +1,7 @@
-"""Optimizers and learning rates: Keras' own, with a bias rate and weight decay, guarded."""
+"""Optimizers and learning rates: Keras' own, guarded; rates by layer, weight decay, averages."""
+
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 
 import keras
 from keras import KerasTensor, ops
@@ -7,8 +10,8 @@ from fcn.settings.training import Training
 from fcn.training.guard import Guarded
 
 
-class BiasRateAndDecay:
-    """A mixin: another learning rate for biases, L2 in the gradients of kernels.
+class RatesAndDecay:
+    """A mixin: a learning rate for each variable, L2 in the gradients of kernels.
 
     It acts where Keras applies one gradient to one variable: once per weight update, after
     accumulation, as Caffe does (`SGDSolver::Regularize`). With the default values the bits are
@@ -18,28 +21,76 @@ class BiasRateAndDecay:
     bias_rate, decay = 1.0, 0.0
 
     def build(self, variables: list[keras.Variable]) -> None:
-        """Remember which variables are kernels and which are biases."""
+        """Remember which variables are kernels, and the factor on the learning rate of each."""
         super().build(variables)  # type: ignore[misc]
-        self.kinds = tuple(variable.name for variable in variables)
+        self.kernels = tuple(variable.name == "kernel" for variable in variables)
+        self.rates = tuple(
+            getattr(variable, "rate", 1.0) * (self.bias_rate if variable.name == "bias" else 1.0)
+            for variable in variables
+        )
 
     def update_step(
         self, gradient: KerasTensor, variable: keras.Variable, learning_rate: KerasTensor
     ) -> None:
         """Update one variable and its momentum."""
-        kind = self.kinds[self._get_variable_index(variable)]  # type: ignore[attr-defined]
-        if kind == "bias" and self.bias_rate != 1:
-            learning_rate = learning_rate * self.bias_rate
-        if kind == "kernel" and self.decay:
+        index = self._get_variable_index(variable)  # type: ignore[attr-defined]
+        if self.rates[index] != 1:
+            learning_rate = learning_rate * self.rates[index]
+        if self.kernels[index] and self.decay:
             gradient = gradient + self.decay * ops.convert_to_tensor(variable)
         super().update_step(gradient, variable, learning_rate)  # type: ignore[misc]
 
 
-class Adam(Guarded, BiasRateAndDecay, keras.optimizers.Adam):
+class AveragePerUpdate:
+    """A mixin: with `use_ema`, the average moves once per weight update.
+
+    Keras moves it in every step, also in those that only accumulate gradients.
+    """
+
+    def _update_model_variables_moving_average(self, variables: list[keras.Variable]) -> None:
+        steps = self.gradient_accumulation_steps or 1  # type: ignore[attr-defined]
+        averages = self._model_variables_moving_average if steps > 1 else []  # type: ignore[attr-defined]
+        before = [ops.copy(average) for average in averages]  # a conversion may copy nothing
+        super()._update_model_variables_moving_average(variables)  # type: ignore[misc]
+        updated = (self._iterations + 1) % steps == 0  # type: ignore[attr-defined]
+        for average, old in zip(averages, before, strict=True):
+            average.assign(ops.where(updated, ops.convert_to_tensor(average), old))
+
+
+class Adam(Guarded, AveragePerUpdate, RatesAndDecay, keras.optimizers.Adam):
     """Keras' Adam, guarded."""
 
 
-class SGD(Guarded, BiasRateAndDecay, keras.optimizers.SGD):
+class SGD(Guarded, AveragePerUpdate, RatesAndDecay, keras.optimizers.SGD):
     """Keras' SGD; its momentum is Caffe's: `v = momentum * v - rate * gradient; w += v`."""
+
+
+def set_rate(model: keras.Model, layers: Collection[str], rate: float) -> None:
+    """Multiply the learning rate of the layers of these names by `rate`.
+
+    It is a property of the variables, as `trainable` is: optimizers read it when they are built.
+    """
+    for layer in model.layers:
+        for variable in layer.variables if layer.name in layers else ():
+            variable.rate = rate
+
+
+@contextmanager
+def averaged(model: keras.Model) -> Iterator[None]:
+    """Inside the block, the trained weights are their average, if `ema` is set.
+
+    Frozen layers and the statistics of batch normalisation, which are averages already, are as in
+    the training.
+    """
+    if not model.optimizer.use_ema:
+        yield
+        return
+    variables = model.trainable_variables
+    weights = [ops.convert_to_numpy(variable) for variable in variables]
+    model.optimizer.finalize_variable_values(variables)
+    yield
+    for variable, weight in zip(variables, weights, strict=True):
+        variable.assign(weight)
 
 
 class LearningRate(keras.optimizers.schedules.LearningRateSchedule):
@@ -83,16 +134,20 @@ def schedule(training: Training, steps: int) -> keras.optimizers.schedules.Learn
 def build(training: Training, steps: int) -> keras.optimizers.Optimizer:
     """Return the optimizer of the settings, for a training of `steps` steps."""
     learning_rate = schedule(training, steps)
-    accumulate = training.accumulate if training.accumulate > 1 else None
+    options = {
+        "gradient_accumulation_steps": training.accumulate if training.accumulate > 1 else None,
+        "use_ema": training.ema is not None,
+        "ema_momentum": training.ema or 0.0,
+    }
     if training.optimizer == "sgd":
         assert training.momentum is not None
         optimizer: Adam | SGD = SGD(
             learning_rate,
             momentum=training.momentum,
             nesterov=training.nesterov,
-            gradient_accumulation_steps=accumulate,
+            **options,
         )
     else:
-        optimizer = Adam(learning_rate, gradient_accumulation_steps=accumulate)
+        optimizer = Adam(learning_rate, **options)
     optimizer.bias_rate, optimizer.decay = training.bias_rate, training.weight_decay
     return optimizer

@@ -16,8 +16,9 @@ from ruamel.yaml import YAML
 from fcn.audit import committed, verdict
 from fcn.cli import verdict as command
 from fcn.common import files
-from fcn.report.table import counts, machine
+from fcn.report.table import counts
 from fcn.report.table.counts import RowCounts
+from fcn.runtime import machine
 from fcn.scores.per_image import PerImageCounts
 from fcn.settings import reader
 from tests.conftest import ROOT

@@ -159,7 +159,7 @@ def test_a_misspelt_split_is_answered_with_the_nearest(tree: Tree) -> None:
 PUBLISHED = """{epochs: 7, batch: 1, warmup: 0, translate: 0, learning_rate: 1.0e-10,
       optimizer: sgd, momentum: 0.99, reduction: sum, schedule: constant, bias_rate: 2,
       weight_decay: 5.0e-4, class_weights: {background: 0.5}, scale: [0.9, 1.1], crop: [64, 64],
-      flip: true, accumulate: 20}"""
+      flip: true, accumulate: 20, ema: 0.99, backbone_rate: 0.1}"""
 TRAINING = "{epochs: 7, batch: 16, learning_rate: 3.0e-3, warmup: 0.05, translate: 10}"
 
 
@@ -181,6 +181,11 @@ SENSELESS = {
     "gamma: 0.5": "`gamma:` is only allowed with `schedule: steps`",
     "schedule: steps, milestones: [0.5, 0.5]": "milestones: got [0.5, 0.5], allowed: rising shares",
     "scale: [1.1, 0.9]": "scale: got [1.1, 0.9], allowed: the lowest factor, then the highest",
+    "ema: 1": "ema: got 1, allowed: less than 1",
+    "ema: -0.1": "ema: got -0.1, allowed: greater than or equal to 0",
+    "ema: often": "ema: got 'often', allowed: ",
+    "backbone_rate: 0": "backbone_rate: got 0, allowed: greater than 0",
+    "backbone_rate: .inf": "backbone_rate: got inf, allowed: ",
     "class_weights: often": "class_weights: got 'often', allowed: `median-frequency`, a list",
     "class_weights: [1, -1]": "class_weights: got [1, -1], allowed: `median-frequency`, a list",
     "class_weights: {a: .nan}": "class_weights: got {'a': nan}, allowed: `median-frequency`, a",
@@ -199,9 +204,10 @@ def test_settings_of_a_training_that_do_not_fit_each_other_are_refused(
 
 
 @pytest.mark.parametrize(
-    "more", ["reduction: sum", "class_weights: median-frequency", "crop: [9, 9]"]
+    "more",
+    ["reduction: sum", "class_weights: median-frequency", "crop: [9, 9]", "backbone_rate: 0.1"],
 )
-def test_what_is_said_of_pixels_is_refused_for_a_classifier(more: str, tree: Tree) -> None:
+def test_settings_of_a_network_are_refused_for_a_classifier(more: str, tree: Tree) -> None:
     message = refusal(tree("2.0e-3, warmup", f"2.0e-3, {more}, warmup"))
     assert f"{LEARN}.{more.partition(':')[0]}: got" in message
     assert "only allowed in `models`" in message
@@ -474,6 +480,8 @@ DEFAULTS = {
     "Training.momentum": None,
     "Training.nesterov": False,
     "Training.bias_rate": 1.0,
+    "Training.backbone_rate": 1.0,
+    "Training.ema": None,
     "Training.weight_decay": 0.0,
     "Training.schedule": "cosine",
     "Training.power": None,

@@ -12,6 +12,7 @@ import pytest
 
 from fcn.code import imports
 from fcn.common import files
+from fcn.runtime import machine
 from fcn.settings import reader
 from fcn.settings.common import Checkpoints, Compute
 from fcn.training import checkpoints
@@ -51,7 +52,8 @@ def test_a_checkpoint_is_read_back_bit_for_bit(tmp_path: Path) -> None:
     checkpoint = open_store(tmp_path).latest
     assert checkpoint is not None
     assert checkpoint.step == 12
-    assert checkpoint.metadata == METADATA | {"run_id": "run-7"}
+    run = {"run_id": "run-7", "machines": [machine.describe_rounding()]}
+    assert checkpoint.metadata == METADATA | run
     assert open_store(tmp_path).run_id == "run-7"
     assert checkpoint.arrays.keys() == arrays(12).keys()
     for name, array in arrays(12).items():
@@ -155,6 +157,26 @@ def test_another_digest_starts_from_step_0_with_a_message(
         "starts from step 0\n"
     )
     assert names(tmp_path) == []
+
+
+def test_a_training_that_resumes_with_other_threads_says_so_at_every_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    resumes = "toy-fcn: resumes from the checkpoint at step {}"
+    warning = (
+        "warning: toy-fcn: trained on 2 machines (threads: 2, then 4); the bits of its weights "
+        "may be those of none of them"
+    )
+    messages = []
+    for step, threads in enumerate(("2", "2", "4", "4", "2"), start=1):
+        monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", threads)
+        save(open_store(tmp_path), step)
+        messages.append(capsys.readouterr().err.splitlines())
+    assert messages == [
+        [],
+        [resumes.format(1)],
+        *([resumes.format(step), warning] for step in (2, 3, 4)),
+    ]
 
 
 # What a store finds after a training was killed at each call while it saves step 2.

@@ -42,6 +42,11 @@ KINDS = {
         keras.optimizers.SGD,
         {"momentum": 0.9, "gradient_accumulation_steps": 2},
     ),
+    "averaging while accumulating": (
+        optimizers.Adam,
+        keras.optimizers.Adam,
+        {"use_ema": True, "ema_momentum": 0.9, "gradient_accumulation_steps": 2},
+    ),
 }
 
 
@@ -87,10 +92,13 @@ def state(model: keras.Model) -> list[np.ndarray]:
 
 @pytest.mark.parametrize(
     ("loss", "problem", "kind"),
-    [*((*broken, "accumulating with momentum") for broken in BROKEN), (*BROKEN[0], "adam")],
+    [
+        *((*broken, "accumulating with momentum") for broken in BROKEN),
+        *((*BROKEN[0], kind) for kind in ("adam", "averaging while accumulating")),
+    ],
 )
 def test_a_step_that_is_not_finite_changes_nothing(loss: object, problem: str, kind: str) -> None:
-    """Weights, momentum, accumulated gradients and the step counter."""
+    """Weights, their average, momentum, accumulated gradients and the step counter."""
     guarded, _, options = KINDS[kind]
     model = compiled(loss, guarded(1e-2, **options))
     for _ in range(3):
@@ -150,14 +158,20 @@ for kind in test_guard.KINDS:
 for loss, problem in test_guard.BROKEN:
     kind = "accumulating with momentum"
     test_guard.test_a_step_that_is_not_finite_changes_nothing(loss, problem, kind)
+test_guard.test_a_step_that_is_not_finite_changes_nothing(
+    *test_guard.BROKEN[0], "averaging while accumulating"
+)
 for name in ("adam, bias rate and decay", "sgd, four steps per update"):
     test_optimizers.test_weights_are_those_of_numpy(name)
+test_optimizers.test_the_average_is_that_of_numpy_and_changes_no_training(2)
+test_optimizers.test_a_rate_multiplies_the_updates_of_its_layers_alone()
 test_loop.test_a_killed_training_resumes_and_ends_with_the_same_bits(
     5, 3, "best", Path(sys.argv[1])
 )
 test_loop.test_a_training_killed_while_accumulating_ends_with_the_same_bits(
     3, test_loop.HEAVY, Path(sys.argv[1]) / "accumulating"
 )
+test_loop.test_a_killed_training_resumes_with_the_same_average("last", Path(sys.argv[1]) / "ema")
 """
 
 

@@ -235,6 +235,43 @@ def test_a_training_killed_while_accumulating_ends_with_the_same_bits(
     assert not same(whole, small())
 
 
+@pytest.mark.parametrize("keep", ["last", "best"])
+def test_a_killed_training_resumes_with_the_same_average(keep: str, tmp_path: Path) -> None:
+    """Killed while it accumulates gradients. The training itself does not use the average."""
+    plain = settings(epochs=4, batch=2, accumulate=2)
+    training = plain.model_copy(update={"keep": keep, "ema": 0.9})
+    whole, curve = trained(tmp_path / "whole", training, every=9)
+    assert trained(tmp_path / "killed", training, every=1, stop=7)[1] is None
+    again, curve_again = trained(tmp_path / "killed", training, every=9)
+    assert same(whole, again)
+    assert curve == curve_again
+    without, curve_without = trained(tmp_path / "without", plain, every=99)
+    assert not same(whole, without)
+    assert curve == curve_without  # the losses; SCORES does not depend on the weights
+
+
+def test_validation_and_the_saved_model_use_the_average() -> None:
+    validated: list[list[np.ndarray]] = []
+
+    def evaluate(network: keras.Model, _: int) -> dict[str, float]:
+        validated.append(network.get_weights())
+        return {"score": -len(validated)}
+
+    training = settings(ema=0.9)
+    batches = inputs.batches(source(8), training, seed=1)
+    callbacks = loop.Callbacks(evaluate, log_nothing)
+    for keep, epoch in (("last", 1), ("best", 0)):
+        model = small()
+        validated.clear()
+        recipe = training.model_copy(update={"keep": keep})
+        loop.fit(model, losses.pixel_cross_entropy, batches, recipe, callbacks)
+        for weight, average in zip(model.get_weights(), validated[epoch], strict=True):
+            assert weight.tobytes() == average.tobytes()
+    without = small()
+    loop.fit(without, losses.pixel_cross_entropy, batches, settings(), callbacks)
+    assert not same(model, without)
+
+
 def test_with_accumulation_weights_change_only_at_every_nth_step(tmp_path: Path) -> None:
     training = settings(epochs=1, batch=2, accumulate=2)
     changed = []

@@ -144,6 +144,87 @@ def test_weights_are_those_of_numpy(name: str) -> None:
         np.testing.assert_allclose(got, expected, rtol=2e-4, atol=1e-6)
 
 
+def build_layered(**changed: Any) -> tuple[keras.Model, Callable[[], None]]:
+    """A model of four layers, of which one is frozen, and a function that takes one step."""
+    training = settings(**PLAIN, **changed)
+    keras.utils.set_random_seed(3)
+    frozen, normalised = layers.Dense(3, trainable=False), layers.BatchNormalization(momentum=0.5)
+    trunk, head = layers.Dense(4, name="trunk"), layers.Dense(2, name="head")
+    model = keras.Sequential([keras.Input((3,)), frozen, normalised, trunk, head])
+    model.compile(
+        optimizers.build(training, 100), square, jit_compile=keras.backend.backend() == "jax"
+    )
+    return model, lambda: model.train_on_batch(IMAGES, LABELS)
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_the_average_is_that_of_numpy_and_changes_no_training(accumulate: int) -> None:
+    """It starts with the weights after the first update and moves once per update."""
+    model, step = build_layered(ema=0.75, accumulate=accumulate)
+    plain, step_plain = build_layered(accumulate=accumulate)
+    expected: list[np.ndarray] = []
+    for number in range(1, 4 * accumulate + 1):
+        step()
+        step_plain()
+        weights = [ops.convert_to_numpy(variable) for variable in model.trainable_variables]
+        if number % accumulate == 0:
+            before = expected or weights
+            pairs = zip(before, weights, strict=True)
+            expected = [0.75 * old.astype(float) + 0.25 * new for old, new in pairs]
+    raw = model.get_weights()
+    for weight, without in zip(raw, plain.get_weights(), strict=True):
+        assert weight.tobytes() == without.tobytes()
+    with optimizers.averaged(model):
+        for variable, average in zip(model.trainable_variables, expected, strict=True):
+            np.testing.assert_allclose(variable, average, rtol=1e-5, atol=1e-7)
+        for got, weight, variable in zip(model.get_weights(), raw, model.weights, strict=True):
+            # Frozen weights and the statistics of batch normalisation are not averaged.
+            assert np.array_equal(got, weight) == (not variable.trainable)
+    for weight, restored in zip(raw, model.get_weights(), strict=True):
+        assert weight.tobytes() == restored.tobytes()
+
+
+def test_an_average_with_factor_0_is_the_newest_weights() -> None:
+    model, step = build_layered(ema=0)
+    for _ in range(3):
+        step()
+    raw = model.get_weights()
+    with optimizers.averaged(model):
+        for weight, average in zip(raw, model.get_weights(), strict=True):
+            assert weight.tobytes() == average.tobytes()
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_by_default_the_optimizer_has_the_variables_of_keras_and_finite(accumulate: int) -> None:
+    """All of them are part of a checkpoint, by number."""
+    variables = [keras.Variable(KERNEL, name="kernel")]
+    ours = optimizers.build(settings(accumulate=accumulate), 100)
+    steps = accumulate if accumulate > 1 else None
+    theirs = keras.optimizers.Adam(ours._learning_rate, gradient_accumulation_steps=steps)
+    ours.build(variables)
+    theirs.build(variables)
+    assert [v.name for v in ours.variables] == [*(v.name for v in theirs.variables), "finite"]
+    assert set(ours.rates) == {1.0}
+
+
+def test_a_rate_multiplies_the_updates_of_its_layers_alone() -> None:
+    """Together with the rate of biases; the first step has the same gradients with any rate."""
+    sgd = {"optimizer": "sgd", "momentum": 0.5}
+    changes = []
+    for rate in (None, 0.25):
+        model, step = build_layered(**sgd, bias_rate=2)
+        if rate:
+            optimizers.set_rate(model, ["trunk", "absent"], rate)
+        before = [ops.convert_to_numpy(variable) for variable in model.trainable_variables]
+        step()
+        pairs = zip(model.trainable_variables, before, strict=True)
+        changes.append([ops.convert_to_numpy(variable) - old for variable, old in pairs])
+    for variable, plain, scaled in zip(model.trainable_variables, *changes, strict=True):
+        factor = 0.25 if "trunk" in variable.path else 1
+        np.testing.assert_allclose(scaled, factor * plain, rtol=1e-3, atol=1e-7)
+        assert np.abs(plain).max() > 1e-4
+
+
 def gradients(training: Training, labels: np.ndarray) -> np.ndarray:
     """The change of the weights in a step of SGD, with the batches of the settings.
 

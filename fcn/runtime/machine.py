@@ -1,10 +1,12 @@
-"""The machine and the software that made a table: they decide the bits of a training.
+"""The machine and its software, which decide the bits of a training; for tables and checkpoints.
 
-It contains neither a time nor the name of the machine: the same machine writes the same bytes.
+A description has neither a time nor the name of the machine: the same machine writes the same
+bytes.
 """
 
 import os
 import platform
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,10 @@ VARIABLES = (
     *("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "XLA_FLAGS"),
 )
 """Environment variables that choose kernels or divide the work among threads."""
+KERNELS = ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "TF_ENABLE_ONEDNN_OPTS", "XLA_FLAGS")
+"""Those of them that choose kernels."""
+THREADS = {"tensorflow": ("TF_NUM_INTRAOP_THREADS",), "jax": ("PJRT_NPROC", "NPROC")}
+"""Environment variables with the number of threads of an operation, by backend."""
 
 
 def describe(system: Path = Path("/")) -> dict[str, Any]:
@@ -47,6 +53,55 @@ def describe(system: Path = Path("/")) -> dict[str, Any]:
         "environment": {name: os.environ[name] for name in VARIABLES if name in os.environ},
         "versions": {"python": platform.python_version()} | _find_versions(),
     }
+
+
+def describe_rounding(system: Path = Path("/")) -> dict[str, list[str]]:
+    """Return what decides, besides versions, how sums are divided and rounded, as JSON values.
+
+    See docs/training.md, "Determinism". Caches other than L2 change nothing where oneDNN computes.
+
+    Args:
+        system: as for `describe`.
+    """
+    machine = describe(system)
+    environment: dict[str, str] = machine["environment"]
+    return {
+        "CPU": [machine["cpu"]],
+        "instruction sets": machine["instruction_sets"],
+        "L2 cache": [machine["caches"].get("L2 cache", "unknown")],
+        "threads": [str(count_threads(machine["cores"]))],
+        "GPUs": machine["gpus"],
+        "environment": [f"{name}={environment[name]}" for name in KERNELS if name in environment],
+    }
+
+
+def count_threads(cores: int) -> int:
+    """Return the number of threads over which the backend divides one operation.
+
+    That is the number of cores that the process may use, or the value of the variable that the
+    backend reads: TensorFlow's thread pools are never sized by a function call here.
+    """
+    for name in THREADS.get(os.environ.get("KERAS_BACKEND", "tensorflow"), ()):
+        if (value := os.environ.get(name, "")).isdecimal() and int(value):
+            return int(value)
+    return cores
+
+
+def list_changes(machines: Sequence[Mapping[str, Sequence[str]]]) -> str:
+    """Return what differs between machines in their order; nothing for equal ones, or for one.
+
+    Args:
+        machines: from `describe_rounding`.
+    """
+    changes = []
+    for name in dict.fromkeys(name for machine in machines for name in machine):
+        values = [machine.get(name, []) for machine in machines]
+        shared = set(values[0]).intersection(*values)
+        # Of lists that differ in a few members, those members.
+        own = [", ".join(v for v in value if v not in shared) or "none" for value in values]
+        if len(set(own)) > 1:
+            changes.append(f"{name}: {', then '.join(own)}")
+    return "; ".join(changes)
 
 
 def _read_processor(path: Path) -> dict[str, str]:
