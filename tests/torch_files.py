@@ -1,4 +1,4 @@
-"""torchvision's VGG-16 checkpoint in the formats of torch.save, pickled without torch.
+"""Checkpoints in the formats of torch.save, pickled without torch; torchvision's VGG-16.
 
 torch 2.13 loads these files with `weights_only=True`.
 """
@@ -8,6 +8,7 @@ import io
 import pickle
 import struct
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -72,8 +73,8 @@ def pickled(content: Any) -> bytes:
     return out.getvalue() + b"."
 
 
-def parts(vgg: vgg_files.Vgg, stream: bool) -> tuple[Any, dict[str, bytes]]:
-    """torchvision's state_dict, and the storages that it refers to."""
+def vgg_tensors(vgg: vgg_files.Vgg) -> dict[str, np.ndarray]:
+    """VGG-16's tensors by torchvision's names."""
     names, index = [], 0
     for convolutions, _ in vgg_files.BLOCKS:
         for _ in range(convolutions):
@@ -81,24 +82,32 @@ def parts(vgg: vgg_files.Vgg, stream: bool) -> tuple[Any, dict[str, bytes]]:
             index += 2
         index += 1
     names += ["classifier.0", "classifier.3", "classifier.6"]
+    return {
+        f"{name}.{part}": array
+        for name, arrays in zip(names, vgg.values(), strict=True)
+        for part, array in zip(("weight", "bias"), arrays, strict=True)
+    }
+
+
+def parts(tensors: Mapping[str, np.ndarray], stream: bool) -> tuple[Any, dict[str, bytes]]:
+    """A state_dict of these tensors, and the storages that it refers to."""
     state, storages = collections.OrderedDict(), {}
     rebuild = Global("torch._utils", "_rebuild_tensor_v2")
     view = (None,) if stream else ()
-    for name, arrays in zip(names, vgg.values(), strict=True):
-        for part, array in zip(("weight", "bias"), arrays, strict=True):
-            key = str(len(storages))
-            storages[key] = array.astype("<f4").tobytes()
-            kind = Global("torch", "FloatStorage")
-            storage = Saved("storage", kind, key, "cpu", array.size, *view)
-            stride = tuple(int(np.prod(array.shape[axis + 1 :])) for axis in range(array.ndim))
-            hooks = collections.OrderedDict()
-            state[f"{name}.{part}"] = Call(rebuild, storage, 0, array.shape, stride, False, hooks)
+    for name, array in tensors.items():
+        key = str(len(storages))
+        storages[key] = array.astype("<f4").tobytes()
+        kind = Global("torch", "FloatStorage")
+        storage = Saved("storage", kind, key, "cpu", array.size, *view)
+        stride = tuple(int(np.prod(array.shape[axis + 1 :])) for axis in range(array.ndim))
+        hooks = collections.OrderedDict()
+        state[name] = Call(rebuild, storage, 0, array.shape, stride, False, hooks)
     return state, storages
 
 
 def saved_zip(vgg: vgg_files.Vgg, path: Path, state: Any = None) -> Path:
     """The format of torch.save since 1.6."""
-    own, storages = parts(vgg, stream=False)
+    own, storages = parts(vgg_tensors(vgg), stream=False)
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("archive/data.pkl", pickled(own if state is None else state))
         archive.writestr("archive/byteorder", "little")
@@ -110,7 +119,12 @@ def saved_zip(vgg: vgg_files.Vgg, path: Path, state: Any = None) -> Path:
 
 def saved_stream(vgg: vgg_files.Vgg, path: Path, state: Any = None) -> Path:
     """The format of torch.save before 1.6, and of vgg16-397923af.pth."""
-    own, storages = parts(vgg, stream=True)
+    return save_stream(vgg_tensors(vgg), path, state)
+
+
+def save_stream(tensors: Mapping[str, np.ndarray], path: Path, state: Any = None) -> Path:
+    """The same of any tensors."""
+    own, storages = parts(tensors, stream=True)
     system = {"protocol_version": 1001, "little_endian": True, "type_sizes": {"int": 4}}
     with path.open("wb") as file:
         for content in (0x1950A86A20F9469CFC6C, 1001, system):

@@ -57,6 +57,7 @@ DATASET = Dataset(
         Archive(
             url="package:sklearn/datasets/data/digits.csv.gz",
             filename="digits.csv.gz",
+            by_hand="`make setup` installs scikit-learn",
             bytes=57523,
             sha256="09f66e6debdee2cd2b5ae59e0d6abbb73fc2b0e0185d2e1957e9ebb51e23aa22",
         ),

@@ -190,7 +190,7 @@ def _inside_package(source: str) -> Path:
     package, _, inside = source.removeprefix(PACKAGE).partition("/")
     spec = importlib.util.find_spec(package)
     if spec is None or spec.origin is None:
-        raise web.Unreachable(f"{source}: package {package!r} is not installed; run `make setup`")
+        raise web.Unreachable(f"{source}: package {package!r} is not installed")
     return Path(spec.origin).parent / inside
 
 

@@ -2,12 +2,14 @@
 
 As in Apiquet/Segmentation (models/UNET.py), after Ronneberger et al., arXiv 1505.04597: transposed
 convolutions 3x3 with ReLU, dropout, two convolutions. For the backbone `unet`, or any other with
-maps `block…`; every block has as many channels as the backbone's.
+maps `block…`; every block has as many channels as the backbone's. Scores of a backbone without a
+map of the image's size are upsampled bilinearly at the end.
 """
 
 import keras
 from keras import KerasTensor, layers
 
+from fcn.network.alignment import alignment_of
 from fcn.network.decoder import Decoder, Features, require_same_padding
 from fcn.network.layers import CropLike
 
@@ -47,4 +49,8 @@ def logits(images: KerasTensor, features: Features, decoder: Decoder) -> KerasTe
                 kernel_initializer=keras.initializers.GlorotUniform(),
                 name=f"up_block{number}{half}",
             )(x)
-    return decoder.score(x, "score", keras.initializers.GlorotUniform())
+    scores = decoder.score(x, "score", keras.initializers.GlorotUniform())
+    stride = round(alignment_of(scores).stride)
+    if stride == 1:
+        return scores
+    return decoder.crop(decoder.upsample(scores, stride, f"upscore{stride}"), images)

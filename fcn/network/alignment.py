@@ -36,11 +36,12 @@ def alignment_of(x: KerasTensor) -> Alignment:
             before = (kernel - factor) // 2 if layer.padding == "same" else 0
             stride /= factor
             return Alignment(stride, offset - stride * ((kernel - 1) / 2 - before))
-        case layers.Conv2D():
-            kernel = layer.kernel_size[0]
-            before = (kernel - 1) // 2 if layer.padding == "same" else 0
+        case layers.Conv2D() | layers.DepthwiseConv2D():
+            kernel, step = layer.kernel_size[0], layer.strides[0]
+            # Of a size that is a multiple of the stride; backbones with such layers pad to one.
+            before = max(kernel - step, 0) // 2 if layer.padding == "same" else 0
             centre = (kernel - 1) / 2 - before
-            return Alignment(stride * layer.strides[0], offset + stride * centre)
+            return Alignment(stride * step, offset + stride * centre)
         case layers.MaxPooling2D():
             # "same" pads at the bottom and right only.
             size = layer.pool_size[0]

@@ -13,6 +13,7 @@ from typing import Literal
 import keras
 
 from fcn.common.text import nearest
+from fcn.network import odd_decoder
 from fcn.network.decoder import SCORES, Decoder, Features
 from fcn.network.layers import AreaResize, ResizeLike
 from fcn.settings.network import Network, Start
@@ -32,10 +33,21 @@ def find_module(package: Literal["backbones", "heads"], name: str) -> ModuleType
 
 
 def backbone(name: str, settings: Network, channels: int) -> keras.Model:
-    """Build a fully convolutional backbone without `resize`: images B H W C -> its last map."""
+    """Build a fully convolutional backbone without `resize`: images B H W C -> its last map.
+
+    Raises:
+        ValueError: the settings do not fit the backbone.
+    """
     images = keras.Input((None, None, channels), name="images")
     features = find_module("backbones", name).features(images, settings)
-    return keras.Model(images, features["last"], name=name)
+    model = keras.Model(images, features["last"], name=name)
+    normalised = any(isinstance(x, keras.layers.BatchNormalization) for x in model.layers)
+    if settings.batch_norm == "trained" and not normalised:
+        raise ValueError(
+            f"batch_norm: got trained, allowed with the backbone {name}, which has no batch "
+            "normalisation: folded"
+        )
+    return model
 
 
 def network(
@@ -55,7 +67,8 @@ def network(
     if settings.resize != 1:
         x = AreaResize(settings.resize, dtype=SCORES, name="resize")(images)
     features = Features(find_module("backbones", backbone_name).features(x, settings))
-    decoder = Decoder(classes, settings.padding, upsampling)
+    kind = odd_decoder.OddDecoder if odd_decoder.fits(features["last"]) else Decoder
+    decoder = kind(classes, settings.padding, upsampling)
     logits = find_module("heads", head).logits(x, features, decoder)
     if settings.resize != 1:
         logits = ResizeLike(dtype=SCORES, name="resize_logits")([logits, images])

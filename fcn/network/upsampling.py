@@ -73,3 +73,20 @@ def upsample(scores: KerasTensor, kernel: KerasTensor, stride: int) -> KerasTens
     blocks = ops.matmul(ops.reshape(x, (-1, 4 * into)), kernel)
     blocks = ops.reshape(blocks, (batch, height + 1, width + 1, stride * stride * out))
     return ops.depth_to_space(blocks, stride)
+
+
+@keras.saving.register_keras_serializable(package="fcn")
+class OddUpsample(layers.Conv2DTranspose):
+    """`Upsample` with a kernel of one less than twice the stride, for padding "valid" only."""
+
+    def call(self, scores: KerasTensor) -> KerasTensor:
+        """Return scores B H W K as B (H + 1)s - 1 (W + 1)s - 1 F with F `filters`, s `stride`."""
+        stride = self.strides[0]
+        assert self.kernel_size == (2 * stride - 1, 2 * stride - 1), "see the class"
+        assert self.padding == "valid"
+        assert not self.use_bias
+        kernel = ops.pad(self.kernel, ((0, 1), (0, 1), (0, 0), (0, 0)))
+        pixels = upsample(scores, kernel, stride)
+        batch, height, width, _ = ops.shape(scores)
+        size = (batch, (height + 1) * stride - 1, (width + 1) * stride - 1, self.filters)
+        return ops.slice(pixels, (0, 0, 0, 0), size)

@@ -8,16 +8,35 @@ import numpy as np
 
 
 @dataclass(frozen=True)
+class BatchNorm:
+    """A batch normalisation, each array (out,): gamma * (x - mean) / sqrt(variance) + beta."""
+
+    gamma: np.ndarray
+    beta: np.ndarray
+    mean: np.ndarray
+    variance: np.ndarray
+    epsilon: float
+    """Added to the variance."""
+
+    def arrays(self) -> list[np.ndarray]:
+        """Return the weights of Keras' layer."""
+        return [self.gamma, self.beta, self.mean, self.variance]
+
+
+@dataclass(frozen=True)
 class LayerWeights:
     """A kernel and a bias (out,).
 
-    The kernel is (height, width, in, out) of a convolution, or (in, out) of a dense layer.
+    The kernel is (height, width, in, out) of a convolution, (height, width, out, 1) of a depthwise
+    one, or (in, out) of a dense layer.
     """
 
     kernel: np.ndarray
     bias: np.ndarray
     channels_first: bool = False
     """Whether the dense layer's inputs are a map flattened as C H W (Caffe, torch), not H W C."""
+    norm: BatchNorm | None = None
+    """The batch normalisation of the layer's output."""
 
     @classmethod
     def from_arrays(cls, arrays: Iterable[np.ndarray]) -> Self | None:
@@ -26,6 +45,17 @@ class LayerWeights:
             case [bias, kernel] if bias.ndim == 1 and kernel.ndim in (2, 4):
                 return cls(kernel, bias)
         return None
+
+    def folded(self) -> "LayerWeights":
+        """Return the weights of a layer that computes this one and its batch normalisation."""
+        if self.norm is None:
+            return self
+        norm = self.norm
+        scale = norm.gamma / np.sqrt(norm.variance.astype(np.float64) + norm.epsilon)
+        depthwise = self.kernel.shape[-1] != scale.size  # (height, width, out, 1)
+        kernel = self.kernel * (scale[:, None] if depthwise else scale)
+        bias = norm.beta + (self.bias - norm.mean) * scale
+        return LayerWeights(kernel.astype(np.float32), bias.astype(np.float32))
 
     def dense_kernel(self, channels: int) -> np.ndarray:
         """Return the kernel (in, out) of a dense layer for inputs flattened as H W C."""

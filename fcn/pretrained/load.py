@@ -8,13 +8,15 @@ import numpy as np
 
 from fcn.datasets.shared import catalogue
 from fcn.download import archives
-from fcn.pretrained import caffe_file, keras_file, tensorflow_file, torch_file
+from fcn.network import batch_norm
+from fcn.pretrained import caffe_file, keras_file, lite_file, tensorflow_file, torch_file
 from fcn.pretrained.layer_weights import LayerWeights
 from fcn.settings.backbone import Backbone, WeightsFile
 from fcn.training import transfer
 
 READERS: dict[str, Callable[[Path], dict[str, LayerWeights]]] = {
     "caffe": caffe_file.read,
+    "efficientnet_lite0": lite_file.read,
     "keras": keras_file.read,
     "model": keras_file.read,
     "savedmodel": tensorflow_file.read_saved_model,
@@ -70,7 +72,9 @@ def assign_weights(
     weights: dict[str, list[np.ndarray]] = {}
     for name in names:
         try:
-            weights[name] = _fit(file_layers.get(name), layers[name])
+            weights[name] = _fit(
+                file_layers.get(name.removesuffix(batch_norm.SUFFIX)), layers[name]
+            )
         except ValueError as error:
             problems.append(f"{name}: {error}")
     unused = [name for name in file_layers if name not in names]
@@ -89,19 +93,25 @@ def assign_weights(
     return {"taken": list(weights), "in the file only": unused, "random": list(scratch)}
 
 
-def _fit(weights: LayerWeights | None, convolution: keras.layers.Layer) -> list[np.ndarray]:
-    """Return kernel and bias in the shapes of the convolution."""
+def _fit(weights: LayerWeights | None, layer: keras.layers.Layer) -> list[np.ndarray]:
+    """Return the arrays of a convolution or a batch normalisation in the layer's shapes."""
+    shapes = [tuple(weight.shape) for weight in layer.weights]
     if weights is None:
         raise ValueError("not in the file")
-    shape = tuple(convolution.kernel.shape)
-    kernel = weights.kernel
-    if kernel.ndim == 2 and kernel.shape[0] % shape[2] == 0:
-        kernel = transfer.window(weights.dense_kernel(shape[2]), shape)
-    if kernel.shape != shape or weights.bias.shape != shape[-1:]:
-        raise ValueError(
-            f"{weights.kernel.shape} and {weights.bias.shape} in the file, "
-            f"{shape} and {shape[-1:]} in the network"
-        )
-    if not (np.isfinite(kernel).all() and np.isfinite(weights.bias).all()):
+    if isinstance(layer, keras.layers.BatchNormalization):
+        in_file = weights.norm.arrays() if weights.norm else []
+    elif layer.use_bias:
+        folded = weights.folded()
+        in_file = [folded.kernel, folded.bias]
+    else:
+        in_file = [weights.kernel]
+    arrays = in_file
+    if arrays and arrays[0].ndim == 2 and arrays[0].shape[0] % shapes[0][2] == 0:
+        kernel = transfer.window(weights.dense_kernel(shapes[0][2]), shapes[0])
+        arrays = [kernel, *in_file[1:]]
+    if [array.shape for array in arrays] != shapes:
+        of_file = " and ".join(str(array.shape) for array in in_file) or "no array"
+        raise ValueError(f"{of_file} in the file, {' and '.join(map(str, shapes))} in the network")
+    if not all(np.isfinite(array).all() for array in arrays):
         raise ValueError("has values that are not finite")
-    return [kernel, weights.bias]
+    return arrays

@@ -1,4 +1,4 @@
-"""torchvision's VGG-16 checkpoint, read without torch and without running pickled code.
+"""Checkpoints of torch, read without torch and without running pickled code; torchvision's VGG-16.
 
 A checkpoint is a pickle that describes tensors, and their storages as plain bytes. Two layouts are
 in use (torch/serialization.py): since torch 1.6 a zip, before that one stream; the published
@@ -103,21 +103,15 @@ class _TorchCheckpoint:
 
 
 def read(path: Path) -> dict[str, LayerWeights]:
-    """Return the layers of the checkpoint by the paper's names, for R, G, B minus the mean.
+    """Return VGG-16's layers by the paper's names, for R, G, B minus the mean.
 
     torchvision also divides images by the channels' standard deviations. Here conv1_1's kernel is
     divided by them, which is the same up to rounding, since zero padding comes after the mean.
 
     Raises:
-        ValueError: it is no checkpoint, is damaged, or its pickle names more than tensors.
+        ValueError: as `read_tensors`.
     """
-    try:
-        with path.open("rb") as file:
-            checkpoint = _zip(file) if zipfile.is_zipfile(file) else _stream(file)
-        layers = _layers(checkpoint)
-    except Exception as error:  # a damaged pickle can raise anything
-        reason = f"{type(error).__name__}: {error}"
-        raise ValueError(f"{path}: not a checkpoint of torch ({reason})") from None
+    layers = _layers(read_tensors(path))
     first = layers.get("conv1_1")
     if first is not None and first.kernel.ndim == 4 and first.kernel.shape[2] == len(STD):
         kernel = first.kernel / (255 * STD[:, None])
@@ -125,15 +119,31 @@ def read(path: Path) -> dict[str, LayerWeights]:
     return layers
 
 
-def _layers(checkpoint: _TorchCheckpoint) -> dict[str, LayerWeights]:
-    if not isinstance(checkpoint.tensors, dict):
-        raise ValueError("it contains no state_dict")
+def read_tensors(path: Path) -> dict[str, np.ndarray]:
+    """Return the tensors of floating-point numbers by their names in the state dict, in float32.
+
+    Raises:
+        ValueError: it is no checkpoint, is damaged, or its pickle names more than tensors.
+    """
+    try:
+        with path.open("rb") as file:
+            checkpoint = _zip(file) if zipfile.is_zipfile(file) else _stream(file)
+        if not isinstance(checkpoint.tensors, dict):
+            raise ValueError("it contains no state_dict")
+        return {
+            str(name): tensor.array(checkpoint.raw).astype(np.float32, copy=False)
+            for name, tensor in checkpoint.tensors.items()
+            if isinstance(tensor, Tensor) and tensor.storage.dtype.kind == "f"
+        }
+    except Exception as error:  # a damaged pickle can raise anything
+        reason = f"{type(error).__name__}: {error}"
+        raise ValueError(f"{path}: not a checkpoint of torch ({reason})") from None
+
+
+def _layers(tensors: Mapping[str, np.ndarray]) -> dict[str, LayerWeights]:
     parts: dict[str, list[np.ndarray]] = {}
-    for name, tensor in checkpoint.tensors.items():
-        if isinstance(tensor, Tensor) and tensor.storage.dtype.kind == "f":
-            values = tensor.array(checkpoint.raw).astype(np.float32, copy=False)
-            layer = str(name).rpartition(".")[0]
-            parts.setdefault(layer, []).append(move_out_last(values))
+    for name, values in tensors.items():
+        parts.setdefault(name.rpartition(".")[0], []).append(move_out_last(values))
     names = paper_names()
     layers = {
         names.get(layer, layer): LayerWeights.from_arrays(arrays) for layer, arrays in parts.items()

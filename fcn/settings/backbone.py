@@ -59,23 +59,28 @@ VGG_MEAN = (103.939, 116.779, 123.68)
 """B, G, R: K. Simonyan's gist ksimonyan/211839e770f7b538e2d8, which published the weights."""
 PUBLISHED = {
     "caffe": Preprocessing("bgr", VGG_MEAN),
+    "efficientnet_lite0": Preprocessing("rgb", (127.0, 127.0, 127.0), 128.0),
     "keras": Preprocessing("bgr", VGG_MEAN),
     "savedmodel": Preprocessing("bgr", VGG_MEAN),
     "slim": Preprocessing("rgb", VGG_MEAN[::-1]),
     "torchvision": Preprocessing("rgb", (123.675, 116.28, 103.53)),
 }
-"""Formats of one publisher each, all of VGG-16. Sources: `preprocess_input` of
-keras.applications.vgg16; the graph of Udacity's SavedModel (`Processing`); TF-Slim's
-preprocessing/vgg_preprocessing.py; the transforms of torchvision's IMAGENET1K_V1, 255 times
-[0.485, 0.456, 0.406]; the reader folds their division by the standard deviations into conv1_1."""
+"""Formats of one publisher each, of VGG-16 except `efficientnet_lite0`. Sources:
+`preprocess_input` of keras.applications.vgg16; models/official/efficientnet/lite of tensorflow/tpu;
+the graph of Udacity's SavedModel (`Processing`); TF-Slim's preprocessing/vgg_preprocessing.py; the
+transforms of torchvision's IMAGENET1K_V1, 255 times [0.485, 0.456, 0.406]; the reader folds their
+division by the standard deviations into conv1_1."""
 
 
 class WeightsFile(Settings):
     """A file of weights in the folder `raw`."""
 
-    format: Literal["caffe", "keras", "model", "savedmodel", "slim", "torchvision"]
-    """`keras`: keras.applications' VGG-16; `model`: any Keras model with layers of these names;
-    `savedmodel`: Udacity's; `slim`: TF-Slim's checkpoint."""
+    format: Literal[
+        "caffe", "efficientnet_lite0", "keras", "model", "savedmodel", "slim", "torchvision"
+    ]
+    """`efficientnet_lite0`: the file of the extra `weights`; `keras`: keras.applications' VGG-16;
+    `model`: any Keras model with layers of these names; `savedmodel`: Udacity's; `slim`: TF-Slim's
+    checkpoint."""
     path: str
     """In `data/raw/<raw>`: a file, a SavedModel's folder, or the prefix of a checkpoint's files."""
     scratch: Annotated[tuple[str, ...], Field(strict=False)] = ()
@@ -141,6 +146,6 @@ class Backbone(Settings):
         if widths != {1}:
             raise ValueError(
                 f"`network.width`: got {sorted(widths)}, allowed with `file.format: "
-                f"{self.file.format}`: 1, since the file has all of VGG-16's channels"
+                f"{self.file.format}`: 1, since the file has all published channels"
             )
         return self

@@ -28,7 +28,7 @@ class Network(Settings):
     fc6_kernel: PositiveInt
     """Side of fc6's kernel, in positions at stride 32; 7 as published."""
     dropout: Fraction
-    """Dropout rate after fc6 and fc7; 0.5 as published."""
+    """Dropout rate after the layers before the scores; 0.5 as published for fc6 and fc7."""
     channel_order: Literal["rgb", "bgr"] = "rgb"
     """Channel order of the weights; images are RGB, and the model reorders them."""
     mean: Finite | Means
@@ -38,6 +38,9 @@ class Network(Settings):
     padding: Padding = "same"
     """`same`: every layer pads, and feature maps stay aligned with the image; `pad100`: as the
     paper's code, which pads the image by 100 pixels and crops the scores."""
+    batch_norm: Literal["folded", "trained"] = "folded"
+    """`folded`: batch normalisation is part of the convolutions' weights, with the statistics of
+    the file; `trained`: its own layers, with the statistics of each batch (EfficientNet-Lite0)."""
     resize: Factor = 1.0
     """The model resizes images by this factor, and logits back to the image's size. Each new pixel
     is the mean over the area that it covers; at 2 the strides are halved."""

@@ -54,11 +54,12 @@ def built(keras_ready: None, tiny: Network) -> Callable[..., Any]:
     from fcn.network import build
 
     @cache
-    def build_once(head: str, **changed: Any) -> Any:
+    def build_once(head: str, backbone: str | None = None, **changed: Any) -> Any:
         keras.utils.set_random_seed(5)
         rng = np.random.default_rng(7)
         shape = tiny.model_copy(update=changed)
-        model = build.network(head, ELSEWHERE.get(head, "vgg16"), shape, 3, CLASSES)
+        module = backbone or ELSEWHERE.get(head, "vgg16")
+        model = build.network(head, module, shape, 3, CLASSES)
         for layer in model.layers:
             if layer.name.startswith("score") and layer.weights:
                 kernel, bias = layer.get_weights()

@@ -115,6 +115,7 @@ def test_tensorflow_and_jax_agree_on_every_head(
 ) -> None:
     kinds = [(head, {}) for head in heads]
     kinds += [("fcn8s", {"padding": "pad100"}), ("fcn8s", {"resize": 0.3})]
+    kinds += [("fcn8s", {"backbone": "efficientnet_lite0"})]
     for number, (head, changed) in enumerate(kinds):
         model_file.save(built(head, **changed), tmp_path / f"{number}-{head}.keras")
     subprocess.run(

@@ -311,7 +311,7 @@ def test_another_version_put_there_later_says_where_the_first_is_recorded(
 @pytest.mark.parametrize(
     ("url", "message"),
     [
-        ("package:no_such_package/x.gz", "package 'no_such_package' is not installed; run `make"),
+        ("package:no_such_package/x.gz", "package 'no_such_package' is not installed"),
         ("package:sklearn/no/such.gz", "package:sklearn/no/such.gz: no such file"),
         ("package:sklearn/datasets", "package:sklearn/datasets: no such file"),
     ],

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from fcn.network.upsampling import Bilinear, Upsample
+from fcn.network.upsampling import Bilinear, OddUpsample, Upsample
 
 pytestmark = pytest.mark.usefixtures("seeded")
 
@@ -16,7 +16,10 @@ def test_the_kernel_is_the_hat_of_both_directions(taps: int, hat: list[float]) -
     np.testing.assert_allclose(kernel[..., 0, 0], np.outer(hat, hat))
 
 
-@pytest.mark.parametrize("padding", ["same", "valid"])
+@pytest.mark.parametrize(
+    ("kind", "padding", "missing"),
+    [(Upsample, "same", 0), (Upsample, "valid", 0), (OddUpsample, "valid", 1)],
+)
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (2, 3), (5, 4)])
 @pytest.mark.parametrize(("stride", "into", "out"), [(2, 1, 1), (3, 4, 2), (8, 3, 5)])
 def test_it_equals_a_transposed_convolution(
@@ -25,12 +28,14 @@ def test_it_equals_a_transposed_convolution(
     out: int,
     height: int,
     width: int,
+    kind: type[keras.Layer],
     padding: str,
+    missing: int,
     rng: np.random.Generator,
 ) -> None:
     options = {"strides": stride, "padding": padding, "use_bias": False}
-    layer = Upsample(out, 2 * stride, **options)
-    transposed = keras.layers.Conv2DTranspose(out, 2 * stride, **options)
+    layer = kind(out, 2 * stride - missing, **options)
+    transposed = keras.layers.Conv2DTranspose(out, 2 * stride - missing, **options)
     scores = rng.normal(size=(2, height, width, into)).astype(np.float32)
     got = layer(scores)
     transposed.build(scores.shape)

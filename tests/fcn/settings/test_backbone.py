@@ -17,7 +17,12 @@ from tests.shipped import ROOT, SHIPPED
 
 def described(kind: str = "keras", network: Any = None, **changes: Any) -> dict[str, Any]:
     seen = PUBLISHED.get(kind, PUBLISHED["keras"])
-    shape = {"channel_order": seen.channel_order, "mean": list(seen.mean), "std": 1.0, "width": 1.0}
+    shape = {
+        "channel_order": seen.channel_order,
+        "mean": list(seen.mean),
+        "std": seen.std,
+        "width": 1.0,
+    }
     return {
         "table": "t",
         "dataset": "t",
@@ -49,6 +54,9 @@ def test_the_means_that_fcns_authors_subtract_from_the_same_weights_are_accepted
         ("savedmodel", {"std": 255.0}),
         ("slim", {"channel_order": "bgr"}),
         ("slim", {"mean": [103.939, 116.779, 123.68]}),
+        ("efficientnet_lite0", {"channel_order": "bgr"}),
+        ("efficientnet_lite0", {"mean": 114.0}),
+        ("efficientnet_lite0", {"std": 127.5}),
         ("torchvision", {"channel_order": "bgr"}),
         ("torchvision", {"mean": [0.485, 0.456, 0.406], "std": 0.226}),
     ],
@@ -61,7 +69,7 @@ def test_other_pictures_are_refused_with_both_sides(kind: str, network: dict[str
     caught.match(
         rf"format: {kind}`: got channel_order {got['channel_order']}, mean \[{mean[0]}.*"
         rf"std {got['std']}; allowed: channel_order {published.channel_order}, "
-        rf"mean \[{published.mean[0]}.* std 1\.0"
+        rf"mean \[{published.mean[0]}.* std {published.std}"
     )
 
 
@@ -83,7 +91,10 @@ def test_fewer_channels_than_the_file_has_are_refused(network: dict[str, Any]) -
             "`file:` is required with, and only allowed with, `weights: file`",
         ),
         ({"source": "digits"}, "`source: pretrained/…` is required with, and only allowed with,"),
-        ({"file": {"format": "onnx", "path": "a"}}, "'caffe', 'keras', 'model'"),
+        (
+            {"file": {"format": "onnx", "path": "a"}},
+            "'caffe', 'efficientnet_lite0', 'keras', 'model'",
+        ),
         ({"file": {"format": "keras", "path": "../a.h5"}}, "a path inside the folder `raw`"),
         ({"file": {"format": "keras", "path": "/a.h5"}}, "a path inside the folder `raw`"),
         ({"file": {"format": "keras", "path": ""}}, "a path inside the folder `raw`"),

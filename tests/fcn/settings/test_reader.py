@@ -505,6 +505,7 @@ DEFAULTS = {
     "Network.fc_width": None,
     "Network.channel_order": "rgb",
     "Network.padding": "same",
+    "Network.batch_norm": "folded",
     "Network.resize": 1.0,
     "Published.row": None,
     "Published.convention": "berkeley",
