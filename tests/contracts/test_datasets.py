@@ -167,4 +167,7 @@ def test_every_shipped_table_file_fits_its_data_set(name: str) -> None:
     table = reader.load(name, SHIPPED).table
     for data in table.datasets.values():
         lists = {data.convert.lists.get(split, split) for split in data.convert.splits}
-        assert lists <= set(catalogue.load(data.module, data.convert).splits)
+        published = {
+            name for name in lists if not name.endswith("_available")
+        }  # others: a person's
+        assert published <= set(catalogue.load(data.module, data.convert).splits)
