@@ -89,9 +89,10 @@ print("same masks", bool((served.predict(image) == masks).all()))
 
 
 def test_a_setting_reruns_what_it_changes_and_nothing_before(by_dvc: Project) -> None:
-    head = "init_from: digits-fcn32s\n    network: digits-vgg16\n    training: "
+    frozen = 'freeze: ["conv1*", "conv2*"]'
+    head = f"init_from: digits-fcn32s\n    network: digits-vgg16\n    {frozen}\n    training: "
     trained = f"{head}{{epochs: 2, batch: 8, learning_rate: "
-    by_dvc.edit("tables/digits.yaml", f"{trained}3.0e-3", f"{trained}2.0e-3")
+    by_dvc.edit("tables/digits.yaml", f"{trained}2.0e-3", f"{trained}3.0e-3")
     ran = {
         line.split("'")[1]
         for line in by_dvc.run("dvc", "repro").stdout.splitlines()
@@ -107,7 +108,7 @@ def test_a_setting_reruns_what_it_changes_and_nothing_before(by_dvc: Project) ->
 
 
 RATE = (
-    "head: fcn8s\n    init_from: digits-fcn16s\n    network: digits-vgg16\n"
+    'head: fcn8s\n    init_from: digits-fcn16s\n    network: digits-vgg16\n    freeze: ["conv1*"]\n'
     "    training: {epochs: 2, batch: 8, learning_rate: "
 )
 WRONG = {
@@ -120,7 +121,7 @@ WRONG = {
         "fcn/heads/fcn61s.py",
     ),
     "a wrong type": ("seed: 1337", "seed: many", "allowed: a valid integer", None),
-    "a negative learning rate": (f"{RATE}3.0", f"{RATE}-3.0", "allowed: greater than 0", None),
+    "a negative learning rate": (f"{RATE}2.0", f"{RATE}-2.0", "allowed: greater than 0", None),
 }
 """Old text, new text, what the flow says, what DVC says where it trips before any stage runs."""
 
