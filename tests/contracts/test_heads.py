@@ -13,6 +13,7 @@ import pytest
 
 from fcn.network import alignment, build, model_file
 from fcn.settings.network import Network
+from tests.fcn.training.test_jax import QUICK
 
 SIZES = [(1, 1), (7, 5), (33, 31), (64, 84), (1030, 77)]
 Build = Callable[..., keras.Model]
@@ -119,7 +120,7 @@ def test_tensorflow_and_jax_agree_on_every_head(
         model_file.save(built(head, **changed), tmp_path / f"{number}-{head}.keras")
     subprocess.run(
         [sys.executable, "-c", ON_JAX, tmp_path],
-        env={**os.environ, "KERAS_BACKEND": "jax"},
+        env={**os.environ, "KERAS_BACKEND": "jax", "XLA_FLAGS": QUICK},
         check=True,
     )
     answers(tmp_path)

@@ -23,6 +23,9 @@ from fcn.__main__ import main
 from fcn.common import messages
 
 say, awaited = messages.say, sys.argv.pop(1)
+if sys.argv[1] == "video":
+    from fcn.prediction import video
+    video.PIXELS = 1  # a batch has one frame
 
 def say_and_wait(text, *, last=True):
     say(text, last=last)
@@ -108,10 +111,9 @@ def test_submit_writes_nothing(model: Path, inbox: Path, tmp_path: Path) -> None
 def test_video_writes_nothing(model: Path, tmp_path: Path) -> None:
     with av.open(tmp_path / "film.mp4", "w") as film:
         stream = film.add_stream("libx264", rate=25)
-        # Large, so that a batch has one frame (`fcn.prediction.video.PIXELS`).
-        stream.height, stream.width, stream.pix_fmt = 800, 1000, "yuv420p"
+        stream.height, stream.width, stream.pix_fmt = 80, 100, "yuv420p"
         for number in range(FRAMES):
-            pixels = np.full((800, 1000, 3), 20 * number, np.uint8)
+            pixels = np.full((80, 100, 3), 20 * number, np.uint8)
             film.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, "rgb24")))
         film.mux(stream.encode(None))
     command = ["video", str(tmp_path / "film.mp4"), "--out", str(tmp_path / "out.mp4")]
