@@ -110,7 +110,7 @@ test-services: $(SETUP) ## run the tests that need a browser or a database serve
 	  echo "  next step  as root: apt-get install $$missing (on Debian root gets them from this target)" >&2; \
 	  exit 1; \
 	fi; \
-	$(RUN) pytest -m "services and not soak"
+	$(RUN) pytest -m "services and not soak" $$(grep -rl --include='test_*.py' 'mark\.services' tests)
 
 soak: $(SETUP) ## run the tests that take many minutes: many kills, long runs
 	$(RUN) pytest -m soak

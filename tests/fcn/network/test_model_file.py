@@ -19,6 +19,7 @@ CLASSES = 3
 ELSEWHERE = """
 import sys
 from pathlib import Path
+sys.modules |= dict.fromkeys(["jax", "matplotlib", "sklearn"])  # Keras would import them.
 import keras
 import numpy as np
 import fcn.network.layers, fcn.network.upsampling, fcn.training.losses
