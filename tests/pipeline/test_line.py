@@ -1,5 +1,6 @@
 """The line, from nothing to the table: real DVC, real flow, real MLflow, a few canvases."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from fcn.common import files
 from fcn.records.fingerprint import fingerprint
 from fcn.scores.metrics import SCORES
+from flows import reproduce
 from tests.pipeline.conftest import Project
 from tests.waiting import gone
 
@@ -127,8 +129,17 @@ WRONG = {
 
 
 @pytest.mark.parametrize("wrong", WRONG)
-def test_the_flow_refuses_a_wrong_setting_before_anything_runs(wrong: str, served: Project) -> None:
+def test_the_flow_refuses_a_wrong_setting(
+    wrong: str, by_flow: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
     old, new, said, _ = WRONG[wrong]
+    monkeypatch.chdir(by_flow.root)
+    with by_flow.edited(old, new), pytest.raises(ValueError, match=re.escape(said)):
+        reproduce.main()
+
+
+def test_the_flow_refuses_a_wrong_setting_before_anything_runs(served: Project) -> None:
+    old, new, said, _ = WRONG["a mistyped key"]
     before = served.outs()
     with served.edited(old, new):
         done = served.run(sys.executable, "-m", "flows.reproduce", check=False)
@@ -143,7 +154,8 @@ def test_bare_dvc_refuses_a_wrong_setting(wrong: str, by_dvc: Project) -> None:
     old, new, said, by_dvc_itself = WRONG[wrong]
     with by_dvc.edited(old, new):
         done = by_dvc.run("dvc", "repro", check=False)
-    by_dvc.run("dvc", "repro")  # from DVC's cache: a stage that fails has lost its old outs
+    if not by_dvc_itself:
+        by_dvc.run("dvc", "repro")  # from DVC's cache: a stage that fails has lost its old outs
     assert done.returncode != 0
     assert (by_dvc_itself or said) in done.stdout
     assert "Traceback" not in done.stdout

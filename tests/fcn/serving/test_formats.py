@@ -13,7 +13,7 @@ pytestmark = pytest.mark.usefixtures("seeded")
 SIZES = ((2, 40, 52, 3), (1, 33, 65, 3), (3, 40, 52, 3))
 
 
-@pytest.fixture(scope="module", params=[1.0, 0.5])
+@pytest.fixture(scope="module", params=[1.0, 2.0])
 def network(request: pytest.FixtureRequest, keras_ready: None, tiny: Network) -> keras.Model:
     return toy.network(tiny.model_copy(update={"resize": request.param}), 3, 5)
 
