@@ -131,11 +131,35 @@ def copy(root: Path, *, shrunk: bool = True) -> Project:
     return project
 
 
+RECORDED = "recorded"
+RECORD = f"""
+import atexit, json, os, sys
+from pathlib import Path
+
+def write(recorder, path):
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(sorted(recorder.read)))
+
+command = sys.orig_argv[1:]
+if command[:1] == ["-m"] and command[1].startswith("stages."):
+    sys.path[:0] = [os.getcwd(), {str(ROOT)!r}]
+    from tests.recorder import Recorder
+    recorder = Recorder()
+    recorder.install()
+    key = "" if command[2].startswith("-") else f"@{{command[2]}}"
+    name = command[1].removeprefix("stages.") + key
+    atexit.register(write, recorder, Path("{RECORDED}", f"{{name}}.json").resolve())
+"""
+"""A sitecustomize.py: each stage writes which settings it read."""
+
+
 @pytest.fixture(scope="session")
 def by_dvc(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A shrunk project after a fresh `dvc repro`."""
+    """A shrunk project after a fresh `dvc repro`; RECORDED has what settings each stage read."""
     project = copy(tmp_path_factory.mktemp("by-dvc"))
-    project.run("dvc", "repro")
+    site = tmp_path_factory.mktemp("site")
+    (site / "sitecustomize.py").write_text(RECORD, "utf-8")
+    project.run("env", f"PYTHONPATH={site}", "dvc", "repro")
     return project
 
 
