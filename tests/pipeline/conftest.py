@@ -24,7 +24,8 @@ SHRUNK = {
     r"\{train: 2000, val: 200, test: 400\}": "{train: 24, val: 6, test: 8}",
     r"width: 0.125": "width: 0.0625",
     r"epochs: \d+": "epochs: 2",
-    r"batch: (16|50)": "batch: 8",
+    r"batch: \d+": "batch: 8",
+    r"(side: 32\n +training: \{epochs: 2, batch: )8": r"\g<1>32",
     r"pictures: \d+": "pictures: 2",
     # The row without transfer trains as the others do.
     r"      digits-fcn32s-scratch: .*\n": "",
