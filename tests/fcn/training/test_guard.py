@@ -154,7 +154,7 @@ sys.modules |= dict.fromkeys(["matplotlib", "sklearn"])  # Keras would import th
 import keras
 from tests.fcn.training import test_guard, test_loop, test_optimizers
 assert keras.config.backend() == "jax"
-for kind in ("adam", "accumulating with momentum"):
+for kind in ("adam", "averaging while accumulating"):
     test_guard.test_with_finite_numbers_the_bits_are_those_of_keras(kind)
 for loss, problem in test_guard.BROKEN:
     kind = "accumulating with momentum"
