@@ -40,8 +40,16 @@ PREFECT_SERVER_ANALYTICS_ENABLED ?= false
 MLFLOW_DISABLE_TELEMETRY ?= true
 export DVC_NO_ANALYTICS DO_NOT_TRACK PREFECT_SERVER_ANALYTICS_ENABLED MLFLOW_DISABLE_TELEMETRY
 
+# Lanes of tests run side by side, the longest first: a test is often one core that waits for a process.
+# Each lane's output is shown when it has ended (GNU make 4), and a failure stops no other lane.
+NETWORKS := $(wildcard $(addprefix tests/,contracts $(addprefix fcn/,inference network prediction pretrained serving training)))
+FLOWS := $(wildcard $(addprefix tests/,flows stages $(addprefix fcn/,runtime tracking)))
+LANES := test-pipeline test-networks test-flows test-rooms
+run_lanes = @echo "$(words $1) lanes, each shown when it has ended: $1"; \
+  $(MAKE) --no-print-directory --keep-going --jobs=3 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target) $1
+
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce test test-services check serve deploy stop soak bench bench-main
+.PHONY: help setup reproduce test test-fast $(LANES) test-services check all serve deploy stop soak bench bench-main
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -66,21 +74,28 @@ check: $(SETUP) ## check style, types and the order of imports
 	$(RUN) mypy
 	$(RUN) lint-imports --no-logo
 
-# In parallel: much of the pipeline's tests is one core waiting for a process to import Keras.
 test: $(SETUP) ## run all tests except those that need a browser or a database server
-	@$(MAKE) --no-print-directory -j2 test-rooms test-line
+	$(call run_lanes,$(LANES))
+
+all: $(SETUP) ## run test-services, test and check side by side, as CI does
+	$(call run_lanes,test-services $(LANES) check)
+
+test-pipeline: $(SETUP)
+	$(RUN) pytest tests/pipeline
+
+test-networks: $(SETUP)
+	$(RUN) pytest $(NETWORKS)
+
+test-flows: $(SETUP)
+	$(RUN) pytest $(FLOWS)
+
+test-rooms: $(SETUP)
+	$(RUN) pytest $(addprefix --ignore=,tests/pipeline $(NETWORKS) $(FLOWS))
 
 # What runs neither Keras nor a server.
 FAST := common conversion datasets download labels pictures records report samples scores settings uncertainty
 test-fast: $(SETUP) ## run the tests that take under 90 s together, for daily work
 	$(RUN) pytest $(addprefix tests/fcn/,$(FAST)) tests/test_architecture.py tests/test_readme.py
-
-.PHONY: test-rooms test-line test-fast
-test-rooms: $(SETUP)
-	$(RUN) pytest --ignore=tests/pipeline --ignore=tests/contracts
-
-test-line: $(SETUP)
-	$(RUN) pytest tests/pipeline tests/contracts
 
 test-services: $(SETUP) ## run the tests that need a browser or a database server; as root on Debian it installs both
 	@missing=; \
@@ -95,7 +110,7 @@ test-services: $(SETUP) ## run the tests that need a browser or a database serve
 	  echo "  next step  as root: apt-get install $$missing (on Debian root gets them from this target)" >&2; \
 	  exit 1; \
 	fi; \
-	$(RUN) pytest -m "services and not soak"
+	$(RUN) pytest -m "services and not soak" $$(grep -rl --include='test_*.py' 'mark\.services' tests)
 
 soak: $(SETUP) ## run the tests that take many minutes: many kills, long runs
 	$(RUN) pytest -m soak

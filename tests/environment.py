@@ -22,6 +22,8 @@ MARK = "CLEAN_TEST_ENVIRONMENT"
 def _clean() -> None:
     for name in [name for name in os.environ if name.startswith(PREFIXES)]:
         del os.environ[name]
+    # A hundred processes import the project; without bytecode each compiles it.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     home = tempfile.mkdtemp(prefix="home-")
     atexit.register(shutil.rmtree, home, ignore_errors=True)
     os.environ |= {

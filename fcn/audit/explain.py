@@ -53,7 +53,7 @@ def trace(table: str, row: str, metric: str, root: Path = Path()) -> Iterator[Li
     yield _check_records(model.dataset, stages, root)
     raw = loaded.table.datasets[model.dataset].raw
     yield _check_raw(raw, stages, root)
-    yield from _check_sources(raw, settings.source, root)
+    yield from _check_sources(raw, settings.source, stages, root)
     yield _check_commit(root)
 
 
@@ -166,29 +166,45 @@ def _check_raw(raw: str, stages: dict[str, Ran], root: Path) -> Link:
     """Return whether the raw folder is what was downloaded, or added with `dvc add`."""
     path = f"data/raw/{raw}"
     download, now = dvc_lock.maker(stages, path), dvc_lock.md5(root / path, root)
+    if not now:
+        return Link("raw files", path, _missing(root / path, raw, download))
     if download is not None:
         matches = now == download.outs[path]
-        problem = "" if matches else f"not what {download.name} wrote: `dvc checkout`"
-        return Link("raw files", f"{path}, {now or 'missing'}", problem)
+        problem = "" if matches else f"not what {download.name} wrote: `dvc checkout {path}`"
+        return Link("raw files", f"{path}, {now}", problem)
     tracked = root / f"{path}.dvc"
     if tracked.is_file():
-        matches = bool(now) and now in tracked.read_text("utf-8")
-        problem = "" if matches else f"not what {path}.dvc records: `dvc checkout`"
-        return Link("raw files", f"{path}, {now or 'missing'}, added by hand", problem)
+        matches = now in tracked.read_text("utf-8")
+        problem = "" if matches else f"not what {path}.dvc records: `dvc checkout {path}.dvc`"
+        return Link("raw files", f"{path}, {now}, added by hand", problem)
     problem = f"no stage and no .dvc file records them: `dvc add {path}`"
     return Link("raw files", path, problem)
 
 
-def _check_sources(raw: str, source: str, root: Path) -> Iterator[Link]:
+def _missing(path: Path, raw: str, download: Ran | None) -> str:
+    """Return what is missing of the raw files, and the next step."""
+    folder = f"data/raw/{raw}"
+    if download is None:
+        step = f"`dvc checkout {folder}.dvc` restores it after `dvc add`, else put it there again"
+    else:
+        step = f"`dvc checkout {folder}` or `dvc repro {download.name}` restores it"
+    return f"{path} is missing: {step}"
+
+
+def _check_sources(raw: str, source: str, stages: dict[str, Ran], root: Path) -> Iterator[Link]:
     """Yield the publisher's files with their hashes and where they come from."""
     hashes = root / f"data/hashes/{raw}.json"
     recorded = files.read_json(hashes) if hashes.is_file() else {}
     archives = catalogue.load(source).archives if source != "folder" else ()
     urls = {archive.filename: archive.url for archive in archives}
+    folder = f"data/raw/{raw}"
     for name, entry in recorded.items():
-        file = root / f"data/raw/{raw}" / name
-        matches = file.is_file() and files.sha256(file) == entry["sha256"]
-        problem = "" if matches else f"{hashes.relative_to(root)} has another hash of it"
+        file, problem = root / folder / name, ""
+        if not file.is_file():
+            problem = _missing(file, raw, dvc_lock.maker(stages, folder))
+        elif files.sha256(file) != entry["sha256"]:
+            recorded_in = hashes.relative_to(root)
+            problem = f"another SHA-256 than in {recorded_in}: `dvc checkout {folder}`"
         origin = urls.get(name) or "placed by hand"
         yield Link("source", f"{name}, SHA-256 {entry['sha256']}, from {origin}", problem)
 

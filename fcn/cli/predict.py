@@ -3,6 +3,7 @@
     fcn predict photo.jpg
     fcn predict photos/ 'more/**/*.png' --model camvid-fcn8s --out results
     fcn predict scan.tif --model models:/fcn-digits@champion --probabilities
+    fcn predict photo.jpg --model exported/digits-fcn8s/model.onnx
     curl -s https://example.org/a.jpg | fcn predict - --model digits.keras
 
 Writes for `photo.jpg`, at its own size:
@@ -38,7 +39,10 @@ def predict(
     ] = None,
     report: Annotated[
         Path | None,
-        Option(help="JSON file to write: the model, the files of each picture, why others failed."),
+        Option(
+            help="JSON file to write: the model and its SHA-256, the files of each picture, why "
+            "others failed."
+        ),
     ] = None,
 ) -> int:
     """Return the exit code."""

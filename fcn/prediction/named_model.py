@@ -8,7 +8,7 @@ import json
 import re
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +23,7 @@ from fcn.datasets.shared.voc import colour
 from fcn.pictures.provenance import SOFTWARE
 from fcn.records.labels import LABELS, Labels
 from fcn.samples import shipped
+from fcn.serving import onnx_file
 from fcn.settings import project, reader
 from fcn.tracking import connection, git
 
@@ -31,7 +32,10 @@ if TYPE_CHECKING:
 
 MODELS = Path("data/models")
 REGISTRY = "models:/"
-NAMES = "a file (model.keras), a row of a table (digits-fcn8s) or models:/NAME@ALIAS"
+SHA256 = "Model SHA-256"
+"""The title of the file's hash in the provenance."""
+NAMES = "a file (.keras, .onnx), a row of a table (digits-fcn8s) or models:/NAME@ALIAS"
+SUFFIXES = (".keras", onnx_file.SUFFIX)
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,7 @@ class NamedModel:
 
     def __str__(self) -> str:
         """Return the name, where the file comes from, and the start of its SHA-256."""
-        sha256 = f"SHA-256 {self.provenance['Model SHA-256'][:12]}"
+        sha256 = f"SHA-256 {self.provenance[SHA256][:12]}"
         return ", ".join(dict.fromkeys([self.name, self.origin, sha256]))
 
     def labels_of(self, channels: int, classes: int) -> Labels:
@@ -95,9 +99,10 @@ def find(name: str | None, tracking: bool = True) -> Iterator[NamedModel]:
             version, path, run = _registered(name, Path(folder))
             yield _described(name, path, run, root, version)
         return
-    path = Path(name) if name.endswith(".keras") else _of_row(name, root)
+    is_file = name.endswith(SUFFIXES)
+    path = Path(name) if is_file else _of_row(name, root)
     if not path.is_file():
-        hint = nearest_path(path) if name.endswith(".keras") else "; `dvc repro` makes it"
+        hint = nearest_path(path) if is_file else "; `dvc repro` makes it"
         raise ValueError(f"the model {path} is missing; allowed: {NAMES}{hint}")
     origin = "shipped with fcn" if path.parent == shipped.FOLDER else str(path)
     yield _described(name, path, _run_of(path) if tracking else None, root, origin)
@@ -126,26 +131,38 @@ def _described(
     name: str, path: Path, run: str | None, root: Path | None, origin: str
 ) -> NamedModel:
     commit = git.commit()
+    metadata = _metadata(path)
     provenance = {
         **SOFTWARE,
         "Model": name,
-        "Model SHA-256": files.sha256(path),
+        SHA256: files.sha256(path),
+        onnx_file.SOURCE: metadata.get(onnx_file.SOURCE),
         "MLflow run": run,
         "Git commit": str(commit) if commit else None,
     }
     known = {key: text for key, text in provenance.items() if text}
-    return NamedModel(name, path, _labels(path, root), known, origin)
+    return NamedModel(name, path, _labels(path, metadata.get(LABELS), root), known, origin)
 
 
-def _labels(path: Path, root: Path | None) -> Labels | None:
-    """Return the labels in a model's file, else those of the row that the file is named after."""
+def _metadata(path: Path) -> Mapping[str, str]:
+    """Return what a model's file says about the model: of a `.keras` file its labels alone."""
+    if path.suffix == onnx_file.SUFFIX:
+        return onnx_file.read_metadata(path)
     try:
         with zipfile.ZipFile(path) as archive:
-            inside = archive.read(LABELS) if LABELS in archive.namelist() else None
-        if inside is not None:
-            return _parsed(json.loads(inside))
-    except (zipfile.BadZipFile, ValueError, KeyError, TypeError, OverflowError) as error:
+            names = {LABELS} & set(archive.namelist())
+            return {name: archive.read(name).decode() for name in names}
+    except (zipfile.BadZipFile, ValueError) as error:
         raise ValueError(f"{path} is no model, or damaged ({error})") from None
+
+
+def _labels(path: Path, inside: str | None, root: Path | None) -> Labels | None:
+    """Return the labels in a model's file, else those of the row that the file is named after."""
+    if inside is not None:
+        try:
+            return _parsed(json.loads(inside))
+        except (ValueError, KeyError, TypeError, OverflowError) as error:
+            raise ValueError(f"{path} is no model, or damaged ({error})") from None
     try:
         table = reader.load(path.stem, root or Path()).table
         data = table.datasets[table.models[path.stem].dataset]

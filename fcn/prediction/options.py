@@ -26,9 +26,9 @@ Pictures = Annotated[
 Model = Annotated[
     str | None,
     Option(
-        help="A file (model.keras), a row of a table (digits-fcn8s) or models:/NAME@ALIAS in "
-        "MLflow's registry. Default: the last row of the first active table, outside a project the "
-        "model that ships with fcn."
+        help="A file (.keras, or .onnx of `fcn export`), a row of a table (digits-fcn8s) or "
+        "models:/NAME@ALIAS in MLflow's registry. Default: the last row of the first active table, "
+        "outside a project the model that ships with fcn."
     ),
 ]
 EngineName = Literal["keras", "tensorflow", "tensorflow-bfloat16", "onnx"]

@@ -9,7 +9,7 @@ import numpy as np
 
 from fcn.common import files, messages
 from fcn.pictures import overlay, photos, provenance
-from fcn.prediction import outputs, predictor, sticker
+from fcn.prediction import named_model, outputs, predictor, sticker
 from fcn.prediction.options import PredictorOptions
 from fcn.prediction.predictor import Failure, Predictor, Segmentation
 from fcn.records.labels import Labels
@@ -27,7 +27,8 @@ class Results:
     sticker: str | None = None
     """A class to cut out as well (`fcn.prediction.sticker`)."""
     report: Path | None = None
-    """A JSON file to write: the model, the files of each picture done, why the others failed."""
+    """A JSON file to write: the model with its file's SHA-256, the files of each picture done, why
+    the others failed."""
 
 
 def predict(pictures: Sequence[str], options: PredictorOptions, results: Results) -> int:
@@ -61,7 +62,7 @@ def predict(pictures: Sequence[str], options: PredictorOptions, results: Results
                     written += _write_sticker(result, model, index, results.sticker, stem)
                 done[result.name] = written
     if results.report:
-        _write_report(results.report, model.title, done, failures)
+        _write_report(results.report, model, done, failures)
     where = f"in {results.folder}" if results.folder else "beside the pictures"
     return outputs.summarise(len(done), failures, where)
 
@@ -113,10 +114,11 @@ def _write_sticker(
 
 
 def _write_report(
-    path: Path, title: str, done: Mapping[str, list[Path]], failures: Sequence[Failure]
+    path: Path, model: Predictor, done: Mapping[str, list[Path]], failures: Sequence[Failure]
 ) -> None:
     content = {
-        "model": title,
+        "model": model.title,
+        "sha256": model.provenance[named_model.SHA256],
         "done": {name: [str(file) for file in written] for name, written in done.items()},
         "skipped": {failure.name: failure.reason for failure in failures},
     }

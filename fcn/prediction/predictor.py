@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 
@@ -16,8 +17,10 @@ from fcn.inference.tiles import Tiling
 from fcn.network import backend
 from fcn.pictures import photos
 from fcn.prediction import named_model, refine
-from fcn.prediction.options import PredictorOptions
+from fcn.prediction.options import EngineName, PredictorOptions
 from fcn.records.labels import Labels
+from fcn.serving import onnx_file
+from fcn.serving.function import Engine
 from fcn.settings import execution
 
 Network = Callable[[np.ndarray], np.ndarray]
@@ -138,16 +141,27 @@ def load(
         if require is not None and model.labels is not None:
             require(model.labels)
         messages.say(f"model {model}")
-        settings = execution.compute()
-        backend.use(settings)
-        from fcn.serving import engines
-
-        engine = engines.load(options.engine or engines.FASTEST[settings.backend], model.path)
+        engine = _open(model.path, options.engine)
         labels = model.labels_of(engine.channels, engine.classes)
         if require is not None:
             require(labels)
         provenance = model.provenance | ({"Refined": "guided filter"} if options.refine else {})
         yield Predictor(engine, labels, provenance, options, engine.scale, str(model))
+
+
+def _open(path: Path, name: EngineName | None) -> Engine:
+    """Open a model's file; Keras is imported only here, and not for an ONNX file."""
+    if path.suffix == onnx_file.SUFFIX:
+        if name not in (None, onnx_file.ENGINE):
+            raise ValueError(
+                f"engine {name!r} cannot run {path}; leave --engine out, or name the .keras file"
+            )
+        return onnx_file.load(path)
+    settings = execution.compute()
+    backend.use(settings)
+    from fcn.serving import engines
+
+    return engines.load(name or engines.FASTEST[settings.backend], path)
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:

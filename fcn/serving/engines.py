@@ -13,7 +13,6 @@ docs/log.md has their times, docs/video-and-export.md says which to choose.
 import functools
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import keras
@@ -23,7 +22,7 @@ from fcn.common.text import nearest
 from fcn.network import build, model_file
 from fcn.network.layers import AreaResize
 from fcn.serving import formats
-from fcn.serving.formats import Forward
+from fcn.serving.function import Engine, Forward, as_float
 
 FASTEST = {"tensorflow": "tensorflow", "jax": "keras"}
 """By backend, the fastest engine that returns what Keras returns."""
@@ -33,22 +32,6 @@ then takes a fiftieth of the call."""
 HEAVY_WEIGHTS = 2**28
 """Bytes above which weights stay variables. While TensorFlow prepares constants, it holds up to
 seventeen copies: 3.9 GiB for the 158 MiB of VGG-16 with fc6 and fc7 of 1,024."""
-
-
-@dataclass(frozen=True)
-class Engine:
-    """A network ready to run: images B H W C in 0..255 -> logits B H W K, float32."""
-
-    name: str
-    channels: int
-    classes: int
-    forward: Forward
-    scale: float = 1.0
-    """The network's `resize`, by which it first scales a picture's sides."""
-
-    def __call__(self, images: np.ndarray) -> np.ndarray:
-        """Return the logits; any height and width, uint8 or float."""
-        return self.forward(images)
 
 
 def load(name: str, path: Path) -> Engine:
@@ -105,7 +88,7 @@ def _tensorflow(model: keras.Model) -> Forward:
     light = 4 * model.count_params() <= HEAVY_WEIGHTS
 
     def forward(images: np.ndarray) -> np.ndarray:
-        batch = tf.constant(formats.as_float(images))
+        batch = tf.constant(as_float(images))
         if light and images[..., 0].size <= LARGE_BATCH:
             return np.asarray(constant()(batch)[0])
         return np.asarray(variable(batch))

@@ -14,14 +14,14 @@ import numpy as np
 from fcn.common import files, messages
 from fcn.network import backend
 from fcn.records.split import Records
-from fcn.serving import card
+from fcn.serving import card, onnx_file
 from fcn.settings import execution, project, reader
 from fcn.settings.keys import table_of
 from fcn.settings.table import Model
 from fcn.tracking import git
 
 if TYPE_CHECKING:
-    from fcn.serving.formats import Forward
+    from fcn.serving.function import Forward
 
 PICTURES = 8
 """Compared pictures, spread over the split."""
@@ -97,7 +97,7 @@ def export(
         ValueError: the model is not for these records, an export differs from it, a package is
             missing, or `out` holds other files.
     """
-    from fcn.network import model_file
+    from fcn.network import build, model_file
     from fcn.serving import formats
 
     files.require_replaceable(
@@ -111,22 +111,25 @@ def export(
             f"{path} takes {network[0]} channel(s) and predicts {network[1]} classes, but "
             f"{split.folder} has {records[0]} and {records[1]}; name the model's own --records"
         )
+    digest = files.sha256(path)
+    facts = {"Git commit": str(commit)} if (commit := git.commit()) else {}
+    source = {onnx_file.SOURCE: f"{path.name}, SHA-256 {digest}"}
     exported = []
     with files.writing_folder(out) as aside:
         for name in names or formats.FORMATS:
             format = formats.FORMATS[name]
             file = aside / format.file
             format.write(model, file)
+            if format.describe:
+                format.describe(file, split.labels, build.resize_factor(model), source | facts)
             agreement = compare(model.predict_on_batch, format.open(file), examples(split))
             require_equal(format.file, agreement)
             messages.say(f"{format.file}: {agreement}")
             exported.append(
                 card.ExportedFile(format.title, format.file, sha256(file), format.sizes, agreement)
             )
-        provenance = {f"SHA-256 of {path.name}": files.sha256(path)}
-        if commit := git.commit():
-            provenance["Git commit"] = str(commit)
-        text = card.markdown(path.stem, provenance, split, exported, row)
+        facts = {f"SHA-256 of {path.name}": digest} | facts
+        text = card.markdown(path.stem, facts, split, exported, row)
         (aside / card.FILE).write_text(text, "utf-8")
     messages.say(f"{out}: {', '.join(file.file for file in exported)} and {card.FILE}")
 
@@ -153,8 +156,11 @@ def export_file(
         split: None: the one that the row's table measures.
 
     Raises:
-        ValueError: as `export`; the model is no row and records or split are missing.
+        ValueError: as `export`; the file is an export; the model is no row and records or split
+            are missing.
     """
+    if path.suffix == onnx_file.SUFFIX:
+        raise ValueError(f"{path} is an export; name the .keras file that it was made from")
     root = project.find()
     rows = {} if root is None else _rows(path.stem, root)
     row = rows.get(path.stem)

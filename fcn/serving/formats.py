@@ -3,23 +3,19 @@
 The function takes images B H W C in 0..255 and returns float32 logits B H W K, as the network does.
 """
 
-import gc
-import importlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
-from typing import Any
 
 import keras
 import numpy as np
 
-Forward = Callable[[np.ndarray], np.ndarray]
-"""Images B H W C -> logits B H W K."""
-LOGITS = "logits"
-AXES = ("batch", "height", "width")
-"""Names of the open sizes in a file."""
+from fcn.records.labels import Labels
+from fcn.serving import onnx_file
+from fcn.serving.function import Forward, as_float, require_module
+
+Describe = Callable[[Path, Labels, float, Mapping[str, str]], None]
+"""Adds to a written file its classes, the network's `resize` and where the model comes from."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +29,8 @@ class Format:
     open: Callable[[Path], Forward]
     sizes: str
     """Which sizes of pictures it takes."""
+    describe: Describe | None = None
+    """None: the format has no place for it."""
 
 
 def in_float32(model: keras.Model) -> keras.Model:
@@ -60,45 +58,6 @@ def _open_saved_model(path: Path) -> Forward:
     # Without this reference the functions lose their variables.
     loaded = tf.saved_model.load(str(path))
     return lambda images: loaded.serve(as_float(images)).numpy()
-
-
-def _write_onnx(model: keras.Model, path: Path) -> None:
-    tf, tf2onnx = require_module("tensorflow"), require_module("tf2onnx")
-    shape = (None, None, None, model.inputs[0].shape[-1])
-    images = tf.TensorSpec(shape, tf.float32, name="images")
-    call = tf.function(lambda images: {LOGITS: model(images, training=False)})
-    # Not `model.export`: it numbers the axes and names the output `Identity:0`.
-    with _frequent_collection():
-        written, _ = tf2onnx.convert.from_function(call, input_signature=[images])
-    for tensor in (*written.graph.input, *written.graph.output):
-        for axis, name in zip(tensor.type.tensor_type.shape.dim, AXES, strict=False):
-            axis.dim_param = name
-    path.write_bytes(written.SerializeToString())
-
-
-@contextmanager
-def _frequent_collection() -> Iterator[None]:
-    """Free cyclic garbage early: tf2onnx copies the graph with its weights in each of 24 passes.
-
-    The copies are cycles of few objects, which Python collects late: FCN-8s on VGG-16 (fc 1,024,
-    120 MB of weights) took 12 GB and 38 s, with this 4 GB and 12 s.
-    """
-    usual = gc.get_threshold()
-    gc.freeze()  # existing objects are not visited in each collection
-    gc.collect()  # resets the counters
-    gc.set_threshold(usual[0], 1, 1)
-    try:
-        yield
-    finally:
-        gc.set_threshold(*usual)
-        gc.unfreeze()
-
-
-def _open_onnx(path: Path) -> Forward:
-    session = require_module("onnxruntime").InferenceSession(
-        path, providers=["CPUExecutionProvider"]
-    )
-    return lambda images: session.run([LOGITS], {"images": as_float(images)})[0]
 
 
 def _write_litert(model: keras.Model, path: Path) -> None:
@@ -131,9 +90,10 @@ FORMATS = {
     "onnx": Format(
         "ONNX",
         "model.onnx",
-        _write_onnx,
-        _open_onnx,
+        onnx_file.write,
+        onnx_file.run,
         "any batch, height and width at each call",
+        onnx_file.describe,
     ),
     "litert": Format(
         "LiteRT (TensorFlow Lite)",
@@ -143,24 +103,3 @@ FORMATS = {
         "any, after `resize_tensor_input` and `allocate_tensors`: one size at a time",
     ),
 }
-
-
-def as_float(images: np.ndarray) -> np.ndarray:
-    """Return images as the networks take them, float32."""
-    return np.asarray(images, np.float32)
-
-
-def require_module(module: str) -> Any:
-    """Import a module that is optional in an installation.
-
-    Raises:
-        ValueError: it is not installed.
-    """
-    try:
-        imported: ModuleType = importlib.import_module(module)
-    except ModuleNotFoundError as error:
-        raise ValueError(
-            f"{error.name} is not installed; `make setup` installs it, or elsewhere "
-            "`pip install ai-edge-litert onnx onnxruntime tensorflow-cpu tf2onnx`"
-        ) from None
-    return imported

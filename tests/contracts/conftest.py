@@ -2,6 +2,8 @@
 
 import os
 import pkgutil
+import subprocess
+import sys
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -13,7 +15,7 @@ import fcn.backbones
 import fcn.heads
 from fcn.settings import reader
 from fcn.settings.network import Network
-from tests.shipped import SHIPPED
+from tests.shipped import ROOT, SHIPPED
 
 os.environ["KERAS_BACKEND"] = reader.load("digits", SHIPPED).common.backend
 
@@ -31,6 +33,27 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     for name, package in (("head", fcn.heads), ("backbone", fcn.backbones)):
         if name in metafunc.fixturenames:
             metafunc.parametrize(name, found(package))
+
+
+@pytest.fixture(scope="session")
+def help_of() -> Callable[[str], str]:
+    """Return what a command prints with --help in 80 columns; it runs once."""
+
+    @cache
+    def run(name: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "-m", *name.split(), "--help"],
+            cwd=ROOT,
+            env=os.environ | {"COLUMNS": "80"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (done.returncode, done.stderr) == (0, ""), done.stderr
+        return done.stdout
+
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -98,6 +98,7 @@ ON_JAX = f"""
 import sys
 from pathlib import Path
 
+sys.modules |= dict.fromkeys(["matplotlib", "sklearn"])  # Keras would import them.
 import keras
 
 # Weights come from the files; drawing them first would compile a program for every shape.

@@ -1,4 +1,4 @@
-"""Every shipped recipe starts: each model of each table takes ten steps, small, on fabricated data.
+"""Every shipped recipe starts: each row of each table takes four steps, small, on fabricated data.
 
 A new table file or row needs no new test. What is shrunk: the width of the network, sizes, batches.
 What is not: head, alignment, starts, freezing, optimizer, loss, augmentation.
@@ -32,7 +32,7 @@ TABLES: Mapping[str, TableFile] = {
     for path in sorted((SHIPPED / "tables").glob("*.yaml"))
 }
 KEYS = sorted(key for table in TABLES.values() for key in table.models)
-STEPS, EPOCH, BATCH, SIDE = 10, 2, 2, 32
+STEPS, EPOCH, BATCH, SIDE = 4, 2, 2, 32
 OF_SEVERAL_SIZES = {"kitti_road", "voc2012", "voc2012_sbd"}
 """Data sets whose images differ in size."""
 UNEXPLAINED = {"camvid", "digits", "m2nist", "voc_animals"}
@@ -41,7 +41,7 @@ UNEXPLAINED = {"camvid", "digits", "m2nist", "voc_animals"}
 
 @dataclass(frozen=True)
 class Trained:
-    """A model after its ten steps."""
+    """A model after its four steps."""
 
     model: keras.Model
     before: list[np.ndarray]
@@ -79,7 +79,7 @@ def records_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Data], Pat
 
 @pytest.fixture(scope="module")
 def uncompiled(keras_ready: None) -> Iterator[None]:
-    """Steps run as they are written: ten of them take less time than compiling the first."""
+    """Steps run as they are written: four of them take less time than compiling the first."""
     tf = pytest.importorskip("tensorflow")
     tf.config.run_functions_eagerly(True)
     yield
@@ -88,7 +88,7 @@ def uncompiled(keras_ready: None) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def trained(uncompiled: None, records_of: Callable[[Data], Path]) -> Callable[[str], Trained]:
-    """Train a model ten steps from where it starts, and first all that it starts from, once."""
+    """Train a model four steps from where it starts, and first all that it starts from, once."""
 
     @cache
     def train(key: str) -> Trained:
@@ -138,7 +138,7 @@ def narrow(network: Network, backbone: str) -> Network:
 
 
 def steps(backbone: str) -> int:
-    """Ten; fewer where an uncompiled step takes a second, of some 150 layers."""
+    """Four; fewer where an uncompiled step takes a second, of some 150 layers."""
     return EPOCH if backbone == "efficientnet_lite0" else STEPS
 
 
@@ -156,7 +156,7 @@ def shortened(recipe: Training, examples: int, steps: int) -> Training:
 
 
 @pytest.mark.parametrize("key", KEYS)
-def test_a_recipe_takes_ten_steps(key: str, trained: Callable[[str], Trained]) -> None:
+def test_a_recipe_takes_four_steps(key: str, trained: Callable[[str], Trained]) -> None:
     """The loss stays finite; weights move, frozen ones do not."""
     after = trained(key)
     assert np.isfinite(after.losses).all()

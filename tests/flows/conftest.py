@@ -60,9 +60,6 @@ def isolation(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPath
     """Use only the tests' own folders."""
     monkeypatch.setenv("DVC_SITE_CACHE_DIR", str(tmp_path_factory.getbasetemp() / "dvc"))
     monkeypatch.setenv("DVC_NO_ANALYTICS", "1")
-    # Some fifty processes import DVC; without a cache each compiles it for half a second.
-    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
-    monkeypatch.setenv("PYTHONPYCACHEPREFIX", str(tmp_path_factory.getbasetemp() / "pycache"))
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
 
 

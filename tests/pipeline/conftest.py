@@ -24,7 +24,8 @@ SHRUNK = {
     r"\{train: 2000, val: 200, test: 400\}": "{train: 24, val: 6, test: 8}",
     r"width: 0.125": "width: 0.0625",
     r"epochs: \d+": "epochs: 2",
-    r"batch: (16|32|50)": "batch: 8",
+    r"batch: \d+": "batch: 8",
+    r"(side: 32\n +training: \{epochs: 2, batch: )8": r"\g<1>32",
     r"pictures: \d+": "pictures: 2",
     # The row without transfer trains as the others do.
     r"      digits-fcn32s-scratch: .*\n": "",
@@ -131,11 +132,35 @@ def copy(root: Path, *, shrunk: bool = True) -> Project:
     return project
 
 
+RECORDED = "recorded"
+RECORD = f"""
+import atexit, json, os, sys
+from pathlib import Path
+
+def write(recorder, path):
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(sorted(recorder.read)))
+
+command = sys.orig_argv[1:]
+if command[:1] == ["-m"] and command[1].startswith("stages."):
+    sys.path[:0] = [os.getcwd(), {str(ROOT)!r}]
+    from tests.recorder import Recorder
+    recorder = Recorder()
+    recorder.install()
+    key = "" if command[2].startswith("-") else f"@{{command[2]}}"
+    name = command[1].removeprefix("stages.") + key
+    atexit.register(write, recorder, Path("{RECORDED}", f"{{name}}.json").resolve())
+"""
+"""A sitecustomize.py: each stage writes which settings it read."""
+
+
 @pytest.fixture(scope="session")
 def by_dvc(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A shrunk project after a fresh `dvc repro`."""
+    """A shrunk project after a fresh `dvc repro`; RECORDED has what settings each stage read."""
     project = copy(tmp_path_factory.mktemp("by-dvc"))
-    project.run("dvc", "repro")
+    site = tmp_path_factory.mktemp("site")
+    (site / "sitecustomize.py").write_text(RECORD, "utf-8")
+    project.run("env", f"PYTHONPATH={site}", "dvc", "repro")
     return project
 
 

@@ -41,6 +41,7 @@ def at(committed: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     for path, content in before.items():
         if not path.is_file() or path.read_bytes() != content:
             path.unlink(missing_ok=True)  # DVC links into its cache: never write through
+            path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
 
 
@@ -106,6 +107,10 @@ def removed(name: str) -> Callable[[Path], None]:
     return lambda root: (root / name).unlink()
 
 
+def removed_folder(name: str) -> Callable[[Path], None]:
+    return lambda root: shutil.rmtree(root / name)
+
+
 @pytest.mark.parametrize(
     ("damage", "link", "problem"),
     [
@@ -120,7 +125,9 @@ def removed(name: str) -> Callable[[Path], None]:
         (edited_file("data/records/digits/labels.json"), "records", "dvc checkout"),
         (removed("data/reports/digits/valid.json"), "records", "valid.json"),
         (edited_file("data/raw/digits/digits.csv.gz"), "raw files", "dvc checkout"),
-        (edited_file("data/raw/digits/digits.csv.gz"), "source", "another hash"),
+        (edited_file("data/raw/digits/digits.csv.gz"), "source", "another SHA-256"),
+        (removed("data/raw/digits/digits.csv.gz"), "source", "digits.csv.gz is missing: `dvc "),
+        (removed_folder("data/raw/digits"), "raw files", "data/raw/digits is missing: `dvc "),
         (edited_file("data/tables/digits.csv"), "table", "not what dvc.lock records"),
     ],
 )

@@ -11,6 +11,7 @@ from tests.pipeline.conftest import copy
 def test_the_guide_leads_to_a_table(tmp_path: Path) -> None:
     project = copy(tmp_path / "project")
     guide.write(project.root)
+    project.edit("tables/leaves.yaml", "epochs: 20", "epochs: 2")
     for command in guide.commands():
         project.run(*command)
     table = pd.read_csv(project.root / "data/tables/leaves.csv")

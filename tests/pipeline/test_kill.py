@@ -19,8 +19,8 @@ from tests.pipeline.conftest import Project, copy
 from tests.waiting import SECONDS, gone, wait_for
 
 KEY = "digits-fcn8s"
-LONG = 100
-"""Epochs of the shrunk training, three steps each: far more than pass before the last kill."""
+LONG = 25
+"""Epochs of the shrunk training, twelve steps each: far more than pass before the last kill."""
 STEPS = 5
 """From one checkpoint to the next."""
 
@@ -31,8 +31,10 @@ def longer(by_flow: Project, server: str, tmp_path_factory: pytest.TempPathFacto
     project = Project(tmp_path_factory.mktemp("longer") / "project", server)
     shutil.copytree(by_flow.root, project.root)
     (project.root / "mlflow.db").unlink()  # it names the folder it was made in
-    short = "init_from: digits-fcn16s\n    network: digits-vgg16\n    training: {epochs: 2,"
-    project.edit("tables/digits.yaml", short, short.replace("2,", f"{LONG},"))
+    frozen = 'freeze: ["conv1*"]'
+    start = f"init_from: digits-fcn16s\n    network: digits-vgg16\n    {frozen}\n    training: "
+    short, long = "{epochs: 2, batch: 8,", f"{{epochs: {LONG}, batch: 2,"
+    project.edit("tables/digits.yaml", start + short, start + long)
     project.edit("params.yaml", "{minutes: 0.1}", f"{{steps: {STEPS}}}")
     return project
 

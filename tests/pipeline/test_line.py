@@ -1,5 +1,6 @@
 """The line, from nothing to the table: real DVC, real flow, real MLflow, a few canvases."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from fcn.common import files
 from fcn.records.fingerprint import fingerprint
 from fcn.scores.metrics import SCORES
+from flows import reproduce
 from tests.pipeline.conftest import Project
 from tests.waiting import gone
 
@@ -89,9 +91,10 @@ print("same masks", bool((served.predict(image) == masks).all()))
 
 
 def test_a_setting_reruns_what_it_changes_and_nothing_before(by_dvc: Project) -> None:
-    head = "init_from: digits-fcn32s\n    network: digits-vgg16\n    training: "
+    frozen = 'freeze: ["conv1*", "conv2*"]'
+    head = f"init_from: digits-fcn32s\n    network: digits-vgg16\n    {frozen}\n    training: "
     trained = f"{head}{{epochs: 2, batch: 8, learning_rate: "
-    by_dvc.edit("tables/digits.yaml", f"{trained}3.0e-3", f"{trained}2.0e-3")
+    by_dvc.edit("tables/digits.yaml", f"{trained}2.0e-3", f"{trained}3.0e-3")
     ran = {
         line.split("'")[1]
         for line in by_dvc.run("dvc", "repro").stdout.splitlines()
@@ -107,7 +110,7 @@ def test_a_setting_reruns_what_it_changes_and_nothing_before(by_dvc: Project) ->
 
 
 RATE = (
-    "head: fcn8s\n    init_from: digits-fcn16s\n    network: digits-vgg16\n"
+    'head: fcn8s\n    init_from: digits-fcn16s\n    network: digits-vgg16\n    freeze: ["conv1*"]\n'
     "    training: {epochs: 2, batch: 8, learning_rate: "
 )
 WRONG = {
@@ -120,14 +123,23 @@ WRONG = {
         "fcn/heads/fcn61s.py",
     ),
     "a wrong type": ("seed: 1337", "seed: many", "allowed: a valid integer", None),
-    "a negative learning rate": (f"{RATE}3.0", f"{RATE}-3.0", "allowed: greater than 0", None),
+    "a negative learning rate": (f"{RATE}2.0", f"{RATE}-2.0", "allowed: greater than 0", None),
 }
 """Old text, new text, what the flow says, what DVC says where it trips before any stage runs."""
 
 
 @pytest.mark.parametrize("wrong", WRONG)
-def test_the_flow_refuses_a_wrong_setting_before_anything_runs(wrong: str, served: Project) -> None:
+def test_the_flow_refuses_a_wrong_setting(
+    wrong: str, by_flow: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
     old, new, said, _ = WRONG[wrong]
+    monkeypatch.chdir(by_flow.root)
+    with by_flow.edited(old, new), pytest.raises(ValueError, match=re.escape(said)):
+        reproduce.main()
+
+
+def test_the_flow_refuses_a_wrong_setting_before_anything_runs(served: Project) -> None:
+    old, new, said, _ = WRONG["a mistyped key"]
     before = served.outs()
     with served.edited(old, new):
         done = served.run(sys.executable, "-m", "flows.reproduce", check=False)
@@ -142,7 +154,8 @@ def test_bare_dvc_refuses_a_wrong_setting(wrong: str, by_dvc: Project) -> None:
     old, new, said, by_dvc_itself = WRONG[wrong]
     with by_dvc.edited(old, new):
         done = by_dvc.run("dvc", "repro", check=False)
-    by_dvc.run("dvc", "repro")  # from DVC's cache: a stage that fails has lost its old outs
+    if not by_dvc_itself:
+        by_dvc.run("dvc", "repro")  # from DVC's cache: a stage that fails has lost its old outs
     assert done.returncode != 0
     assert (by_dvc_itself or said) in done.stdout
     assert "Traceback" not in done.stdout

@@ -28,9 +28,9 @@ def test_an_interval_and_a_cron_schedule_run_the_stages(served: Served) -> None:
     done = wait_for(lambda: fired(served))
     switch(served, on=False)
     messages = [run.state.message for run in done]
-    assert all(message.startswith(("ran 3 ", "cached 3 ")) for message in messages)
+    assert all(message.startswith(("ran 4 ", "cached 4 ")) for message in messages)
     path = served.project.root / ".serve/worker.log"
-    stages = "3 (download@digits, convert@digits, validate@digits)"
+    stages = "4 (code, download@digits, convert@digits, validate@digits)"
     wait_for(lambda: f"cached {stages}" in path.read_text("utf-8"))
     assert path.read_text("utf-8").count(f"ran {stages}") == 1
     assert served.project.run("dvc", "status", "validate").stdout.strip().endswith("up to date.")

@@ -43,7 +43,7 @@ def browser(path: Path, scratch: Path, *options: str) -> subprocess.CompletedPro
 
 def opened(path: Path, scratch: Path) -> Opened:
     picture, net = scratch / "shown.png", scratch / "net.json"
-    options = (f"--screenshot={picture}", "--window-size=1280,1600", f"--log-net-log={net}")
+    options = (f"--screenshot={picture}", "--window-size=1280,2000", f"--log-net-log={net}")
     log = browser(path, scratch, *options).stderr
     urls = {
         event.get("params", {}).get("url", "") for event in json.loads(net.read_text())["events"]
@@ -65,7 +65,7 @@ def test_the_page_has_no_console_errors_and_requests_nothing(tmp_path: Path) -> 
     assert good.requests == []
     elements = browser(path, tmp_path, "--dump-dom").stdout
     assert [name for name in SECTIONS if f'<section id="{name}">' not in elements] == []
-    assert good.screenshot.shape == (1600, 1280, 3)
+    assert good.screenshot.shape == (2000, 1280, 3)
     # Background, text and bars: the page is neither blank nor without its style.
     paper, bars = (
         float((good.screenshot == colour).all(axis=-1).mean())
@@ -90,7 +90,14 @@ def crowded() -> PageContent:
     """A page whose tables are as wide as those of PASCAL VOC, with long names and verdicts."""
     classes = [f"{name}_{number}" for number in range(7) for name in ("table", "plant", "train")]
     shares = dict.fromkeys(classes, 1 / len(classes))
-    small = content(cells=(CELL, replace(CELL, verdict="not comparable", reason="other " * 20)))
+    far = replace(
+        CELL,
+        network="the same, its training images",
+        verdict="not comparable",
+        reason="other " * 20,
+        split="validation images resampled from the training images at every epoch",
+    )
+    small = content(cells=(CELL, far))
     names = ("a small encoder, two-step decoder", "FCN-8s, without transfer from the classifier")
     report = replace(
         small.report,
@@ -99,8 +106,14 @@ def crowded() -> PageContent:
             for row, name in zip(small.report.rows, names, strict=True)
         ],
     )
+    metrics = {"trimap_iou": dict.fromkeys(["1", "2", "4", "8", "16", "40"], 0.5)}
     rows = [
-        replace(evidence, row=row, shares=np.full((len(classes),) * 2, 0.25))
+        replace(
+            evidence,
+            row=row,
+            shares=np.full((len(classes),) * 2, 0.25),
+            metrics=evidence.metrics | metrics,
+        )
         for evidence, row in zip(small.rows, report.rows, strict=True)
     ]
     splits = small.labels.content["splits"]
@@ -144,6 +157,26 @@ def test_on_paper_nothing_is_cut_and_collapsed_parts_are_open(
     shown = [line for line in lines if line not in links]
     assert [line for line in shown if "".join(line.split()) not in printed] == []
     assert len(shown) > 80
+
+
+SCROLLING = """
+[...document.querySelectorAll("#table .scroll, #published .scroll, #cost .scroll, #data .scroll")]
+    .filter(box => box.scrollWidth > box.clientWidth)
+    .map(box => box.getAttribute("aria-label"))
+"""
+
+
+@pytest.mark.parametrize("width", [1280, 1920])
+@pytest.mark.parametrize("make", [content, crowded])
+def test_a_desktop_shows_all_columns_without_scrolling_sideways(
+    make: Callable[[], PageContent], width: int, tmp_path: Path
+) -> None:
+    path = tmp_path / "page.html"
+    path.write_text(render_page(make()), "utf-8")
+    with devtools.opened(path, tmp_path) as page:
+        page.resize(width)
+        assert page.evaluate("document.documentElement.scrollWidth") == width
+        assert page.evaluate(SCROLLING) == []
 
 
 @pytest.mark.parametrize("make", [content, crowded])

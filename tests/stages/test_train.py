@@ -36,9 +36,14 @@ def refused(
 
 
 def test_a_batch_larger_than_the_split(
-    own_records: Path, refused: Callable[[Path], pytest.ExceptionInfo[ValueError]]
+    raw: Path, tmp_path: Path, refused: Callable[[Path], pytest.ExceptionInfo[ValueError]]
 ) -> None:
-    assert refused(own_records).match(r"^training\.batch: got 16, allowed: 1\.\.12, the split's ")
+    folder = tmp_path / "few"
+    folder.mkdir()
+    source = catalogue.load("digits")
+    few = {split: source.samples(raw, split, 4, seed=7) for split in ("train", "val")}
+    shards.write(folder, source, few, shards=1)
+    assert refused(folder).match(r"^training\.batch: got 8, allowed: 1\.\.4, the split's ")
 
 
 def test_an_empty_validation_split(

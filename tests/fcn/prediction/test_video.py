@@ -272,7 +272,7 @@ def test_the_command_writes_the_models_masks_over_the_frames(
     from fcn.network import model_file
 
     model_file.save(toy.network(tiny, 1, 3, "fcn32s"), tmp_path / "toy.keras")
-    source, out = clip(tmp_path / "in.mp4", size=size), tmp_path / "out.mp4"
+    source, out = clip(tmp_path / "in.mp4", size=size, times=TIMES[:4]), tmp_path / "out.mp4"
     command.video(source, out, model=str(tmp_path / "toy.keras"), tile=tiles.LEAST)
     assert times(out) == pytest.approx(times(source), abs=1e-3)
     with av.open(out) as film:

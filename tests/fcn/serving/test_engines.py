@@ -18,7 +18,7 @@ TOLERANCE = {"tensorflow-bfloat16": 0.03}
 """Of the largest logit; 8 binary digits are 0.004 of each of 15 layers."""
 
 
-@pytest.fixture(scope="module", params=[1.0, 0.464, 2.0])
+@pytest.fixture(scope="module", params=[1.0, 0.464])
 def network(request: pytest.FixtureRequest, keras_ready: None, tiny: Network) -> keras.Model:
     return toy.network(tiny.model_copy(update={"resize": request.param}), 3, 5)
 

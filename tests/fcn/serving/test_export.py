@@ -116,6 +116,7 @@ def test_a_refused_export_leaves_the_earlier_one(
         formats.FORMATS["onnx"],
         write=lambda network, path: path.write_bytes(b"wrong"),
         open=lambda path: lambda images: np.zeros((*images.shape[:3], 11), np.float32),
+        describe=None,
     )
     monkeypatch.setitem(formats.FORMATS, "onnx", wrong)
     with pytest.raises(ValueError, match=r"model\.onnx is refused"):

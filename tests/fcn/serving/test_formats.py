@@ -13,7 +13,7 @@ pytestmark = pytest.mark.usefixtures("seeded")
 SIZES = ((2, 40, 52, 3), (1, 33, 65, 3), (3, 40, 52, 3))
 
 
-@pytest.fixture(scope="module", params=[1.0, 0.5])
+@pytest.fixture(scope="module", params=[1.0, 2.0])
 def network(request: pytest.FixtureRequest, keras_ready: None, tiny: Network) -> keras.Model:
     return toy.network(tiny.model_copy(update={"resize": request.param}), 3, 5)
 
@@ -31,11 +31,6 @@ def test_a_written_network_returns_the_same_at_every_size(
         logits = opened(images)
         assert logits.dtype == np.float32
         np.testing.assert_allclose(logits, expected, atol=1e-5 * np.abs(expected).max())
-    if name == "onnx":  # the file names its input and output
-        session = formats.require_module("onnxruntime").InferenceSession(tmp_path / chosen.file)
-        (images,), (logits,) = session.get_inputs(), session.get_outputs()
-        assert (images.name, images.shape) == ("images", [*formats.AXES, 3])
-        assert (logits.name, logits.shape) == ("logits", [*formats.AXES, 5])
 
 
 @needs_bfloat16
@@ -51,8 +46,3 @@ def test_a_network_trained_in_bfloat16_is_written_in_float32(
     expected = half.predict_on_batch(images)
     difference = np.abs(whole.predict_on_batch(images) - expected)
     assert 0 < difference.max() < 0.05 * np.abs(expected).max()
-
-
-def test_a_missing_package_is_named_with_the_next_step() -> None:
-    with pytest.raises(ValueError, match=r"no_such_package is not installed; `make setup`"):
-        formats.require_module("no_such_package")

@@ -12,7 +12,7 @@ from fcn.settings import names, reader
 from fcn.settings.data import RULES
 
 Tree = Callable[[str, str], Path]
-TRAINING = "{epochs: 8, batch: 16, learning_rate: 3.0e-3, warmup: 0.05, translate: 10}"
+TRAINING = "{epochs: 7, batch: 8, learning_rate: 2.0e-3, warmup: 0.05, translate: 10}"
 
 
 def refusal(root: Path) -> list[str]:

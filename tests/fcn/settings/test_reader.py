@@ -38,7 +38,7 @@ def problems(message: str) -> list[str]:
 
 
 def test_a_problem_names_its_line_in_the_file(tree: Tree) -> None:
-    root = tree("epochs: 10", "epochs: 0")
+    root = tree("epochs: 16", "epochs: 0")
     number = 1 + next(
         number
         for number, line in enumerate((root / TABLE).read_text("utf-8").splitlines())
@@ -62,7 +62,7 @@ MISTYPED = {
         "    heat: fcn32s",
         "models.digits-fcn32s.heat: unknown key; did you mean 'head'?",
     ),
-    "nested": ("epochs: 10", "epoch: 25", f"{LEARN}.epoch: unknown key; did you mean 'epochs'?"),
+    "nested": ("epochs: 16", "epoch: 25", f"{LEARN}.epoch: unknown key; did you mean 'epochs'?"),
     "optional": (
         "side: 32",
         "sides: 32",
@@ -94,23 +94,23 @@ def test_an_unknown_key_is_answered_with_the_nearest(
 
 
 def test_a_mistyped_key_is_also_named_as_missing(tree: Tree) -> None:
-    assert f"{LEARN}.epochs: missing" in refusal(tree("epochs: 10", "epoch: 25"))
+    assert f"{LEARN}.epochs: missing" in refusal(tree("epochs: 16", "epoch: 25"))
 
 
 WRONG = {
-    "text for a number": ("epochs: 10", "epochs: many", f"{LEARN}.epochs", "'many'", "integer"),
-    "fraction for a count": ("epochs: 10", "epochs: 10.0", f"{LEARN}.epochs", "10.0", "integer"),
-    "bool for a count": ("epochs: 10", "epochs: true", f"{LEARN}.epochs", "True", "integer"),
+    "text for a number": ("epochs: 16", "epochs: many", f"{LEARN}.epochs", "'many'", "integer"),
+    "fraction for a count": ("epochs: 16", "epochs: 10.0", f"{LEARN}.epochs", "10.0", "integer"),
+    "bool for a count": ("epochs: 16", "epochs: true", f"{LEARN}.epochs", "True", "integer"),
     "number for text": ("title: Hand", "title: 3 #", "tables.digits.title", "3", "string"),
-    "nothing": ("epochs: 10", "epochs: null", f"{LEARN}.epochs", "None", "integer"),
-    "negative rate": ("2.0e-3", "-2.0e-3", f"{LEARN}.learning_rate", "-0.002", "greater than 0"),
-    "no rate": ("2.0e-3", "0", f"{LEARN}.learning_rate", "0", "greater than 0"),
-    "infinite rate": ("2.0e-3", ".inf", f"{LEARN}.learning_rate", "inf", "finite"),
-    "rate not a number": ("2.0e-3", ".nan", f"{LEARN}.learning_rate", "nan", "finite"),
+    "nothing": ("epochs: 16", "epochs: null", f"{LEARN}.epochs", "None", "integer"),
+    "negative rate": ("7.0e-4", "-7.0e-4", f"{LEARN}.learning_rate", "-0.0007", "greater than 0"),
+    "no rate": ("7.0e-4", "0", f"{LEARN}.learning_rate", "0", "greater than 0"),
+    "infinite rate": ("7.0e-4", ".inf", f"{LEARN}.learning_rate", "inf", "finite"),
+    "rate not a number": ("7.0e-4", ".nan", f"{LEARN}.learning_rate", "nan", "finite"),
     "mean not a number": ("mean: 0.0", "mean: .nan", f"{NET}.mean", "nan", "finite"),
     "share not a number": ("dropout: 0.1", "dropout: .nan", f"{NET}.dropout", "nan", "less than 1"),
     "share of all": ("dropout: 0.1", "dropout: 1", f"{NET}.dropout", "1", "less than 1"),
-    "no epochs": ("epochs: 10", "epochs: 0", f"{LEARN}.epochs", "0", "greater than 0"),
+    "no epochs": ("epochs: 16", "epochs: 0", f"{LEARN}.epochs", "0", "greater than 0"),
     "no splits": (
         "{train: 2000, val: 200, test: 400}",
         "{}",
@@ -160,7 +160,7 @@ PUBLISHED = """{epochs: 7, batch: 1, warmup: 0, translate: 0, learning_rate: 1.0
       optimizer: sgd, momentum: 0.99, reduction: sum, schedule: constant, bias_rate: 2,
       weight_decay: 5.0e-4, class_weights: {background: 0.5}, scale: [0.9, 1.1], crop: [64, 64],
       flip: true, accumulate: 20, ema: 0.99, backbone_rate: 0.1}"""
-TRAINING = "{epochs: 7, batch: 16, learning_rate: 3.0e-3, warmup: 0.05, translate: 10}"
+TRAINING = "{epochs: 5, batch: 8, learning_rate: 2.0e-3, warmup: 0.05, translate: 10}"
 
 
 def test_a_published_recipe_is_accepted(tree: Tree) -> None:
@@ -208,7 +208,7 @@ def test_settings_of_a_training_that_do_not_fit_each_other_are_refused(
     ["reduction: sum", "class_weights: median-frequency", "crop: [9, 9]", "backbone_rate: 0.1"],
 )
 def test_settings_of_a_network_are_refused_for_a_classifier(more: str, tree: Tree) -> None:
-    message = refusal(tree("2.0e-3, warmup", f"2.0e-3, {more}, warmup"))
+    message = refusal(tree("7.0e-4, warmup", f"7.0e-4, {more}, warmup"))
     assert f"{LEARN}.{more.partition(':')[0]}: got" in message
     assert "only allowed in `models`" in message
 
@@ -306,7 +306,7 @@ def test_a_cycle_of_initial_weights_is_shown(init_from: str, cycle: str, tree: T
 
 
 def test_all_that_is_wrong_is_said_at_once(tree: Tree) -> None:
-    root = tree("epochs: 10", "epochs: 0")
+    root = tree("epochs: 16", "epochs: 0")
     path = root / TABLE
     path.write_text(path.read_text().replace("side: 32", "side: 0").replace("shards: 2", ""))
     assert refusal(root).splitlines()[0] == f"{TABLE}: 3 wrong setting(s)"
@@ -314,7 +314,7 @@ def test_all_that_is_wrong_is_said_at_once(tree: Tree) -> None:
 
 def test_a_number_may_be_written_without_a_point_as_dvc_reads_it(tree: Tree) -> None:
     classifier = (
-        reader.load("digits", tree("learning_rate: 2.0e-3", "learning_rate: 1e-3"))
+        reader.load("digits", tree("learning_rate: 7.0e-4", "learning_rate: 1e-3"))
         .table.backbones["digits-vgg16"]
         .classifier
     )

@@ -181,18 +181,19 @@ def test_a_training_that_resumes_with_other_threads_says_so_at_every_start(
 
 # What a store finds after a training was killed at each call while it saves step 2.
 KILLED = """
-import json, sys
+import json, shutil, sys
 from pathlib import Path
 from tests.fcn.training.test_checkpoints import names, open_store, save
 from tests.killing import before_each_call
-root = Path(sys.argv[1])
+root, first = Path(sys.argv[1], "root"), Path(sys.argv[1], "first")
+store = open_store(root)
+save(store, 1)
+shutil.copytree(root, first)
 steps, folders = [], []
 def start():
-    global store
-    open_store(root).clear()
-    store = open_store(root)
-    save(store, 1)
-for _ in before_each_call(start, lambda: save(store, 2)):
+    shutil.rmtree(root)
+    shutil.copytree(first, root)
+for _ in before_each_call(start, lambda: save(store, 2)):  # in a child: here `store` stays as it is
     steps.append(open_store(root).latest.step)
     folders.append(names(root))
 print(json.dumps([steps, folders]))
