@@ -126,7 +126,7 @@ def test_a_row_of_a_table_needs_a_project(site: Path, tmp_path: Path) -> None:
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
     assert line.startswith("error: no model 'camvid-fcn8s' (a row of a table needs a project, but")
-    assert "model.keras" in line
+    assert "allowed: a file (.keras, .onnx)" in line
 
 
 def test_a_copy_of_the_project_runs_its_own_code(tmp_path: Path, site: Path) -> None:

@@ -395,7 +395,11 @@ def places(content: Any, above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...
 
 
 PLACES = list(places(YAML(typ="safe", pure=True).load(SHIPPED / TABLE)))
-NEEDED = [place for place in PLACES if place[-2:-1] not in (("rows",), ("splits",))]
+NEEDED = [
+    place
+    for place in PLACES
+    if place[-2:-1] not in (("rows",), ("splits",)) and place[-1] != "freeze"
+]
 NONSENSE = [None, [{}], float("nan"), float("-inf"), True]
 
 
