@@ -7,6 +7,7 @@
 `git worktree remove --force FOLDER` removes one.
 """
 
+import logging
 import os
 import shutil
 import subprocess
@@ -69,7 +70,8 @@ def fill(copy: Path) -> None:
     """
     _forget_missing_results(copy)
     with Repo(str(copy)) as repo:
-        repo.checkout(allow_missing=True, force=True)
+        with _without_warnings("dvc_data.index.checkout"):  # one for each forgotten result
+            repo.checkout(allow_missing=True, force=True)
         outs = [out for stage in repo.index.stages for out in stage.outs]
         # The workspace's folders in which stages keep what a person put there, such as data/raw.
         missing = [Path(out.def_path) for out in outs if out.persist and not out.exists]
@@ -77,6 +79,18 @@ def fill(copy: Path) -> None:
         if path.is_dir():
             with files.writing_folder(copy / path) as partial:
                 shutil.copytree(path, partial, dirs_exist_ok=True)
+
+
+@contextmanager
+def _without_warnings(name: str) -> Iterator[None]:
+    """Let the logger of this name report errors only."""
+    logger = logging.getLogger(name)
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _forget_missing_results(copy: Path) -> None:

@@ -61,6 +61,12 @@ def run(folder: Path) -> set[str]:
 
 
 @pytest.mark.usefixtures("committed")
+def test_missing_results_are_no_warning(caplog: pytest.LogCaptureFixture) -> None:
+    reproduction.prepare()
+    assert [record.getMessage() for record in caplog.records if record.levelname != "INFO"] == []
+
+
+@pytest.mark.usefixtures("committed")
 def test_the_workspace_stays_as_it_was() -> None:
     before = {path: path.read_bytes() for path in Path().glob("*") if path.is_file()}
     folder = reproduction.prepare()
