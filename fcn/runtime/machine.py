@@ -40,19 +40,8 @@ def describe(system: Path = Path("/")) -> dict[str, Any]:
     Args:
         system: the root of the file system: `proc` and `sys` are those of Linux.
     """
-    processor = _read_processor(system / "proc/cpuinfo")
-    flags = (processor.get("flags") or processor.get("Features") or "").split()
-    usable = getattr(os, "sched_getaffinity", None)
-    return {
-        "cpu": processor.get("model name") or platform.processor() or platform.machine(),
-        "architecture": platform.machine(),
-        "instruction_sets": [name for name in INSTRUCTION_SETS if name in flags],
-        "caches": _read_caches(system / "sys/devices/system/cpu/cpu0/cache"),
-        "cores": len(usable(0)) if usable else os.cpu_count() or 1,
-        "gpus": _read_gpus(system / "proc/driver/nvidia/gpus"),
-        "environment": {name: os.environ[name] for name in VARIABLES if name in os.environ},
-        "versions": {"python": platform.python_version()} | _find_versions(),
-    }
+    versions = {"python": platform.python_version()} | _find_versions()
+    return _describe_hardware(system) | {"versions": versions}
 
 
 def describe_rounding(system: Path = Path("/")) -> dict[str, list[str]]:
@@ -63,7 +52,7 @@ def describe_rounding(system: Path = Path("/")) -> dict[str, list[str]]:
     Args:
         system: as for `describe`.
     """
-    machine = describe(system)
+    machine = _describe_hardware(system)
     environment: dict[str, str] = machine["environment"]
     return {
         "CPU": [machine["cpu"]],
@@ -102,6 +91,22 @@ def list_changes(machines: Sequence[Mapping[str, Sequence[str]]]) -> str:
         if len(set(own)) > 1:
             changes.append(f"{name}: {', then '.join(own)}")
     return "; ".join(changes)
+
+
+def _describe_hardware(system: Path) -> dict[str, Any]:
+    """Return what `describe` does but the versions; those take longer to find."""
+    processor = _read_processor(system / "proc/cpuinfo")
+    flags = (processor.get("flags") or processor.get("Features") or "").split()
+    usable = getattr(os, "sched_getaffinity", None)
+    return {
+        "cpu": processor.get("model name") or platform.processor() or platform.machine(),
+        "architecture": platform.machine(),
+        "instruction_sets": [name for name in INSTRUCTION_SETS if name in flags],
+        "caches": _read_caches(system / "sys/devices/system/cpu/cpu0/cache"),
+        "cores": len(usable(0)) if usable else os.cpu_count() or 1,
+        "gpus": _read_gpus(system / "proc/driver/nvidia/gpus"),
+        "environment": {name: os.environ[name] for name in VARIABLES if name in os.environ},
+    }
 
 
 def _read_processor(path: Path) -> dict[str, str]:
